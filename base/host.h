@@ -1,0 +1,17 @@
+// Facts about this machine and process.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace holdfast {
+
+std::string host_name();
+/// Processor cores that this process may use (its affinity mask).
+int usable_cores();
+/// 32 random hexadecimal digits from the system's generator.
+std::string random_token();
+/// "2026-01-31T12:00:00.123Z"
+std::string utc_time(double unix_seconds);
+
+}  // namespace holdfast

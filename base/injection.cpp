@@ -1,0 +1,122 @@
+#include "base/injection.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <sstream>
+
+#include "base/error.h"
+#include "base/log.h"
+
+namespace holdfast {
+namespace {
+
+[[noreturn]] void refuse(std::string_view text, const std::string& why) {
+  throw UsageError(fmt::format("--inject {}: {}\n  form: KIND:rank=R,step=S[,section=NAME][,occurrence=N], KIND one of kill, segv, abort, "
+                               "exit, throw; NAME one of data, forward, backward, reduce, update, checkpoint, commit, validation",
+                               text, why));
+}
+
+FaultKind kind_from(std::string_view text, std::string_view name) {
+  if (name == "kill") return FaultKind::kill;
+  if (name == "segv") return FaultKind::segv;
+  if (name == "abort") return FaultKind::abort;
+  if (name == "exit") return FaultKind::exit;
+  if (name == "throw") return FaultKind::throw_exception;
+  refuse(text, fmt::format("unknown kind '{}'", name));
+}
+
+std::int64_t number_from(std::string_view text, std::string_view key, std::string_view value) {
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc{} || end != value.data() + value.size() || number < 0)
+    refuse(text, fmt::format("'{}' must be a number that is not negative, found '{}'", key, value));
+  return number;
+}
+
+[[noreturn]] void strike(const Injection& injection) {
+  switch (injection.kind) {
+    case FaultKind::kill: ::raise(SIGKILL); break;
+    case FaultKind::segv:
+      ::signal(SIGSEGV, SIG_DFL);
+      ::raise(SIGSEGV);
+      break;
+    case FaultKind::abort: std::abort();
+    case FaultKind::exit: ::_exit(3);
+    case FaultKind::throw_exception: throw std::runtime_error("injected exception (" + injection.text + ")");
+  }
+  std::abort();
+}
+
+/// One short write with O_APPEND, so that several ranks may write the same file.
+void append_durably(const Path& path, const std::string& line) {
+  const int fd = ::open(path.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0644);
+  const bool good = fd >= 0 && ::write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size()) && ::fsync(fd) == 0;
+  if (fd >= 0) ::close(fd);
+  if (!good) throw StorageError("record the injected fault in " + path.string() + ": cannot be written");
+}
+
+}  // namespace
+
+Injection parse_injection(std::string_view text) {
+  const std::size_t colon = text.find(':');
+  if (colon == text.npos) refuse(text, "a kind and a colon must come first");
+  Injection injection{.kind = kind_from(text, text.substr(0, colon)), .text = std::string(text)};
+  bool has_rank = false, has_step = false;
+  std::istringstream parts{std::string(text.substr(colon + 1))};
+  for (std::string part; std::getline(parts, part, ',');) {
+    const std::size_t equals = part.find('=');
+    if (equals == part.npos) refuse(text, fmt::format("'{}' is not KEY=VALUE", part));
+    const std::string key = part.substr(0, equals), value = part.substr(equals + 1);
+    if (key == "rank") {
+      injection.rank = static_cast<int>(number_from(text, key, value));
+      has_rank = true;
+    } else if (key == "step") {
+      injection.step = number_from(text, key, value);
+      has_step = true;
+    } else if (key == "occurrence") {
+      injection.occurrence = static_cast<int>(number_from(text, key, value));
+    } else if (key == "section") {
+      try {
+        injection.section = section_from(value);
+      } catch (const std::invalid_argument&) {
+        refuse(text, fmt::format("unknown section '{}'", value));
+      }
+    } else {
+      refuse(text, fmt::format("unknown key '{}'", key));
+    }
+  }
+  if (!has_rank || !has_step) refuse(text, "rank and step are needed");
+  return injection;
+}
+
+InjectionPlan::InjectionPlan(std::vector<Injection> injections, int rank, FileSystem& files, Path fired_record)
+    : fired_record_(std::move(fired_record)) {
+  std::vector<std::string> fired;
+  if (files.kind(fired_record_) == FileKind::file) {
+    std::istringstream lines(read_text(files, fired_record_));
+    for (std::string line; std::getline(lines, line);) fired.push_back(line);
+  }
+  for (Injection& injection : injections) {
+    const bool has_fired = std::find(fired.begin(), fired.end(), injection.text) != fired.end();
+    if (injection.rank == rank && !has_fired) pending_.push_back({std::move(injection)});
+  }
+}
+
+void InjectionPlan::at_point(Section section, std::int64_t step) {
+  for (Pending& pending : pending_) {
+    const Injection& injection = pending.injection;
+    if (injection.section != section || step < injection.step || ++pending.seen != injection.occurrence) continue;
+    append_durably(fired_record_, injection.text + "\n");
+    log_warning("injected fault strikes: {} (section {}, step {})", injection.text, name_of(section), step);
+    strike(injection);
+  }
+}
+
+}  // namespace holdfast

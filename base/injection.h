@@ -1,0 +1,51 @@
+// Injected faults: `--inject kill:rank=1,step=137[,section=backward][,occurrence=2]`, for people who want to see their
+// recovery work. Each fires once per run: what fired is written down, durably, before it strikes, in a file that every
+// attempt reads.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/file_system.h"
+#include "base/section.h"
+
+namespace holdfast {
+
+enum class FaultKind { kill, segv, abort, exit, throw_exception };
+
+struct Injection {
+  FaultKind kind = FaultKind::kill;
+  int rank = 0;
+  std::int64_t step = 0;
+  /// Fires at the first point of this section at or after `step`; none: where the update of `step` begins (data).
+  Section section = Section::data;
+  /// The n-th point of the section from then on (2 with accumulation: the second batch of the update).
+  int occurrence = 1;
+  /// The text it was made from: its identity in the record of fired injections.
+  std::string text;
+};
+
+/// Throws UsageError that says what is wrong and shows the form.
+Injection parse_injection(std::string_view text);
+
+/// Decides at each point whether a fault is due. Not thread-safe; called by the training thread.
+class InjectionPlan {
+ public:
+  /// `fired_record`: the file that remembers what has fired in this run (one text per line). Those never fire again.
+  InjectionPlan(std::vector<Injection> injections, int rank, FileSystem& files, Path fired_record);
+  /// For SectionTracker::on_point. Records, then strikes; returns if nothing is due.
+  void at_point(Section section, std::int64_t step);
+
+ private:
+  struct Pending {
+    Injection injection;
+    int seen = 0;
+  };
+  std::vector<Pending> pending_;
+  Path fired_record_;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,53 @@
+// Every name that a run or a checkpoint has on disk. No other file spells one.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file_system.h"
+
+namespace holdfast {
+
+/// A run directory:
+///   lock  journal.jsonl  metrics.jsonl  injected.txt  DONE.json  config.yaml  logs/attempt-NNN/rank-N.log  checkpoints/
+struct RunLayout {
+  Path root;
+  Path lock() const { return root / "lock"; }
+  Path journal() const { return root / "journal.jsonl"; }
+  Path metrics() const { return root / "metrics.jsonl"; }
+  Path injected() const { return root / "injected.txt"; }
+  Path done() const { return root / "DONE.json"; }
+  Path checkpoints() const { return root / "checkpoints"; }
+  Path attempt_logs(int attempt) const;               // logs/attempt-003
+  Path rank_log(int attempt, int rank) const;         // .../rank-1.log
+  Path exit_record(int attempt, int rank) const;      // .../rank-1.exit.json
+};
+
+/// checkpoints/step-00001000, or step-00001000.1 for another state at the same step.
+struct CheckpointName {
+  std::int64_t step = 0;
+  int version = 0;
+  auto operator<=>(const CheckpointName&) const = default;
+};
+std::string directory_name(const CheckpointName& name);
+/// What attempt `attempt` writes into before the commit: "step-00001000.pending-3".
+std::string pending_name(const CheckpointName& name, int attempt);
+/// nullopt for anything that is not a committed checkpoint's name.
+std::optional<CheckpointName> parse_directory_name(const std::string& name);
+/// True for "step-N.pending-K" and for "….deleting".
+bool is_leftover(const std::string& name);
+/// What retention renames a directory to before it removes it.
+std::string deleting_name(const CheckpointName& name);
+std::string abandoned_name(int attempt);  // "abandoned-3"
+
+std::string shard_name(int rank, int world_size);  // "shard-00000-of-00002.h5"
+inline constexpr const char* kManifestName = "manifest.json";
+inline constexpr const char* kLastLink = "last";
+
+/// Committed checkpoints below `checkpoints`, oldest first (by step, then version). Foreign names are ignored; committed
+/// means that the directory has its final name. Missing directory: none.
+std::vector<CheckpointName> list_checkpoints(FileSystem& files, const Path& checkpoints);
+
+}  // namespace holdfast

@@ -1,0 +1,66 @@
+// manifest.json: the commit record of a checkpoint, written last, by rank 0. It names every shard with its size and
+// digests, every tensor with its pieces, and all state that is not a tensor. docs/checkpoint-format.md is the written form.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "base/digest.h"
+#include "base/file_system.h"
+#include "checkpoint/format/tensor.h"
+
+namespace holdfast {
+
+inline constexpr int kFormatVersion = 1;
+
+/// Where a piece of a tensor lies in a shard.
+struct PieceRecord {
+  std::string tensor;              // TensorInfo::name
+  Slice slice;
+  std::uint64_t file_offset = 0;   // bytes
+  std::vector<Digest> blocks;      // of the piece's bytes, kDigestBlockBytes each
+};
+
+/// What a rank reports of the shard that it wrote.
+struct ShardRecord {
+  std::string file;
+  int rank = 0;
+  std::string host;
+  std::uint64_t bytes = 0;         // exact size of the file
+  std::uint64_t head_bytes = 0;    // everything before the first piece: HDF5's metadata
+  Digest head;                     // digest of those bytes
+  std::vector<PieceRecord> pieces;
+};
+
+struct Manifest {
+  std::string id;                  // random, names this state for ever
+  std::int64_t global_step = 0;
+  int version = 0;                 // as in CheckpointName
+  int attempt = 0;
+  int world_size = 0;
+  std::string created;             // UTC
+  std::string role = "original";   // original | transformed:NAME | emergency | weights_only
+  bool is_resumable = true;
+  std::vector<std::string> entries;  // names of the `checkpoints:` entries that asked for it
+  std::vector<TensorInfo> tensors;
+  std::vector<ShardRecord> shards;   // by rank
+  nlohmann::json state;            // the trainer's: position, counters, schedules, metrics history
+  nlohmann::json options;          // the resolved configuration
+  nlohmann::json environment;      // versions, hosts, threads, bucket layout: what bits depend on besides
+};
+
+nlohmann::json to_json(const ShardRecord& shard);
+/// Throws CorruptCheckpoint naming `where` and the field.
+ShardRecord shard_record_from_json(const nlohmann::json& json, const std::string& where);
+
+/// The file's text: JSON whose member "checksum" holds the XXH3-128 of the same text with that value's 32 digits as '0'.
+std::string to_text(const Manifest& manifest);
+/// Checks checksum, version, that names stay inside the directory, that pieces lie inside tensors and files and cover every
+/// tensor exactly. Throws CorruptCheckpoint: what, expected, found, next.
+Manifest manifest_from_text(const std::string& text, const std::string& where);
+Manifest read_manifest(FileSystem& files, const Path& checkpoint);
+
+}  // namespace holdfast

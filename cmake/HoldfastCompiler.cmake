@@ -1,0 +1,21 @@
+# Compiler settings that hold for every target of the project.
+add_library(holdfast_compiler INTERFACE)
+target_include_directories(holdfast_compiler INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(holdfast_compiler INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
+  -Wno-missing-field-initializers)
+if(HOLDFAST_WARNINGS_AS_ERRORS)
+  target_compile_options(holdfast_compiler INTERFACE -Werror)
+endif()
+if(HOLDFAST_SANITIZE)
+  add_compile_options(-fsanitize=address,undefined -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+find_program(HOLDFAST_CCACHE ccache)
+if(HOLDFAST_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${HOLDFAST_CCACHE})
+  # ccache follows a precompiled header only when the compiler tells it what went into it.
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>)
+endif()

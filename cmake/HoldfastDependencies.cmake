@@ -1,0 +1,47 @@
+# Third-party libraries as imported targets. LibTorch's targets are written by hand: its own CMake package pulls in
+# libtorch_cuda and NVRTC, so that a program linked with it does not start on a CPU-only installation.
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(nlohmann_json 3.11 REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(Boost 1.74 REQUIRED COMPONENTS program_options)
+find_package(ZLIB REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
+set(HDF5_PREFER_PARALLEL OFF)
+find_package(HDF5 REQUIRED COMPONENTS C)
+find_package(MPI REQUIRED COMPONENTS C)
+
+add_library(holdfast_hdf5 INTERFACE)
+target_include_directories(holdfast_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
+target_link_libraries(holdfast_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
+
+# --- LibTorch ---
+foreach(root IN ITEMS "${HOLDFAST_TORCH}" "$ENV{HOLDFAST_TORCH}" "$ENV{HOME}/.cache/holdfast/torch-2.11.0-cpu")
+  foreach(suffix IN ITEMS "" "/torch")
+    if(NOT HOLDFAST_TORCH_ROOT AND root AND EXISTS "${root}${suffix}/lib/libtorch_cpu.so")
+      set(HOLDFAST_TORCH_ROOT "${root}${suffix}")
+    endif()
+  endforeach()
+endforeach()
+if(NOT HOLDFAST_TORCH_ROOT)
+  message(FATAL_ERROR "Looked for LibTorch 2.11 (lib/libtorch_cpu.so) in HOLDFAST_TORCH='${HOLDFAST_TORCH}' and in "
+    "~/.cache/holdfast/torch-2.11.0-cpu: not found.\nRun scripts/setup.sh, which downloads it, or give the root of an "
+    "installed one: -DHOLDFAST_TORCH=/path/to/torch")
+endif()
+message(STATUS "LibTorch: ${HOLDFAST_TORCH_ROOT}")
+file(STRINGS ${HOLDFAST_TORCH_ROOT}/include/torch/headeronly/version.h HOLDFAST_TORCH_VERSION_LINE REGEX "TORCH_VERSION_(MAJOR|MINOR) ")
+foreach(name IN ITEMS c10 torch_cpu)
+  add_library(torch::${name} SHARED IMPORTED)
+  set_target_properties(torch::${name} PROPERTIES
+    IMPORTED_LOCATION ${HOLDFAST_TORCH_ROOT}/lib/lib${name}.so
+    INTERFACE_COMPILE_DEFINITIONS "_GLIBCXX_USE_CXX11_ABI=1")
+  target_include_directories(torch::${name} SYSTEM INTERFACE
+    ${HOLDFAST_TORCH_ROOT}/include ${HOLDFAST_TORCH_ROOT}/include/torch/csrc/api/include)
+endforeach()
+target_link_libraries(torch::torch_cpu INTERFACE torch::c10)
+
+if(HOLDFAST_TESTS)
+  find_package(GTest REQUIRED)
+endif()

@@ -1,0 +1,145 @@
+// Everything that a configuration file says, one struct a top-level key. Torch-free. Each default, unit and range is in
+// the struct's `describe` (run_options.cpp); docs/configuration.md is generated from there.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "options/field.h"
+#include "options/tree.h"
+
+namespace holdfast {
+
+/// `run:` which run this is.
+struct RunOptions {
+  std::string name;                // empty: the name of the configuration file without its ending
+  std::string directory;           // empty: runs/NAME. `--run-dir` overrides
+  std::int64_t seed = 1;           // of initialisation, sample order and dropout
+  void describe(FieldVisitor&);
+};
+
+/// `task:` and the like: a built-in name or a plugin, and options that its own struct checks.
+struct ComponentOptions {
+  std::string name;    // built-in or registered by the plugin
+  std::string plugin;  // a shared library, relative to the configuration file; empty: built-in
+  OptionTree options;
+  void describe(FieldVisitor&);
+};
+
+/// `data:`
+struct DataOptions {
+  std::string name;                       // a registered source: idx | text | random
+  OptionTree options;                     // the source's own
+  std::int64_t global_batch_size = 128;   // samples of one batch over all ranks
+  bool shuffle = true;
+  bool drop_last = false;                 // leave the short last batch of an epoch out
+  std::int64_t prefetch_batches = 2;      // assembled ahead by a thread; 0: none
+  void describe(FieldVisitor&);
+};
+
+enum class OptimizerKind { sgd, adamw };
+
+/// `optimizers: {NAME: ...}`
+struct OptimizerOptions {
+  OptimizerKind type = OptimizerKind::adamw;
+  double lr = 1e-3;
+  double momentum = 0.0;                      // sgd
+  bool nesterov = false;                      // sgd
+  std::vector<double> betas = {0.9, 0.999};   // adamw
+  double eps = 1e-8;                          // adamw
+  double weight_decay = 0.01;
+  bool decay_bias_and_norm = false;           // false: parameters of one dimension are not decayed
+  std::vector<std::string> parameters;        // prefixes of parameter names that it owns; empty: all that are left
+  std::string schedule;                       // a name under `schedules`; empty: constant
+  void describe(FieldVisitor&);
+};
+
+enum class ScheduleKind { constant, linear, cosine };
+
+/// `schedules: {NAME: ...}`: a factor on lr as a function of the optimizer's completed updates.
+struct ScheduleOptions {
+  ScheduleKind type = ScheduleKind::constant;
+  std::int64_t warmup_steps = 0;
+  std::optional<std::int64_t> total_steps;  // where the decay ends; none: the end of the run
+  double final_factor = 0.0;                // of lr at total_steps
+  void describe(FieldVisitor&);
+};
+
+enum class Determinism { fast, run };
+
+/// `trainer:`
+struct TrainerOptions {
+  std::optional<std::int64_t> max_steps;   // updates
+  std::optional<double> max_epochs;        // fractions allowed; at least one of the two is needed
+  std::int64_t accumulate_batches = 1;     // batches of one update
+  std::optional<double> clip_norm;         // global 2-norm of the averaged gradient
+  std::vector<std::string> frozen;         // prefixes of parameter names that are not trained
+  std::int64_t log_every_steps = 50;
+  std::optional<std::int64_t> threads_per_rank;  // none: usable cores / ranks on this host
+  Determinism determinism = Determinism::run;
+  void describe(FieldVisitor&);
+};
+
+/// `validation:`
+struct ValidationOptions {
+  std::optional<std::int64_t> every_steps;
+  std::optional<std::int64_t> every_epochs;
+  bool at_end = true;
+  std::optional<std::int64_t> batch_size;   // global; none: that of training
+  std::optional<std::int64_t> max_batches;  // none: all
+  void describe(FieldVisitor&);
+};
+
+/// One entry of `checkpoints:`
+struct CheckpointOptions {
+  std::string name = "default";
+  std::optional<std::int64_t> every_steps;
+  std::optional<std::int64_t> every_epochs;
+  bool at_end = true;
+  std::int64_t keep_last = 2;  // newest states kept; -1: all
+  void describe(FieldVisitor&);
+};
+
+/// `parallel:`
+struct ParallelOptions {
+  double bucket_mib = 8;  // gradients are reduced in flat buckets of about this size
+  void describe(FieldVisitor&);
+};
+
+/// `restart:` what the supervisor does after a failure.
+struct RestartOptions {
+  std::int64_t max_attempts_without_progress = 3;
+  std::optional<std::int64_t> max_restarts;  // none: no limit while there is progress
+  double backoff_seconds = 0;                // before the second attempt in a row without progress; doubles each time
+  double lease_seconds = 5;                  // a shim that hears nothing for this long ends its rank
+  double stop_grace_seconds = 120;           // how long a stop request may take before the ranks are killed
+  void describe(FieldVisitor&);
+};
+
+struct Configuration {
+  RunOptions run;
+  ComponentOptions task;
+  DataOptions data;
+  std::map<std::string, OptimizerOptions> optimizers;
+  std::map<std::string, ScheduleOptions> schedules;
+  TrainerOptions trainer;
+  ValidationOptions validation;
+  std::vector<CheckpointOptions> checkpoints;
+  std::string resume = "auto";           // auto | none | a checkpoint directory
+  std::optional<std::string> init_from;  // a checkpoint directory: its weights, step 0
+  ParallelOptions parallel;
+  RestartOptions restart;
+
+  std::string file;  // where it came from; plugin paths are relative to its directory. Not a field.
+
+  void describe(FieldVisitor&);
+};
+
+/// Reads, checks every field, then what concerns several fields (no end, a schedule that does not exist, two entries of
+/// one name, every prefix list). Throws ConfigError. `run.name` and `run.directory` are filled in.
+Configuration load_configuration(const std::string& path, const std::vector<std::string>& overrides = {});
+
+}  // namespace holdfast

@@ -1,0 +1,41 @@
+// Step arithmetic and triggers: pure functions, no state. "Crossing" means that a multiple of n lies in (before, after]:
+// nothing is lost when the counter jumps.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "options/run_options.h"
+
+namespace holdfast {
+
+struct EpochShape {
+  std::int64_t samples;            // of one epoch, after drop_last
+  std::int64_t batches;            // global batches of one epoch, the short last one included
+  std::int64_t updates;            // a short last accumulation group steps too
+};
+
+/// ConfigError when an epoch has no batch (drop_last with fewer samples than a batch).
+EpochShape epoch_shape(std::int64_t dataset_samples, std::int64_t global_batch_size, bool drop_last, std::int64_t accumulate_batches);
+
+/// The update after which the run ends: max_steps, or ceil(max_epochs * updates), whichever is smaller.
+std::int64_t last_step(const TrainerOptions& options, const EpochShape& epoch);
+
+bool crosses_multiple(std::int64_t before, std::int64_t after, std::int64_t n);
+
+/// What has just been completed.
+struct StepEvent {
+  std::int64_t step_before, step_after;    // global_step
+  std::int64_t epochs_before, epochs_after;  // finished epochs
+  bool is_last;                             // the run ends here
+};
+
+bool is_due(const CheckpointOptions& options, const StepEvent& event);
+bool is_due(const ValidationOptions& options, const StepEvent& event);
+
+/// The factor on lr for the update that follows `completed` updates. `end`: total_steps or the run's last step.
+/// linear: from 1 to final_factor; cosine: half a cosine between the same (Loshchilov and Hutter 2017, without restarts);
+/// warm-up: linear from 1/warmup_steps to 1 over the first warmup_steps updates.
+double schedule_factor(const ScheduleOptions& options, std::int64_t completed, std::int64_t end);
+
+}  // namespace holdfast

@@ -1,0 +1,33 @@
+// A configuration as read, before it has a meaning: a YAML tree in which every node knows where it stands in the file,
+// with the `--set` overrides laid over it. Cheap to copy (shared, read-only).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+namespace holdfast {
+
+class OptionTree {
+ public:
+  /// An empty mapping.
+  OptionTree();
+  /// Reads `path` (YAML) and lays `overrides` ("a.b.0.c=value", the value in YAML) over it. Missing file, bad YAML, a key
+  /// twice in one mapping, a bad override: ConfigError with file:line:column.
+  static OptionTree from_file(const std::string& path, const std::vector<std::string>& overrides = {});
+  static OptionTree from_text(const std::string& text, const std::string& file_name = "<text>",
+                              const std::vector<std::string>& overrides = {});
+  /// As plain JSON, positions dropped (for the manifest).
+  nlohmann::json to_json() const;
+
+  struct Node;
+  const std::shared_ptr<const Node>& node() const { return node_; }
+  explicit OptionTree(std::shared_ptr<const Node> node) : node_(std::move(node)) {}
+
+ private:
+  std::shared_ptr<const Node> node_;
+};
+
+}  // namespace holdfast
