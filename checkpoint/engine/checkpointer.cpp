@@ -1,0 +1,278 @@
+#include "checkpoint/engine/checkpointer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/host.h"
+#include "base/log.h"
+#include "checkpoint/engine/commit.h"
+#include "checkpoint/engine/partition.h"
+#include "checkpoint/format/shard.h"
+
+namespace holdfast {
+namespace {
+
+using nlohmann::json;
+
+/// A rank's answer to rank 0: a record, or why there is none.
+std::string failure_text(const std::string& what) { return json{{"error", what}}.dump(); }
+
+/// "rank 1: ..." for each answer that is a failure.
+std::string failures_in(const std::vector<std::string>& answers) {
+  std::string text;
+  for (std::size_t rank = 0; rank < answers.size(); ++rank) {
+    const json answer = json::parse(answers[rank]);
+    if (answer.contains("error")) text += fmt::format("{}rank {}: {}", text.empty() ? "" : "; ", rank, answer["error"].get<std::string>());
+  }
+  return text;
+}
+
+/// The tensor as it stands in the manifest.
+std::vector<TensorInfo> infos_of(const std::vector<StateEntry>& entries) {
+  std::vector<TensorInfo> infos;
+  for (const StateEntry& entry : entries) infos.push_back(entry.info);
+  return infos;
+}
+
+}  // namespace
+
+Checkpointer::Checkpointer(Dependencies dependencies, RunLayout layout, std::vector<CheckpointOptions> entries, int attempt)
+    : ranks_(dependencies.ranks),
+      files_(dependencies.files),
+      clock_(dependencies.clock),
+      sections_(dependencies.sections),
+      layout_(std::move(layout)),
+      entries_(std::move(entries)),
+      attempt_(attempt) {}
+
+void Checkpointer::save(const Snapshot& snapshot, const std::vector<std::string>& entries) {
+  sections_.enter(Section::checkpoint, snapshot.global_step);
+  const CheckpointName name = next_name(snapshot.global_step);
+  const std::string pending = pending_name(name, attempt_);
+
+  std::string failure;
+  if (ranks_.rank() == 0) try {
+      prepare_pending(files_, layout_.checkpoints(), pending);
+    } catch (const StorageError& error) {
+      failure = error.what();
+    }
+  failure = broadcast_text(ranks_, failure, 0);
+  if (failure.empty()) {
+    const std::vector<std::string> shards = ranks_.gather(write_my_shard(snapshot, pending), 0);
+    sections_.enter(Section::commit, snapshot.global_step);
+    sections_.point();
+    if (ranks_.rank() == 0) try {
+        commit(snapshot, pending, name, shards, entries);
+      } catch (const StorageError& error) {
+        failure = error.what();
+      }
+    failure = broadcast_text(ranks_, failure, 0);
+  }
+  if (!failure.empty())
+    throw StorageError(ErrorText{.attempted = fmt::format("save the checkpoint of step {}", snapshot.global_step),
+                                 .cause = failure,
+                                 .next = fmt::format("the newest good checkpoint is that of step {}; the next save tries again", durable_step_)});
+  durable_step_ = snapshot.global_step;
+}
+
+CheckpointName Checkpointer::next_name(std::int64_t step) const {
+  // Only rank 0 knows the disk; the name travels to the others with the pending directory's.
+  CheckpointName name{step, 0};
+  if (ranks_.rank() == 0)
+    for (const StoredState& state : history_)
+      if (state.step == step) name.version = std::max(name.version, state.version + 1);
+  ranks_.broadcast(std::as_writable_bytes(std::span(&name.version, 1)), 0);
+  return name;
+}
+
+std::string Checkpointer::write_my_shard(const Snapshot& snapshot, const std::string& pending) {
+  const std::vector<Part> parts = parts_of_rank(snapshot.entries, ranks_.rank(), ranks_.size());
+  std::size_t bytes = 0;
+  const auto bytes_of = [&](const Part& part) {
+    return static_cast<std::size_t>(part.slice.count) * size_of(snapshot.entries[part.entry].info.dtype);
+  };
+  for (const Part& part : parts) bytes += bytes_of(part);
+  if (staging_.size() < bytes) staging_.resize(bytes);
+
+  std::vector<ShardPiece> pieces;
+  std::size_t at = 0;
+  for (const Part& part : parts) {
+    const StateEntry& entry = snapshot.entries[part.entry];
+    const std::span<std::byte> place = std::span(staging_).subspan(at, bytes_of(part));
+    entry.copy_to(static_cast<std::uint64_t>(part.slice.offset - entry.slice.offset) * size_of(entry.info.dtype), place);
+    pieces.push_back({entry.info, part.slice, place});
+    at += place.size();
+  }
+  try {
+    const Path directory = layout_.checkpoints() / pending;
+    const Path path = directory / shard_name(ranks_.rank(), ranks_.size());
+    ShardRecord record = write_shard(files_, path, pieces, {snapshot.global_step, ranks_.rank(), ranks_.size()}, [this] { sections_.point(); });
+    files_.sync_directory(directory);
+    record.host = host_name();
+    return to_json(record).dump();
+  } catch (const StorageError& error) {
+    return failure_text(error.what());
+  }
+}
+
+void Checkpointer::commit(const Snapshot& snapshot, const std::string& pending, const CheckpointName& name,
+                          const std::vector<std::string>& shards, const std::vector<std::string>& entries) {
+  const std::string failures = failures_in(shards);
+  if (!failures.empty()) {
+    remove_tree(files_, layout_.checkpoints() / pending);
+    throw StorageError(failures);
+  }
+  Manifest manifest{.id = random_token(),
+                    .global_step = name.step,
+                    .version = name.version,
+                    .attempt = attempt_,
+                    .world_size = ranks_.size(),
+                    .created = utc_time(clock_.unix_seconds()),
+                    .entries = entries,
+                    .tensors = infos_of(snapshot.entries),
+                    .state = snapshot.state,
+                    .options = snapshot.options,
+                    .environment = snapshot.environment};
+  for (const std::string& shard : shards) manifest.shards.push_back(shard_record_from_json(json::parse(shard), "the rank's report"));
+  publish(files_, layout_.checkpoints(), pending, manifest);
+  point_last_to(files_, layout_.checkpoints(), name);
+  apply_retention(name, entries);
+}
+
+void Checkpointer::apply_retention(const CheckpointName& saved, const std::vector<std::string>& entries) {
+  history_.push_back({.step = saved.step, .version = saved.version, .entries = entries});
+  for (StoredState& state : history_)
+    state.is_protected = resumed_from_ && CheckpointName{state.step, state.version} == *resumed_from_;
+  const std::vector<std::size_t> doomed = states_to_delete(entries_, history_);
+  for (auto index = doomed.rbegin(); index != doomed.rend(); ++index) {
+    const auto state = history_.begin() + static_cast<std::ptrdiff_t>(*index);
+    retire(files_, layout_.checkpoints(), {state->step, state->version});
+    history_.erase(state);
+  }
+}
+
+std::optional<Restored> Checkpointer::try_restore(const Path& path, const std::vector<StateEntry>& targets, RestoreScope scope,
+                                                  std::string& failure) {
+  // Rank 0's manifest is the decision; every rank checks the same text.
+  std::string text;
+  if (ranks_.rank() == 0) try {
+      text = read_text(files_, path / kManifestName);
+    } catch (const StorageError& error) {
+      failure = error.what();
+    }
+  text = broadcast_text(ranks_, text, 0);
+  failure = broadcast_text(ranks_, failure, 0);
+  if (!failure.empty()) return std::nullopt;
+
+  Restored restored{.path = path};
+  json answer = json::object();
+  try {
+    restored.manifest = manifest_from_text(text, (path / kManifestName).string());
+    if (scope == RestoreScope::everything && !restored.manifest.is_resumable)
+      throw ConfigError(ErrorText{.attempted = "resume from " + path.string(),
+                                  .expected = "a resumable checkpoint",
+                                  .found = "role " + restored.manifest.role,
+                                  .next = "use its original, or `init_from` for the weights alone"});
+    restore_tensors(files_, path, restored.manifest, targets, ranks_.rank(), scope);
+  } catch (const ConfigError& error) {
+    answer = {{"error", error.what()}, {"is_configuration", true}};
+  } catch (const Error& error) {
+    answer = {{"error", error.what()}};
+  }
+  const std::vector<std::string> answers = ranks_.gather(answer.dump(), 0);
+  json verdict = json::object();
+  if (ranks_.rank() == 0) {
+    for (const std::string& text_of_rank : answers)
+      if (json::parse(text_of_rank).contains("is_configuration")) verdict["is_configuration"] = true;
+    verdict["error"] = failures_in(answers);
+  }
+  verdict = json::parse(broadcast_text(ranks_, verdict.dump(), 0));
+  failure = verdict["error"].get<std::string>();
+  if (verdict.contains("is_configuration")) throw ConfigError(failure);
+  if (!failure.empty()) return std::nullopt;
+  restored.is_new_rank = ranks_.rank() >= restored.manifest.world_size;
+  return restored;
+}
+
+std::optional<Restored> Checkpointer::restore(const std::string& resume, const std::vector<StateEntry>& targets) {
+  sections_.enter(Section::restore, 0);
+  sections_.point();
+  if (ranks_.rank() == 0) sweep_leftovers(files_, layout_.checkpoints());
+  std::vector<Path> damaged;
+  std::string tried;
+  for (const Path& path : paths_to_try(resume)) {
+    std::string failure;
+    std::optional<Restored> restored = try_restore(path, targets, RestoreScope::everything, failure);
+    if (restored) {
+      durable_step_ = restored->manifest.global_step;
+      if (ranks_.rank() == 0) take_over({restored->manifest.global_step, restored->manifest.version}, damaged);
+      ranks_.barrier();
+      return restored;
+    }
+    tried += fmt::format("\n  {}: {}", path.string(), failure);
+    damaged.push_back(path);
+    if (ranks_.rank() == 0) log_error("cannot restore from {}: {}", path.string(), failure);
+  }
+  if (!tried.empty())
+    throw CorruptCheckpoint(ErrorText{.attempted = "resume",
+                                      .expected = "a sound checkpoint",
+                                      .found = "none; tried:" + tried,
+                                      .next = "`holdfast ckpt verify` names the damage; `resume: none` starts from the beginning"});
+  if (ranks_.rank() == 0) take_over({-1, 0}, {});
+  ranks_.barrier();
+  return std::nullopt;
+}
+
+std::vector<Path> Checkpointer::paths_to_try(const std::string& resume) {
+  json names = json::array();
+  if (ranks_.rank() == 0 && resume != "none") {
+    const Path given = resume == "auto" ? layout_.root : Path(resume);
+    const RunLayout run{given};
+    std::error_code missing;
+    if (files_.kind(run.checkpoints()) == FileKind::directory || resume == "auto")
+      for (const CheckpointName& name : list_checkpoints(files_, run.checkpoints()))
+        names.insert(names.begin(), (run.checkpoints() / directory_name(name)).string());
+    else
+      names.push_back(std::filesystem::canonical(given, missing).string());
+    if (names.empty() || names[0] == "") names = resume == "auto" ? json::array() : json::array({resume});
+  }
+  const json agreed = json::parse(broadcast_text(ranks_, names.dump(), 0));
+  std::vector<Path> paths;
+  for (const json& name : agreed) paths.emplace_back(name.get<std::string>());
+  return paths;
+}
+
+Manifest Checkpointer::load_weights(const Path& checkpoint, const std::vector<StateEntry>& targets) {
+  std::string failure;
+  const std::optional<Restored> restored = try_restore(checkpoint, targets, RestoreScope::model_only, failure);
+  if (!restored)
+    throw CorruptCheckpoint(ErrorText{.attempted = "take the weights of " + checkpoint.string(), .cause = failure});
+  return restored->manifest;
+}
+
+void Checkpointer::take_over(const CheckpointName& chosen, const std::vector<Path>& damaged) {
+  if (chosen.step >= 0) resumed_from_ = chosen;
+  for (const CheckpointName& name : list_checkpoints(files_, layout_.checkpoints())) {
+    const bool is_damaged = std::find(damaged.begin(), damaged.end(), layout_.checkpoints() / directory_name(name)) != damaged.end();
+    if (is_damaged)
+      abandon(files_, layout_.checkpoints(), name, attempt_, "it is damaged");
+    else if (name > chosen)
+      abandon(files_, layout_.checkpoints(), name, attempt_,
+              chosen.step < 0 ? "the run starts from the beginning" : fmt::format("the run goes on from step {}", chosen.step));
+  }
+  read_history();
+}
+
+void Checkpointer::read_history() {
+  history_.clear();
+  for (const CheckpointName& name : list_checkpoints(files_, layout_.checkpoints())) try {
+      const Manifest manifest = read_manifest(files_, layout_.checkpoints() / directory_name(name));
+      history_.push_back({.step = name.step, .version = name.version, .entries = manifest.entries});
+    } catch (const Error& error) {
+      log_warning("{} is left alone: {}", directory_name(name), error.what());
+    }
+}
+
+}  // namespace holdfast

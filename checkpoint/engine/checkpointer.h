@@ -1,0 +1,82 @@
+// Saving and restoring, together over all ranks. Owned and called by the training thread; every method but the getters is
+// collective. A failed save leaves training state and the checkpoints on disk as they were.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/file_system.h"
+#include "base/section.h"
+#include "checkpoint/engine/restore.h"
+#include "checkpoint/engine/snapshot.h"
+#include "checkpoint/format/layout.h"
+#include "dist/communicator.h"
+#include "options/retention.h"
+#include "options/run_options.h"
+
+namespace holdfast {
+
+/// What a run was restored from.
+struct Restored {
+  Path path;
+  Manifest manifest;
+  /// True on a rank that did not exist when the checkpoint was written.
+  bool is_new_rank = false;
+};
+
+class Checkpointer {
+ public:
+  struct Dependencies {
+    Communicator& ranks;
+    FileSystem& files;
+    const Clock& clock;
+    SectionTracker& sections;
+  };
+  /// `attempt` fences: names of pending directories are unique to it.
+  Checkpointer(Dependencies dependencies, RunLayout layout, std::vector<CheckpointOptions> entries, int attempt);
+
+  /// Collective, blocks until the checkpoint is durable and visible, then applies retention. `entries`: names of the
+  /// `checkpoints:` entries that want it. Throws StorageError on every rank when any rank failed; the next save tries again.
+  void save(const Snapshot& snapshot, const std::vector<std::string>& entries);
+
+  /// Collective, blocks. `resume`: auto | none | a checkpoint or run directory. Fills `targets` from the newest sound checkpoint
+  /// (auto, a run directory) or the named one; then this run's damaged ones and those later than the chosen one are moved to
+  /// abandoned-ATTEMPT/. nullopt: start from the beginning. Throws CorruptCheckpoint when there are checkpoints but none is
+  /// sound, listing what was tried and why each failed.
+  std::optional<Restored> restore(const std::string& resume, const std::vector<StateEntry>& targets);
+
+  /// Collective, blocks: only the tensors below "model/".
+  Manifest load_weights(const Path& checkpoint, const std::vector<StateEntry>& targets);
+
+  /// The newest step that is committed; -1: none.
+  std::int64_t durable_step() const { return durable_step_; }
+
+ private:
+  std::string write_my_shard(const Snapshot& snapshot, const std::string& pending);
+  void commit(const Snapshot& snapshot, const std::string& pending, const CheckpointName& name, const std::vector<std::string>& shards,
+              const std::vector<std::string>& entries);
+  void apply_retention(const CheckpointName& saved, const std::vector<std::string>& entries);
+  CheckpointName next_name(std::int64_t step) const;
+  std::optional<Restored> try_restore(const Path& path, const std::vector<StateEntry>& targets, RestoreScope scope, std::string& failure);
+  std::vector<Path> paths_to_try(const std::string& resume);
+  /// Rank 0: what is on disk from now on belongs to the run that goes on from `chosen` (step -1: from the beginning).
+  void take_over(const CheckpointName& chosen, const std::vector<Path>& damaged);
+  void read_history();
+
+  Communicator& ranks_;
+  FileSystem& files_;
+  const Clock& clock_;
+  SectionTracker& sections_;
+  RunLayout layout_;
+  std::vector<CheckpointOptions> entries_;
+  int attempt_;
+  std::int64_t durable_step_ = -1;
+  std::vector<StoredState> history_;             // rank 0: what is on disk, oldest first
+  std::optional<CheckpointName> resumed_from_;   // never deleted by this attempt until something newer is durable
+  std::vector<std::byte> staging_;               // kept from save to save
+};
+
+}  // namespace holdfast

@@ -1,0 +1,57 @@
+#include "checkpoint/engine/commit.h"
+
+#include "base/log.h"
+
+namespace holdfast {
+
+void prepare_pending(FileSystem& files, const Path& checkpoints, const std::string& pending) {
+  make_directories(files, checkpoints);
+  remove_tree(files, checkpoints / pending);
+  files.make_directory(checkpoints / pending);
+}
+
+void publish(FileSystem& files, const Path& checkpoints, const std::string& pending, const Manifest& manifest) {
+  const Path directory = checkpoints / pending;
+  const std::string text = to_text(manifest);
+  const auto file = files.create(directory / kManifestName);
+  file->write_at(0, std::as_bytes(std::span(text.data(), text.size())));
+  file->sync();
+  file->close();
+  files.sync_directory(directory);
+  files.rename_new(directory, checkpoints / directory_name({manifest.global_step, manifest.version}));
+  files.sync_directory(checkpoints);
+}
+
+void point_last_to(FileSystem& files, const Path& checkpoints, const CheckpointName& name) {
+  const Path temporary = checkpoints / (std::string(kLastLink) + ".pending");
+  files.remove_file(temporary);
+  files.make_link(directory_name(name), temporary);
+  files.rename_over(temporary, checkpoints / kLastLink);
+  files.sync_directory(checkpoints);
+}
+
+void retire(FileSystem& files, const Path& checkpoints, const CheckpointName& name) {
+  const Path doomed = checkpoints / deleting_name(name);
+  remove_tree(files, doomed);
+  files.rename_new(checkpoints / directory_name(name), doomed);
+  remove_tree(files, doomed);
+}
+
+void sweep_leftovers(FileSystem& files, const Path& checkpoints) {
+  for (const std::string& name : files.list(checkpoints)) {
+    if (!is_leftover(name)) continue;
+    log_info("removing {}, which was never committed", (checkpoints / name).string());
+    remove_tree(files, checkpoints / name);
+  }
+}
+
+void abandon(FileSystem& files, const Path& checkpoints, const CheckpointName& name, int attempt, const std::string& why) {
+  const Path directory = checkpoints / abandoned_name(attempt);
+  files.make_directory(directory);
+  files.rename_new(checkpoints / directory_name(name), directory / directory_name(name));
+  files.sync_directory(directory);
+  files.sync_directory(checkpoints);
+  log_warning("moved {} to {}: {}", directory_name(name), directory.string(), why);
+}
+
+}  // namespace holdfast

@@ -1,0 +1,33 @@
+// The commit of a checkpoint: shards written and synced by every rank, then the manifest, then one rename. A kill between
+// any two operations leaves the new checkpoint or the one before, never a mixture. The durability order is the code's order.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/file_system.h"
+#include "checkpoint/format/layout.h"
+#include "checkpoint/format/manifest.h"
+
+namespace holdfast {
+
+/// Rank 0, before the shards: an empty pending directory. A leftover of the same name is removed.
+void prepare_pending(FileSystem& files, const Path& checkpoints, const std::string& pending);
+
+/// Rank 0, after all shards are durable: writes the manifest, syncs, renames `pending` to the final name, syncs. The
+/// manifest's step and version give the name. Throws StorageError; then nothing is visible under the final name.
+void publish(FileSystem& files, const Path& checkpoints, const std::string& pending, const Manifest& manifest);
+
+/// Rank 0, after publish: points `last` to the checkpoint, atomically.
+void point_last_to(FileSystem& files, const Path& checkpoints, const CheckpointName& name);
+
+/// Rank 0: out of sight by one rename, then removed.
+void retire(FileSystem& files, const Path& checkpoints, const CheckpointName& name);
+
+/// Rank 0, at start: removes what was never committed and what was half removed.
+void sweep_leftovers(FileSystem& files, const Path& checkpoints);
+
+/// Rank 0: moves committed checkpoints out of the way of this run into abandoned-ATTEMPT/ and says so in the log.
+void abandon(FileSystem& files, const Path& checkpoints, const CheckpointName& name, int attempt, const std::string& why);
+
+}  // namespace holdfast

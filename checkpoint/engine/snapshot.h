@@ -1,0 +1,40 @@
+// The seam between training and storage: named host arrays and a step. Pure data; knows no LibTorch.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "checkpoint/format/tensor.h"
+
+namespace holdfast {
+
+/// One tensor of the training state, for saving and for restoring. The functions copy between the live tensor and host
+/// memory, row-major, `offset` bytes into this rank's slice; only the training thread calls them, only between updates
+/// (or, where `changes_only_in_update`, at any time before the next update).
+struct StateEntry {
+  TensorInfo info;
+  Slice slice;  // what this rank holds: the whole tensor, unless it is sharded
+  bool changes_only_in_update = false;
+  std::function<void(std::uint64_t offset, std::span<std::byte> into)> copy_to;
+  std::function<void(std::uint64_t offset, std::span<const std::byte> from)> copy_from;
+};
+
+/// Everything that a checkpoint holds. `entries` have the same names in the same order on every rank.
+struct Snapshot {
+  std::int64_t global_step = 0;
+  std::vector<StateEntry> entries;
+  nlohmann::json state;        // the trainer's, equal on every rank
+  nlohmann::json options;      // the resolved configuration
+  nlohmann::json environment;  // what the bits depend on besides
+};
+
+/// Where tensors lie by name: the one place that spells the prefixes.
+inline constexpr const char* kModelPrefix = "model/";
+inline constexpr const char* kOptimizerPrefix = "optimizers/";
+inline constexpr const char* kRngPrefix = "rng/";
+
+}  // namespace holdfast

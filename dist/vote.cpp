@@ -1,0 +1,18 @@
+#include "dist/vote.h"
+
+#include <algorithm>
+
+namespace holdfast {
+
+void combine(Vote& into, const Vote& from) {
+  into.failed_rank = std::min(into.failed_rank, from.failed_rank);
+  into.nonfinite_rank = std::min(into.nonfinite_rank, from.nonfinite_rank);
+  into.write_failed_rank = std::min(into.write_failed_rank, from.write_failed_rank);
+  into.stop_rank = std::min(into.stop_rank, from.stop_rank);
+  into.durable_step = std::min(into.durable_step, from.durable_step);
+  into.loss_sum += from.loss_sum;
+  into.count += from.count;
+  into.correct += from.correct;
+}
+
+}  // namespace holdfast
