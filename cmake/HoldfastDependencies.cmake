@@ -18,7 +18,12 @@ target_include_directories(holdfast_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS}
 target_link_libraries(holdfast_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
 
 # --- LibTorch ---
-foreach(root IN ITEMS "${HOLDFAST_TORCH}" "$ENV{HOLDFAST_TORCH}" "$ENV{HOME}/.cache/holdfast/torch-2.11.0-cpu")
+# scripts/setup.sh downloads to the same place.
+set(HOLDFAST_CACHE "$ENV{XDG_CACHE_HOME}")
+if(NOT HOLDFAST_CACHE)
+  set(HOLDFAST_CACHE "$ENV{HOME}/.cache")
+endif()
+foreach(root IN ITEMS "${HOLDFAST_TORCH}" "$ENV{HOLDFAST_TORCH}" "${HOLDFAST_CACHE}/holdfast/torch-2.11.0-cpu")
   foreach(suffix IN ITEMS "" "/torch")
     if(NOT HOLDFAST_TORCH_ROOT AND root AND EXISTS "${root}${suffix}/lib/libtorch_cpu.so")
       set(HOLDFAST_TORCH_ROOT "${root}${suffix}")
@@ -26,9 +31,9 @@ foreach(root IN ITEMS "${HOLDFAST_TORCH}" "$ENV{HOLDFAST_TORCH}" "$ENV{HOME}/.ca
   endforeach()
 endforeach()
 if(NOT HOLDFAST_TORCH_ROOT)
-  message(FATAL_ERROR "Looked for LibTorch 2.11 (lib/libtorch_cpu.so) in HOLDFAST_TORCH='${HOLDFAST_TORCH}' and in "
-    "~/.cache/holdfast/torch-2.11.0-cpu: not found.\nRun scripts/setup.sh, which downloads it, or give the root of an "
-    "installed one: -DHOLDFAST_TORCH=/path/to/torch")
+  message(FATAL_ERROR "Looked for LibTorch 2.11 (lib/libtorch_cpu.so) in HOLDFAST_TORCH='${HOLDFAST_TORCH}', in the "
+    "environment's HOLDFAST_TORCH='$ENV{HOLDFAST_TORCH}' and in ${HOLDFAST_CACHE}/holdfast/torch-2.11.0-cpu: not found.\n"
+    "Run scripts/setup.sh, which downloads it, or give the root of an installed one: -DHOLDFAST_TORCH=/path/to/torch")
 endif()
 message(STATUS "LibTorch: ${HOLDFAST_TORCH_ROOT}")
 file(STRINGS ${HOLDFAST_TORCH_ROOT}/include/torch/headeronly/version.h HOLDFAST_TORCH_VERSION_LINE REGEX "TORCH_VERSION_(MAJOR|MINOR) ")

@@ -1,0 +1,31 @@
+#!/bin/bash
+# Configures and builds Holdfast into build/PRESET.
+#
+#   bash scripts/build.sh [release|debug|asan] [--target NAME ...]
+#
+# With CI=true a warning ends the build.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+preset=release
+if (($#)) && [[ $1 != -* ]]; then
+  preset=$1
+  shift
+fi
+options=()
+[[ ${CI:-} == true ]] && options+=(-DHOLDFAST_WARNINGS_AS_ERRORS=ON)
+
+# One compiler at work takes up to 2 GiB where it includes LibTorch.
+cores=$(nproc)
+by_memory=$(awk '/^MemAvailable:/ { print int($2 / (2 * 1024 * 1024)) }' /proc/meminfo)
+jobs=$((by_memory < cores ? by_memory : cores))
+((jobs > 0)) || jobs=1
+
+mkdir -p build
+log=build/$preset.configure.log
+if ! cmake --preset "$preset" "${options[@]}" >"$log" 2>&1 </dev/null; then
+  cat "$log" >&2
+  printf 'build: cmake could not configure the preset %s (the above is in %s too)\n' "$preset" "$log" >&2
+  exit 1
+fi
+exec cmake --build "build/$preset" --parallel "$jobs" "$@"

@@ -1,0 +1,118 @@
+#!/bin/bash
+# Installs what Holdfast needs and is not there: Debian packages and LibTorch 2.11. Safe to run again at any time; says
+# nothing when there is nothing to do.
+#
+#   bash scripts/setup.sh
+#
+#   HOLDFAST_TORCH=/path   use this LibTorch 2.11 (the folder that holds lib/ and include/, or torch/) and download none
+#   XDG_CACHE_HOME=/path   where downloads are kept (default ~/.cache); cmake/HoldfastDependencies.cmake looks there too
+#
+# Exit codes: 0 all there; 69 a package is missing that this account may not install, or a download failed;
+# 78 HOLDFAST_TORCH names something else than LibTorch 2.11.
+set -euo pipefail
+
+packages=(
+  g++ make cmake ninja-build ccache pkg-config git ca-certificates                             # to build
+  openmpi-bin libopenmpi-dev libhdf5-dev hdf5-tools libboost-program-options-dev libyaml-cpp-dev # libraries
+  nlohmann-json3-dev libxxhash-dev libspdlog-dev libfmt-dev zlib1g-dev
+  libgtest-dev libgmock-dev python3 python3-pip python3-h5py python3-numpy python3-pytest strace # to test
+  dataset-fashion-mnist bible-kjv                                                              # data
+)
+torch_version=2.11.0
+torch_wheels=("torch==$torch_version" nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85) # enough for the CPU part
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/holdfast
+torch_root=$cache/torch-$torch_version-cpu
+
+say() { printf 'setup: %s\n' "$*"; }
+fail() {
+  local code=$1
+  shift
+  printf 'setup: %s\n' "$@" >&2
+  exit "$code"
+}
+
+# --- Debian packages ---
+missing_packages() {
+  local installed
+  installed=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "${packages[@]}" 2>/dev/null | sed -n 's/^installed //p') || true
+  comm -23 <(printf '%s\n' "${packages[@]}" | sort -u) <(sort -u <<<"$installed")
+}
+
+# Sets `as_root` to what a command has to be prefixed with, or returns 1: sudo counts where it would not wait for a
+# password, or where somebody sits at a terminal to type it.
+find_root() {
+  as_root=()
+  [[ $(id -u) == 0 ]] && return 0
+  as_root=(sudo)
+  command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [[ -t 0 && -t 2 ]]; }
+}
+
+install_packages() {
+  command -v dpkg-query >/dev/null || fail 69 "this is no Debian system (dpkg-query is missing). Holdfast is built and" \
+    "tested on Debian 12; install what these packages hold, then run scripts/build.sh: ${packages[*]}"
+  local missing
+  mapfile -t missing < <(missing_packages)
+  ((${#missing[@]})) || return 0
+  local line="apt-get install --no-install-recommends ${missing[*]}"
+  find_root || fail 69 "${#missing[@]} Debian packages are missing, and this account may not install them." \
+    "Ask the administrator to run this line, then start again:" "$line"
+  local log started=$SECONDS
+  log=$(mktemp -t holdfast-apt.XXXXXX.log)
+  say "installing ${#missing[@]} Debian packages: ${missing[*]}"
+  # An update that fails (no network, one dead mirror) matters only if the installation fails as well.
+  "${as_root[@]}" apt-get -q update >"$log" 2>&1 || true
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \
+    install --no-install-recommends "${missing[@]}" >>"$log" 2>&1 </dev/null || {
+    tail -n 15 "$log" >&2
+    fail 69 "apt-get could not install the packages (its last lines are above, all of them in $log)." "It was asked for: $line"
+  }
+  rm -f "$log"
+  say "Debian packages installed ($((SECONDS - started)) s)"
+}
+
+# --- LibTorch ---
+# Prints "2.11" for the LibTorch under $1, or nothing.
+torch_version_of() {
+  sed -n 's/^#define TORCH_VERSION_\(MAJOR\|MINOR\) \([0-9]*\).*/\2/p' "$1/include/torch/headeronly/version.h" 2>/dev/null | paste -sd.
+}
+
+check_given_torch() {
+  local root=$HOLDFAST_TORCH found
+  [[ -e $root/lib/libtorch_cpu.so ]] || root=$root/torch
+  [[ -e $root/lib/libtorch_cpu.so ]] || fail 78 "looked for LibTorch in HOLDFAST_TORCH=$HOLDFAST_TORCH:" \
+    "expected lib/libtorch_cpu.so or torch/lib/libtorch_cpu.so there, found neither." \
+    "Give the folder that holds lib/ and include/, or unset HOLDFAST_TORCH to have LibTorch $torch_version downloaded."
+  found=$(torch_version_of "$root")
+  [[ $found == "${torch_version%.*}" ]] || fail 78 "looked for LibTorch ${torch_version%.*} in HOLDFAST_TORCH=$HOLDFAST_TORCH:" \
+    "found version ${found:-unknown (no include/torch/headeronly/version.h)}." \
+    "Give a LibTorch ${torch_version%.*}, or unset HOLDFAST_TORCH to have $torch_version downloaded."
+}
+
+download_torch() {
+  [[ -e $torch_root/torch/lib/libtorch_cpu.so ]] && return 0
+  mkdir -p "$cache"
+  exec 9>"$cache/setup.lock"
+  flock 9 # two set-ups at once: the second waits here and finds the download done
+  [[ -e $torch_root/torch/lib/libtorch_cpu.so ]] && return 0
+  rm -rf "$torch_root" "$torch_root".partial-* # what an interrupted set-up left
+
+  local stage=$torch_root.partial-$$ log=$cache/torch-download.log started=$SECONDS pip_options=()
+  # The C++ parts are the same in the wheel of every Python: with one that torch is not made for, another's is taken.
+  /usr/bin/python3 -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' ||
+    pip_options=(--python-version 3.11 --only-binary=:all: --platform "manylinux_2_28_$(uname -m)" --platform "manylinux2014_$(uname -m)")
+  say "downloading LibTorch $torch_version, 544 MB, to $torch_root"
+  mkdir -p "$stage/tmp" # pip unpacks here, on the same file system; /tmp may be too small
+  TMPDIR=$stage/tmp /usr/bin/python3 -m pip install --no-deps --no-cache-dir --disable-pip-version-check --progress-bar off \
+    "${pip_options[@]}" --target "$stage/root" "${torch_wheels[@]}" >"$log" 2>&1 </dev/null || {
+    rm -rf "$stage"
+    tail -n 15 "$log" >&2
+    fail 69 "LibTorch could not be downloaded from PyPI (pip's last lines are above, all of them in $log)." \
+      "Without PyPI, give an installed one: HOLDFAST_TORCH=/path/to/torch"
+  }
+  mv -T "$stage/root" "$torch_root"
+  rm -rf "$stage"
+  say "LibTorch is there ($((SECONDS - started)) s)"
+}
+
+install_packages
+if [[ -n ${HOLDFAST_TORCH:-} ]]; then check_given_torch; else download_torch; fi
