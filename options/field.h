@@ -27,6 +27,8 @@ struct Field {
   double max = std::numeric_limits<double>::infinity();
   bool min_is_excluded = false;
   std::span<const std::string_view> choices = {};  // for text: the words that are allowed; empty: any
+  bool max_is_excluded = false;
+  std::string_view synonyms = {};  // what other programs call it, words between spaces: for "did you mean"
 };
 
 /// Visits the fields of an option struct in order. Numbers: the range holds for each element.

@@ -1,0 +1,140 @@
+// load_configuration: the fields one by one (read.cpp), then what concerns several of them.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <filesystem>
+#include <set>
+
+#include "base/error.h"
+#include "options/nearest.h"
+#include "options/read.h"
+#include "options/run_options.h"
+
+namespace holdfast {
+namespace {
+
+// Says where the values stand that do not go together.
+class CrossChecks {
+ public:
+  CrossChecks(const OptionTree& tree, const Configuration& configuration) : tree_(tree), configuration_(configuration) {}
+
+  void run() const {
+    check_task();
+    check_end();
+    for (const auto& [name, schedule] : configuration_.schedules) check_schedule("schedules." + name, schedule);
+    check_optimizers();
+    check_checkpoints();
+    if (configuration_.resume.empty()) refuse("resume", {.expected = "auto, none or a checkpoint directory", .found = "an empty text"});
+    if (configuration_.init_from && configuration_.resume != "auto" && configuration_.resume != "none")
+      refuse("init_from", {.cause = "a run starts either from the weights of init_from or from the checkpoint of resume",
+                           .next = "remove one of the two"});
+  }
+
+ private:
+  [[noreturn]] void refuse(const std::string& path, ErrorText text) const {
+    text.attempted = fmt::format("{}: {}", tree_.where(path), path);
+    throw ConfigError(text);
+  }
+
+  void check_task() const {
+    if (configuration_.task.name.empty() && configuration_.task.plugin.empty())
+      refuse("task", {.expected = "a name or a plugin", .found = "neither", .next = "name a built-in task: `task: {name: mlp}`"});
+    if (configuration_.data.name.empty())
+      refuse("data", {.expected = "a name", .found = "none", .next = "name a source: `data: {name: idx}`"});
+  }
+
+  void check_end() const {
+    if (configuration_.trainer.max_steps || configuration_.trainer.max_epochs) return;
+    refuse(
+        "trainer",
+        {.expected = "max_steps or max_epochs", .found = "neither: the run would not end", .next = "add one, for example `max_epochs: 1`"});
+  }
+
+  void check_schedule(const std::string& path, const ScheduleOptions& schedule) const {
+    if (!schedule.total_steps || schedule.warmup_steps <= *schedule.total_steps) return;
+    refuse(path + ".warmup_steps",
+           {.expected = fmt::format("at most total_steps ({})", *schedule.total_steps), .found = fmt::format("{}", schedule.warmup_steps)});
+  }
+
+  void check_optimizers() const {
+    if (configuration_.optimizers.empty())
+      refuse("optimizers",
+             {.expected = "at least one optimizer", .found = "none", .next = "add one: `optimizers: {main: {type: adamw, lr: 1e-3}}`"});
+    std::string takes_the_rest;
+    for (const auto& [name, optimizer] : configuration_.optimizers) {
+      const std::string path = "optimizers." + name;
+      check_kind(path, optimizer);
+      check_schedule_name(path, optimizer);
+      if (!optimizer.parameters.empty()) continue;
+      if (!takes_the_rest.empty())
+        refuse(path + ".parameters", {.expected = "prefixes of parameter names",
+                                      .found = "none, as in " + takes_the_rest,
+                                      .cause = "only one optimizer can take all parameters that are left"});
+      takes_the_rest = path;
+    }
+  }
+
+  void check_kind(const std::string& path, const OptimizerOptions& optimizer) const {
+    const OptimizerOptions defaults;
+    if (optimizer.betas.size() != 2)
+      refuse(path + ".betas", {.expected = "two numbers", .found = fmt::format("{}", optimizer.betas.size())});
+    const bool is_sgd = optimizer.type == OptimizerKind::sgd;
+    const auto check_owner = [&](std::string_view key, bool is_changed, bool is_its_own) {
+      if (!is_changed || is_its_own) return;
+      refuse(fmt::format("{}.{}", path, key), {.expected = is_sgd ? "a key of sgd" : "a key of adamw",
+                                               .found = is_sgd ? "one of adamw" : "one of sgd",
+                                               .cause = "it would have no effect"});
+    };
+    check_owner("momentum", optimizer.momentum != defaults.momentum, is_sgd);
+    check_owner("nesterov", optimizer.nesterov != defaults.nesterov, is_sgd);
+    check_owner("betas", optimizer.betas != defaults.betas, !is_sgd);
+    check_owner("eps", optimizer.eps != defaults.eps, !is_sgd);
+    if (optimizer.nesterov && optimizer.momentum == 0)
+      refuse(path + ".nesterov", {.expected = "momentum above 0 with nesterov", .found = "momentum 0"});
+  }
+
+  void check_schedule_name(const std::string& path, const OptimizerOptions& optimizer) const {
+    if (optimizer.schedule.empty() || configuration_.schedules.count(optimizer.schedule) > 0) return;
+    std::vector<std::string> names;
+    for (const auto& [name, schedule] : configuration_.schedules) names.push_back(name);
+    const auto near = nearest(optimizer.schedule, names);
+    const std::string expected =
+        names.empty() ? "a name under schedules (there are none)" : fmt::format("a name under schedules ({})", fmt::join(names, ", "));
+    refuse(path + ".schedule", {.expected = expected,
+                                .found = fmt::format("'{}'", optimizer.schedule),
+                                .cause = near ? fmt::format("did you mean '{}'?", names[*near]) : ""});
+  }
+
+  void check_checkpoints() const {
+    constexpr std::string_view kAllowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+    std::set<std::string> names;
+    for (std::size_t i = 0; i < configuration_.checkpoints.size(); ++i) {
+      const CheckpointOptions& entry = configuration_.checkpoints[i];
+      const std::string path = fmt::format("checkpoints.{}", i);
+      if (entry.name.empty() || entry.name.find_first_not_of(kAllowed) != std::string::npos)
+        refuse(path + ".name", {.expected = "a name of letters, digits, _ and -", .found = fmt::format("'{}'", entry.name)});
+      if (!names.insert(entry.name).second)
+        refuse(path + ".name", {.expected = "a name of its own", .found = fmt::format("'{}', which an entry before it has", entry.name)});
+      if (entry.keep_last == 0) refuse(path + ".keep_last", {.expected = "1 or more, or -1 for all", .found = "0"});
+    }
+  }
+
+  const OptionTree& tree_;
+  const Configuration& configuration_;
+};
+
+}  // namespace
+
+Configuration load_configuration(const std::string& path, const std::vector<std::string>& overrides) {
+  const OptionTree tree = OptionTree::from_file(path, overrides);
+  Configuration configuration;
+  configuration.file = path;
+  read_options(tree, configuration);
+  if (!tree.has("checkpoints")) configuration.checkpoints.push_back({.every_epochs = 1});
+  CrossChecks(tree, configuration).run();
+  if (configuration.run.name.empty()) configuration.run.name = std::filesystem::path(path).stem().string();
+  if (configuration.run.directory.empty()) configuration.run.directory = "runs/" + configuration.run.name;
+  return configuration;
+}
+
+}  // namespace holdfast

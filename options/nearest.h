@@ -1,0 +1,19 @@
+// "Did you mean": the word of a list that a mistyped one is closest to. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace holdfast {
+
+/// Insertions, deletions, replacements and swaps of neighbours that turn one word into the other (optimal string
+/// alignment), upper and lower case being the same.
+std::size_t edit_distance(std::string_view a, std::string_view b);
+
+/// The index of the closest word, if it is close enough to be what was meant: at most a third of its letters differ, at
+/// least one may.
+std::optional<std::size_t> nearest(std::string_view word, const std::vector<std::string>& words);
+
+}  // namespace holdfast

@@ -1,0 +1,299 @@
+// The description of every key of a configuration: defaults are the members' initial values, everything else is here.
+#include "options/run_options.h"
+
+namespace holdfast {
+
+void RunOptions::describe(FieldVisitor& visitor) {
+  visitor.field({.name = "name", .doc = "What the run is called. Empty: the name of the configuration file without its ending."}, name);
+  visitor.field({.name = "directory",
+                 .doc = "Where checkpoints, logs and metrics go, relative to where the program was started. Empty: `runs/NAME`. "
+                        "`--run-dir` on the command line overrides it.",
+                 .synonyms = "dir run_dir output output_dir"},
+                directory);
+  visitor.field({.name = "seed",
+                 .doc = "Seed of the initial weights, the sample order and dropout. Two runs of one configuration and one seed on "
+                        "the same number of ranks end with the same bits.",
+                 .min = 0,
+                 .synonyms = "random_seed"},
+                seed);
+}
+
+void ComponentOptions::describe(FieldVisitor& visitor) {
+  visitor.field({.name = "name",
+                 .doc = "A built-in one, or what the plugin registered. Empty with a plugin: the only one that it registers.",
+                 .synonyms = "type kind"},
+                name);
+  visitor.field({.name = "plugin",
+                 .doc = "A shared library that registers it, relative to the directory of the configuration file. Empty: built-in.",
+                 .synonyms = "library"},
+                plugin);
+  visitor.subtree({.name = "options", .doc = "Its own options, which it checks itself.", .synonyms = "config params args"}, options);
+}
+
+void DataOptions::describe(FieldVisitor& visitor) {
+  visitor.field({.name = "name",
+                 .doc = "The source of samples: `idx` (images in IDX files), `text` (bytes of a text file), `random`.",
+                 .synonyms = "type kind source dataset"},
+                name);
+  visitor.subtree({.name = "options", .doc = "The source's own options, which it checks itself.", .synonyms = "config params args"},
+                  options);
+  visitor.field({.name = "global_batch_size",
+                 .doc = "Samples of one batch over all ranks together. Batches hold the same samples at every number of ranks.",
+                 .unit = "samples",
+                 .min = 1,
+                 .synonyms = "batch_size batch train_batch_size"},
+                global_batch_size);
+  visitor.field(
+      {.name = "shuffle", .doc = "Gives each epoch a sample order of its own, made from the seed. false: the order of the data set."},
+      shuffle);
+  visitor.field({.name = "drop_last", .doc = "Leaves out the short batch at the end of an epoch."}, drop_last);
+  visitor.field({.name = "prefetch_batches",
+                 .doc = "How many batches a thread assembles ahead. 0: none, each is assembled when it is needed.",
+                 .unit = "batches",
+                 .min = 0,
+                 .max = 1024,
+                 .synonyms = "prefetch prefetch_factor"},
+                prefetch_batches);
+}
+
+void OptimizerOptions::describe(FieldVisitor& visitor) {
+  static constexpr std::pair<std::string_view, OptimizerKind> kKinds[] = {{"sgd", OptimizerKind::sgd}, {"adamw", OptimizerKind::adamw}};
+  visitor.choice({.name = "type", .doc = "The rule of the update.", .synonyms = "name kind optimizer"}, type, kKinds);
+  visitor.field({.name = "lr", .doc = "Learning rate, before the factor of the schedule.", .min = 0, .synonyms = "learning_rate"}, lr);
+  visitor.field({.name = "momentum",
+                 .doc = "`sgd` only: how much of the last update stays in the next.",
+                 .min = 0,
+                 .max = 1,
+                 .max_is_excluded = true},
+                momentum);
+  visitor.field({.name = "nesterov", .doc = "`sgd` only: Nesterov's momentum. Needs momentum above 0."}, nesterov);
+  visitor.field({.name = "betas",
+                 .doc = "`adamw` only: decay of the mean and of the square of the gradients. Two numbers.",
+                 .min = 0,
+                 .max = 1,
+                 .max_is_excluded = true,
+                 .synonyms = "beta adam_betas"},
+                betas);
+  visitor.field({.name = "eps", .doc = "`adamw` only: added to the denominator.", .min = 0, .synonyms = "epsilon"}, eps);
+  visitor.field({.name = "weight_decay",
+                 .doc = "Decay of the weights: added to the gradient for `sgd`, apart from it for `adamw`.",
+                 .min = 0,
+                 .synonyms = "decay wd"},
+                weight_decay);
+  visitor.field(
+      {.name = "decay_bias_and_norm", .doc = "Decays parameters of one dimension (biases, normalisation) too. false: they are left alone."},
+      decay_bias_and_norm);
+  visitor.field({.name = "parameters",
+                 .doc = "Prefixes of the names of the parameters that it updates. Empty: all that no other optimizer has; at most "
+                        "one optimizer may leave it empty.",
+                 .synonyms = "params"},
+                parameters);
+  visitor.field({.name = "schedule",
+                 .doc = "A name under `schedules`. Empty: the learning rate stays as it is.",
+                 .synonyms = "scheduler lr_schedule lr_scheduler"},
+                schedule);
+}
+
+void ScheduleOptions::describe(FieldVisitor& visitor) {
+  static constexpr std::pair<std::string_view, ScheduleKind> kKinds[] = {
+      {"constant", ScheduleKind::constant}, {"linear", ScheduleKind::linear}, {"cosine", ScheduleKind::cosine}};
+  visitor.choice({.name = "type",
+                  .doc = "How the factor falls from 1 to `final_factor` after the warm-up. `constant`: not at all.",
+                  .synonyms = "name kind"},
+                 type, kKinds);
+  visitor.field({.name = "warmup_steps",
+                 .doc = "Over these first updates the factor grows from 1/warmup_steps to 1.",
+                 .unit = "updates",
+                 .min = 0,
+                 .synonyms = "warmup num_warmup_steps"},
+                warmup_steps);
+  visitor.field({.name = "total_steps",
+                 .doc = "Where the fall ends; later updates keep `final_factor`. null: the end of the run.",
+                 .unit = "updates",
+                 .min = 1,
+                 .synonyms = "num_training_steps max_steps"},
+                total_steps);
+  visitor.field(
+      {.name = "final_factor", .doc = "The factor at the end of the fall.", .min = 0, .max = 1, .synonyms = "min_factor min_lr_ratio"},
+      final_factor);
+}
+
+void TrainerOptions::describe(FieldVisitor& visitor) {
+  static constexpr std::pair<std::string_view, Determinism> kModes[] = {{"fast", Determinism::fast}, {"run", Determinism::run}};
+  visitor.field({.name = "max_steps",
+                 .doc = "The run ends after this many updates. With `max_epochs` too: whichever comes first. One of the two is needed.",
+                 .unit = "updates",
+                 .min = 1,
+                 .synonyms = "steps total_steps max_updates num_steps"},
+                max_steps);
+  visitor.field({.name = "max_epochs",
+                 .doc = "The run ends after this many passes over the data; fractions are allowed.",
+                 .unit = "epochs",
+                 .min = 0,
+                 .min_is_excluded = true,
+                 .synonyms = "epochs num_epochs num_train_epochs"},
+                max_epochs);
+  visitor.field({.name = "accumulate_batches",
+                 .doc = "Batches whose gradients make one update. A group cut short by the end of an epoch makes one too.",
+                 .unit = "batches",
+                 .min = 1,
+                 .synonyms = "gradient_accumulation_steps accumulate_grad_batches accumulation accumulate"},
+                accumulate_batches);
+  visitor.field({.name = "clip_norm",
+                 .doc = "Gradients whose 2-norm over all parameters is above this are scaled down to it. null: not clipped.",
+                 .min = 0,
+                 .min_is_excluded = true,
+                 .synonyms = "clip grad_clip max_grad_norm gradient_clip_val"},
+                clip_norm);
+  visitor.field({.name = "frozen", .doc = "Prefixes of the names of parameters that are not trained.", .synonyms = "freeze"}, frozen);
+  visitor.field({.name = "log_every_steps",
+                 .doc = "How often metrics are written and printed.",
+                 .unit = "updates",
+                 .min = 1,
+                 .synonyms = "log_every logging_steps log_interval log_every_n_steps"},
+                log_every_steps);
+  visitor.field({.name = "threads_per_rank",
+                 .doc = "Threads that one rank computes with; the same on every rank, as the bits depend on it. null: usable cores "
+                        "of the host, divided by its ranks.",
+                 .unit = "threads",
+                 .min = 1,
+                 .max = 1024,
+                 .synonyms = "threads num_threads"},
+                threads_per_rank);
+  visitor.choice({.name = "determinism",
+                  .doc = "`run`: the same bits for every run on the same number of ranks. `fast`: kernels may be chosen for speed "
+                         "alone.",
+                  .synonyms = "deterministic"},
+                 determinism, kModes);
+}
+
+void ValidationOptions::describe(FieldVisitor& visitor) {
+  visitor.field({.name = "every_steps",
+                 .doc = "Validates each time the count of updates crosses a multiple of this. null: never so.",
+                 .unit = "updates",
+                 .min = 1,
+                 .synonyms = "steps eval_steps val_every"},
+                every_steps);
+  visitor.field({.name = "every_epochs",
+                 .doc = "Validates each time the count of finished epochs crosses a multiple of this. null: never so.",
+                 .unit = "epochs",
+                 .min = 1,
+                 .synonyms = "epochs eval_epochs"},
+                every_epochs);
+  visitor.field({.name = "at_end", .doc = "Validates after the last update."}, at_end);
+  visitor.field({.name = "batch_size",
+                 .doc = "Samples of one batch over all ranks together. null: that of training.",
+                 .unit = "samples",
+                 .min = 1,
+                 .synonyms = "global_batch_size eval_batch_size"},
+                batch_size);
+  visitor.field({.name = "max_batches",
+                 .doc = "Validates on this many batches only. null: on all.",
+                 .unit = "batches",
+                 .min = 1,
+                 .synonyms = "limit_val_batches batches"},
+                max_batches);
+}
+
+void CheckpointOptions::describe(FieldVisitor& visitor) {
+  visitor.field({.name = "name", .doc = "What the entry is called; no two may share a name."}, name);
+  visitor.field({.name = "every_steps",
+                 .doc = "Saves each time the count of updates crosses a multiple of this. null: never so.",
+                 .unit = "updates",
+                 .min = 1,
+                 .synonyms = "steps save_steps every interval"},
+                every_steps);
+  visitor.field({.name = "every_epochs",
+                 .doc = "Saves each time the count of finished epochs crosses a multiple of this. null: never so.",
+                 .unit = "epochs",
+                 .min = 1,
+                 .synonyms = "epochs save_epochs"},
+                every_epochs);
+  visitor.field({.name = "at_end", .doc = "Saves after the last update.", .synonyms = "save_last"}, at_end);
+  visitor.field({.name = "keep_last",
+                 .doc = "How many of its newest states stay. -1: all.",
+                 .unit = "states",
+                 .min = -1,
+                 .synonyms = "keep save_top_k save_total_limit max_to_keep"},
+                keep_last);
+}
+
+void ParallelOptions::describe(FieldVisitor& visitor) {
+  visitor.field({.name = "bucket_mib",
+                 .doc = "Gradients are reduced over ranks in flat buckets of about this size. Bits depend on it.",
+                 .unit = "MiB",
+                 .min = 0,
+                 .max = 4096,
+                 .min_is_excluded = true,
+                 .synonyms = "bucket_cap_mb bucket_mb bucket_size"},
+                bucket_mib);
+}
+
+void RestartOptions::describe(FieldVisitor& visitor) {
+  visitor.field({.name = "max_attempts_without_progress",
+                 .doc = "The supervisor gives up, with a diagnosis, after this many attempts in a row without a new durable checkpoint.",
+                 .unit = "attempts",
+                 .min = 1,
+                 .synonyms = "max_attempts"},
+                max_attempts_without_progress);
+  visitor.field({.name = "max_restarts",
+                 .doc = "The supervisor gives up after this many restarts. null: no limit while there is progress.",
+                 .unit = "restarts",
+                 .min = 0,
+                 .synonyms = "restarts"},
+                max_restarts);
+  visitor.field({.name = "backoff_seconds",
+                 .doc = "Wait before the second attempt in a row without progress; doubled for each further one.",
+                 .unit = "seconds",
+                 .min = 0,
+                 .max = 86400,
+                 .synonyms = "backoff delay"},
+                backoff_seconds);
+  visitor.field({.name = "lease_seconds",
+                 .doc = "A rank whose watcher has not heard from the supervisor for this long is ended.",
+                 .unit = "seconds",
+                 .min = 0,
+                 .max = 86400,
+                 .min_is_excluded = true,
+                 .synonyms = "lease timeout"},
+                lease_seconds);
+  visitor.field({.name = "stop_grace_seconds",
+                 .doc = "How long ranks may take to save and end after a stop was asked for; then they are killed.",
+                 .unit = "seconds",
+                 .min = 0,
+                 .max = 86400,
+                 .synonyms = "grace stop_grace"},
+                stop_grace_seconds);
+}
+
+void Configuration::describe(FieldVisitor& visitor) {
+  visitor.section({.name = "run", .doc = "Which run this is."}, run);
+  visitor.section(
+      {.name = "task", .doc = "The model and its loss: a built-in task (`mlp`, `cnn`, `gpt`) or a plugin's.", .synonyms = "model"}, task);
+  visitor.section({.name = "data", .doc = "What it is trained on, and in which batches.", .synonyms = "dataset"}, data);
+  visitor.map({.name = "optimizers", .doc = "Optimizers by name; at least one.", .synonyms = "optimizer optim"}, optimizers);
+  visitor.map({.name = "schedules",
+               .doc = "Learning-rate schedules by name: a factor on `lr` as a function of the optimizer's completed updates.",
+               .synonyms = "scheduler schedulers lr_schedules"},
+              schedules);
+  visitor.section({.name = "trainer", .doc = "The loop.", .synonyms = "training train"}, trainer);
+  visitor.section({.name = "validation", .doc = "When the task is measured on the validation data.", .synonyms = "eval evaluation val"},
+                  validation);
+  visitor.list({.name = "checkpoints",
+                .doc = "When the state is saved, and how many states stay; a state stays while any entry keeps it. Not given: one "
+                       "entry with every_epochs 1. `[]`: nothing is saved.",
+                .synonyms = "checkpointing ckpt"},
+               checkpoints);
+  visitor.field({.name = "resume",
+                 .doc = "What the run goes on from: `auto` (the newest good checkpoint of the run directory, if there is one), `none` "
+                        "(from the start), or the path of a checkpoint directory."},
+                resume);
+  visitor.field({.name = "init_from",
+                 .doc = "A checkpoint directory whose weights the run starts with, at step 0.",
+                 .synonyms = "pretrained load_from"},
+                init_from);
+  visitor.section({.name = "parallel", .doc = "How ranks work together.", .synonyms = "distributed"}, parallel);
+  visitor.section({.name = "restart", .doc = "What the supervisor does after a failure."}, restart);
+}
+
+}  // namespace holdfast

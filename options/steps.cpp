@@ -1,0 +1,85 @@
+#include "options/steps.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "base/error.h"
+
+namespace holdfast {
+namespace {
+
+constexpr std::int64_t kLastPossibleStep = std::numeric_limits<std::int64_t>::max();
+
+// Without the sum of a + b - 1, which can overflow.
+std::int64_t divide_up(std::int64_t a, std::int64_t b) {
+  return a / b + (a % b != 0 ? 1 : 0);
+}
+
+// 1.1 epochs of 10 updates are 11 updates, though 1.1 * 10 is a little more than 11 in binary.
+std::int64_t steps_of_epochs(double epochs, std::int64_t updates) {
+  const double product = epochs * static_cast<double>(updates);
+  if (product >= static_cast<double>(kLastPossibleStep)) return kLastPossibleStep;
+  const double nearest = std::round(product);
+  const double rounding = 4 * std::numeric_limits<double>::epsilon() * product;
+  const double steps = std::abs(product - nearest) <= rounding ? nearest : std::ceil(product);
+  return std::max<std::int64_t>(1, static_cast<std::int64_t>(steps));
+}
+
+bool crosses(const std::optional<std::int64_t>& every, std::int64_t before, std::int64_t after) {
+  return every && crosses_multiple(before, after, *every);
+}
+
+template <class Options>
+bool is_due_for(const Options& options, const StepEvent& event) {
+  return crosses(options.every_steps, event.step_before, event.step_after) ||
+         crosses(options.every_epochs, event.epochs_before, event.epochs_after) || (options.at_end && event.is_last);
+}
+
+}  // namespace
+
+EpochShape epoch_shape(std::int64_t dataset_samples, std::int64_t global_batch_size, bool drop_last, std::int64_t accumulate_batches) {
+  const std::int64_t batches = drop_last ? dataset_samples / global_batch_size : divide_up(dataset_samples, global_batch_size);
+  if (batches < 1)
+    throw ConfigError(
+        {.attempted = "cutting the data into batches",
+         .expected = "at least one batch in an epoch",
+         .found = fmt::format("{} samples for batches of {}{}", dataset_samples, global_batch_size, drop_last ? " (drop_last: true)" : ""),
+         .next = dataset_samples < 1 ? "give the run data that has samples"
+                                     : "set data.drop_last to false, or a smaller data.global_batch_size"});
+  const std::int64_t samples = drop_last ? batches * global_batch_size : dataset_samples;
+  return {.samples = samples, .batches = batches, .updates = divide_up(batches, accumulate_batches)};
+}
+
+std::int64_t last_step(const TrainerOptions& options, const EpochShape& epoch) {
+  std::int64_t last = options.max_steps.value_or(kLastPossibleStep);
+  if (options.max_epochs) last = std::min(last, steps_of_epochs(*options.max_epochs, epoch.updates));
+  return last;
+}
+
+bool crosses_multiple(std::int64_t before, std::int64_t after, std::int64_t n) {
+  return after / n > before / n;
+}
+
+bool is_due(const CheckpointOptions& options, const StepEvent& event) {
+  return is_due_for(options, event);
+}
+
+bool is_due(const ValidationOptions& options, const StepEvent& event) {
+  return is_due_for(options, event);
+}
+
+double schedule_factor(const ScheduleOptions& options, std::int64_t completed, std::int64_t end) {
+  const std::int64_t warmup = options.warmup_steps;
+  if (completed < warmup) return static_cast<double>(completed + 1) / static_cast<double>(warmup);
+  if (options.type == ScheduleKind::constant) return 1.0;
+  if (completed >= end) return options.final_factor;
+  const double progress = static_cast<double>(completed - warmup) / static_cast<double>(end - warmup);
+  const double part = options.type == ScheduleKind::linear ? 1 - progress : (1 + std::cos(std::numbers::pi * progress)) / 2;
+  return options.final_factor + (1 - options.final_factor) * part;
+}
+
+}  // namespace holdfast
