@@ -1,0 +1,31 @@
+"""PyTorch's side: runs a script of bench/peers in its own environment and reads the JSON line that it prints."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+PEERS = pathlib.Path(__file__).resolve().parent.parent / "peers"
+
+
+def python():
+    """bench/run.sh says where the environment is."""
+    root = os.environ.get("HOLDFAST_PEER")
+    if not root:
+        sys.exit("HOLDFAST_PEER is not set: start this through bench/run.sh, which sets the peer up")
+    return os.path.join(root, "bin", "python")
+
+
+def torchrun(ranks):
+    return [python(), "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
+
+
+def run(command, timeout):
+    """The last line of the output as JSON. One thread a process, as on our side."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=PEERS, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          timeout=timeout)
+    lines = done.stdout.strip().split("\n")
+    if done.returncode != 0 or not lines[-1].startswith("{"):
+        sys.exit(f"the peer failed ({done.returncode}): {' '.join(command)}\n{done.stdout}{done.stderr}")
+    return json.loads(lines[-1])
