@@ -211,7 +211,7 @@ void CheckpointOptions::describe(FieldVisitor& visitor) {
                 every_epochs);
   visitor.field({.name = "at_end", .doc = "Saves after the last update.", .synonyms = "save_last"}, at_end);
   visitor.field({.name = "keep_last",
-                 .doc = "How many of its newest states stay. -1: all.",
+                 .doc = "How many of its newest states stay, 1 at least. -1: all.",
                  .unit = "states",
                  .min = -1,
                  .synonyms = "keep save_top_k save_total_limit max_to_keep"},

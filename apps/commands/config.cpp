@@ -1,0 +1,181 @@
+#include "apps/commands/config.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/program_options.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "base/error.h"
+#include "base/exit_code.h"
+#include "options/dump.h"
+#include "options/reference.h"
+#include "options/run_options.h"
+
+namespace holdfast {
+namespace {
+
+namespace po = boost::program_options;
+
+constexpr const char* kUsage = R"(Usage: holdfast config COMMAND ...
+
+  holdfast config check CONFIG [--set KEY=VALUE]...
+      Checks everything that a start would check before ranks begin to work. Exit code 0 or 78.
+  holdfast config show CONFIG [--set KEY=VALUE]... [--json]
+      Prints every value in force, as YAML or JSON.
+  holdfast config reference [--schema]
+      Prints the reference of every key as Markdown, or a JSON schema for editors.
+
+  --set KEY=VALUE   lays one value over the file: --set trainer.max_steps=100 --set optimizers.main.lr=1e-4
+)";
+
+struct ConfigArguments {
+  std::string command;
+  std::string file;
+  std::vector<std::string> overrides;
+  bool wants_json = false;
+  bool wants_schema = false;
+  bool wants_help = false;
+};
+
+ConfigArguments parse_arguments(const std::vector<std::string>& arguments) {
+  ConfigArguments parsed;
+  po::options_description options;
+  options.add_options()("command", po::value(&parsed.command))("config", po::value(&parsed.file))(
+      "set", po::value(&parsed.overrides)->composing())("json", po::bool_switch(&parsed.wants_json))(
+      "schema", po::bool_switch(&parsed.wants_schema))("help,h", po::bool_switch(&parsed.wants_help));
+  po::positional_options_description positions;
+  positions.add("command", 1).add("config", 1);
+  try {
+    po::variables_map values;
+    // No guessing: an abbreviated option would change its meaning when another one is added.
+    const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
+    po::store(po::command_line_parser(arguments).options(options).positional(positions).style(style).run(), values);
+    po::notify(values);
+  } catch (const po::error& error) {
+    throw UsageError(fmt::format("holdfast config: {}\n\n{}", error.what(), kUsage));
+  }
+  return parsed;
+}
+
+void require(bool is_right, std::string_view what) {
+  if (!is_right) throw UsageError(fmt::format("holdfast config: {}\n\n{}", what, kUsage));
+}
+
+std::string when_due(const std::optional<std::int64_t>& steps, const std::optional<std::int64_t>& epochs, bool at_end) {
+  std::vector<std::string> parts;
+  if (steps) parts.push_back(fmt::format("every {} updates", *steps));
+  if (epochs) parts.push_back(*epochs == 1 ? "every epoch" : fmt::format("every {} epochs", *epochs));
+  if (at_end) parts.emplace_back("at the end");
+  return parts.empty() ? "never" : fmt::format("{}", fmt::join(parts, ", "));
+}
+
+std::string summary(const Configuration& configuration) {
+  std::string out;
+  const auto line = [&out](std::string_view key, const std::string& text) { out += fmt::format("  {:<12} {}\n", key, text); };
+  line("run", fmt::format("{} in {}, seed {}", configuration.run.name, configuration.run.directory, configuration.run.seed));
+  const ComponentOptions& task = configuration.task;
+  line("task", fmt::format("{}{}", task.name, task.plugin.empty() ? "" : fmt::format(" (plugin {})", task.plugin)));
+  line("data", fmt::format("{}, {} samples a batch", configuration.data.name, configuration.data.global_batch_size));
+  for (const auto& [name, optimizer] : configuration.optimizers)
+    line("optimizer", fmt::format("{}: {}, lr {}{}", name, optimizer.type == OptimizerKind::sgd ? "sgd" : "adamw", optimizer.lr,
+                                  optimizer.schedule.empty() ? "" : fmt::format(", schedule {}", optimizer.schedule)));
+  const TrainerOptions& trainer = configuration.trainer;
+  std::vector<std::string> ends;
+  if (trainer.max_steps) ends.push_back(fmt::format("{} updates", *trainer.max_steps));
+  if (trainer.max_epochs) ends.push_back(fmt::format("{} epochs", *trainer.max_epochs));
+  line("ends after", fmt::format("{}", fmt::join(ends, " or ")));
+  const ValidationOptions& validation = configuration.validation;
+  line("validation", when_due(validation.every_steps, validation.every_epochs, validation.at_end));
+  for (const CheckpointOptions& entry : configuration.checkpoints)
+    line("checkpoint", fmt::format("{}: {}; keeps {}", entry.name, when_due(entry.every_steps, entry.every_epochs, entry.at_end),
+                                   entry.keep_last < 0 ? "all" : fmt::format("the last {}", entry.keep_last)));
+  if (configuration.checkpoints.empty()) line("checkpoint", "none: a failure starts the run from the beginning");
+  return out;
+}
+
+// The trainer writes its message to our stderr itself. Returns its exit code.
+int run_trainer_check(const std::filesystem::path& trainer, const ConfigArguments& arguments) {
+  std::vector<std::string> words = {trainer.string(), "--check", arguments.file};
+  for (const std::string& override_text : arguments.overrides) words.insert(words.end(), {"--set", override_text});
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  pid_t child = 0;
+  const std::string attempted = fmt::format("running {} --check", trainer.string());
+  if (const int error = posix_spawn(&child, trainer.c_str(), nullptr, nullptr, argv.data(), environ); error != 0)
+    throw Error(to_string({.attempted = attempted, .cause = std::strerror(error)}), kExitSoftware);
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0)
+    if (errno != EINTR) throw Error(to_string({.attempted = attempted, .cause = std::strerror(errno)}), kExitSoftware);
+  if (WIFEXITED(status)) return WEXITSTATUS(status);
+  throw Error(to_string({.attempted = attempted, .found = fmt::format("its death by signal {}", WTERMSIG(status))}), kExitSoftware);
+}
+
+int check(const ConfigArguments& arguments, const std::filesystem::path& program_directory) {
+  const Configuration configuration = load_configuration(arguments.file, arguments.overrides);
+  const std::filesystem::path trainer = program_directory / "holdfast-train";
+  std::string note;
+  if (access(trainer.c_str(), X_OK) == 0) {
+    if (const int code = run_trainer_check(trainer, arguments); code != kExitOk) return code;
+  } else {
+    note = fmt::format("  note         task.options and data.options were not checked: there is no {}\n", trainer.string());
+  }
+  fmt::print("{}: ok\n{}{}", arguments.file, summary(configuration), note);
+  return kExitOk;
+}
+
+int show(const ConfigArguments& arguments) {
+  Configuration configuration = load_configuration(arguments.file, arguments.overrides);
+  const nlohmann::ordered_json values =
+      describe_to_ordered_json([&configuration](FieldVisitor& visitor) { configuration.describe(visitor); });
+  fmt::print("{}", arguments.wants_json ? values.dump(2) + "\n" : to_yaml(values));
+  return kExitOk;
+}
+
+int reference(const ConfigArguments& arguments) {
+  if (arguments.wants_schema) {
+    fmt::print("{}\n", json_schema(list_fields_of<Configuration>(), "Holdfast configuration").dump(2));
+  } else {
+    fmt::print("{}", configuration_reference());
+  }
+  return kExitOk;
+}
+
+std::filesystem::path own_directory() {
+  std::error_code error;
+  return std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+}
+
+}  // namespace
+
+int config_command(const std::vector<std::string>& arguments) {
+  return config_command(arguments, own_directory());
+}
+
+int config_command(const std::vector<std::string>& arguments, const std::filesystem::path& program_directory) {
+  const ConfigArguments parsed = parse_arguments(arguments);
+  if (parsed.wants_help || parsed.command == "help") {
+    fmt::print("{}", kUsage);
+    return kExitOk;
+  }
+  require(!parsed.command.empty(), "say what to do: check, show or reference");
+  const bool is_reference = parsed.command == "reference";
+  require(is_reference || parsed.command == "check" || parsed.command == "show", fmt::format("unknown command '{}'", parsed.command));
+  require(parsed.command == "show" || !parsed.wants_json, "--json belongs to show");
+  require(is_reference || !parsed.wants_schema, "--schema belongs to reference");
+  require(is_reference || !parsed.file.empty(), fmt::format("{} needs a configuration file", parsed.command));
+  require(!is_reference || (parsed.file.empty() && parsed.overrides.empty()), "reference takes no configuration");
+  if (is_reference) return reference(parsed);
+  return parsed.command == "show" ? show(parsed) : check(parsed, program_directory);
+}
+
+}  // namespace holdfast
