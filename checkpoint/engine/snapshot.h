@@ -35,6 +35,7 @@ struct Snapshot {
 /// Where tensors lie by name: the one place that spells the prefixes.
 inline constexpr const char* kModelPrefix = "model/";
 inline constexpr const char* kOptimizerPrefix = "optimizers/";
+inline constexpr const char* kGradientPrefix = "gradients/";  // partial accumulation under manual optimization
 inline constexpr const char* kRngPrefix = "rng/";
 
 }  // namespace holdfast

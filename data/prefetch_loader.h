@@ -1,0 +1,15 @@
+// Batches assembled ahead by one thread. The thread holds no state that matters: what it makes is a function of the
+// position, and seek() throws away what is not wanted.
+#pragma once
+
+#include <memory>
+
+#include "data/schedule.h"
+#include "trainer/data_source.h"
+
+namespace holdfast {
+
+/// `ahead`: batches assembled ahead; 0 reads in the calling thread. The source may be shared by several loaders.
+std::unique_ptr<BatchLoader> make_loader(std::shared_ptr<const DataSource> source, const BatchPlan& plan, std::int64_t ahead);
+
+}  // namespace holdfast

@@ -1,0 +1,10 @@
+// The tasks that come with Holdfast: mlp, cnn, gpt.
+#pragma once
+
+#include "trainer/registry.h"
+
+namespace holdfast {
+
+void register_built_in_tasks(Registry& registry);
+
+}  // namespace holdfast

@@ -1,0 +1,52 @@
+#include "trainer/environment.h"
+
+#include <ATen/Version.h>
+#include <fmt/format.h>
+#include <torch/version.h>
+
+#include <set>
+
+namespace holdfast {
+
+using nlohmann::json;
+
+json describe_environment(const Communicator& ranks, std::int64_t threads_per_rank, const Optimization& optimization) {
+  json buckets = json::object();
+  for (const auto& optimizer : optimization.all()) buckets[optimizer->name()] = optimizer->gradients().layout();
+  return {{"world_size", ranks.size()},
+          {"ranks_per_host", ranks.local_size()},
+          {"threads_per_rank", threads_per_rank},
+          {"instruction_set", at::get_cpu_capability()},
+          {"libtorch", libtorch_version()},
+          {"mpi", mpi_library_version()},
+          {"bucket_elements", std::move(buckets)}};
+}
+
+std::vector<std::string> environment_differences(const json& then, const json& now) {
+  std::vector<std::string> differences;
+  for (const auto& [key, value] : now.items())
+    if (!then.contains(key) || then[key] != value)
+      differences.push_back(fmt::format("{} was {}, is {}", key, then.contains(key) ? then[key].dump() : "not recorded", value.dump()));
+  return differences;
+}
+
+std::vector<std::string> option_differences(const json& then, const json& now) {
+  const json before = then.flatten(), after = now.flatten();
+  std::set<std::string> keys;
+  for (const auto& [key, value] : before.items()) keys.insert(key);
+  for (const auto& [key, value] : after.items()) keys.insert(key);
+  std::vector<std::string> differences;
+  for (const std::string& key : keys) {
+    const std::string was = before.contains(key) ? before[key].dump() : "absent", is = after.contains(key) ? after[key].dump() : "absent";
+    if (was == is) continue;
+    std::string dotted = key.substr(1);
+    for (char& c : dotted)
+      if (c == '/') c = '.';
+    differences.push_back(fmt::format("{}: {} -> {}", dotted, was, is));
+  }
+  return differences;
+}
+
+std::string libtorch_version() { return fmt::format("{}.{}.{}", TORCH_VERSION_MAJOR, TORCH_VERSION_MINOR, TORCH_VERSION_PATCH); }
+
+}  // namespace holdfast

@@ -1,0 +1,31 @@
+#include <fmt/format.h>
+#include <torch/torch.h>
+
+#include "base/digest.h"
+#include "checkpoint/format/tensor_hash.h"
+#include "trainer/state_entry.h"
+#include "trainer/trainer.h"
+
+namespace holdfast {
+
+std::vector<StateEntry> model_entries(torch::nn::Module& model) {
+  std::vector<StateEntry> entries;
+  for (const auto& item : model.named_parameters())
+    entries.push_back(entry_of(kModelPrefix + item.key(), item.value(), TensorKind::replicated, true));
+  for (const auto& item : model.named_buffers())
+    if (item.value().defined()) entries.push_back(entry_of(kModelPrefix + item.key(), item.value(), TensorKind::per_rank, false));
+  return entries;
+}
+
+std::string parameter_hash(torch::nn::Module& model) {
+  std::vector<TensorDigests> tensors;
+  for (const StateEntry& entry : model_entries(model)) {
+    if (entry.info.kind != TensorKind::replicated) continue;
+    std::vector<std::byte> bytes(entry.info.bytes());
+    entry.copy_to(0, bytes);
+    tensors.push_back({entry.info, block_digests(bytes)});
+  }
+  return to_hex(hash_of(tensors));
+}
+
+}  // namespace holdfast

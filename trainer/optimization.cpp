@@ -1,0 +1,121 @@
+#include "trainer/optimization.h"
+
+#include <fmt/format.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "options/steps.h"
+
+namespace holdfast {
+namespace {
+
+bool has_prefix(const std::string& name, const std::string& prefix) {
+  return name == prefix || (name.starts_with(prefix) && (prefix.ends_with('.') || name[prefix.size()] == '.'));
+}
+
+/// The optimizer that owns `parameter`, or empty.
+std::string owner_of(const std::string& parameter, const std::map<std::string, OptimizerOptions>& optimizers) {
+  std::string owner;
+  std::size_t longest = 0;
+  for (const auto& [name, options] : optimizers) {
+    if (options.parameters.empty() && owner.empty()) owner = name;
+    for (const std::string& prefix : options.parameters)
+      if (has_prefix(parameter, prefix) && prefix.size() > longest) {
+        owner = name;
+        longest = prefix.size();
+      }
+  }
+  return owner;
+}
+
+void require_match(const std::string& where, const std::vector<std::string>& prefixes, const std::vector<NamedParameter>& parameters) {
+  for (const std::string& prefix : prefixes)
+    if (std::none_of(parameters.begin(), parameters.end(), [&](const NamedParameter& p) { return has_prefix(p.name, prefix); }))
+      throw ConfigError(ErrorText{.attempted = where,
+                                  .expected = "prefixes of parameter names (the first is '" + parameters.front().name + "')",
+                                  .found = "'" + prefix + "', which matches none"});
+}
+
+}  // namespace
+
+Optimization::Optimization(const Configuration& configuration, std::vector<NamedParameter> parameters)
+    : schedules_(configuration.schedules), clip_norm_(configuration.trainer.clip_norm) {
+  require_match("trainer.frozen", configuration.trainer.frozen, parameters);
+  std::map<std::string, std::vector<NamedParameter>> owned;
+  for (NamedParameter& parameter : parameters) {
+    const auto is_frozen = [&](const std::string& prefix) { return has_prefix(parameter.name, prefix); };
+    if (std::any_of(configuration.trainer.frozen.begin(), configuration.trainer.frozen.end(), is_frozen)) {
+      parameter.tensor.set_requires_grad(false);
+      continue;
+    }
+    const std::string owner = owner_of(parameter.name, configuration.optimizers);
+    if (owner.empty())
+      throw ConfigError(ErrorText{.attempted = "optimizers",
+                                  .expected = "an owner for every parameter",
+                                  .found = "none for '" + parameter.name + "'",
+                                  .next = "add its prefix to `parameters` of an optimizer, or to trainer.frozen"});
+    owned[owner].push_back(parameter);
+  }
+  const auto bucket_bytes = static_cast<std::size_t>(configuration.parallel.bucket_mib * 1024 * 1024);
+  for (const auto& [name, options] : configuration.optimizers) {
+    require_match("optimizers." + name + ".parameters", options.parameters, parameters);
+    if (owned[name].empty()) throw ConfigError("optimizers." + name + ": it owns no parameter; the others or trainer.frozen take them all");
+    optimizers_.push_back(std::make_unique<Optimizer>(name, options, bucket_bytes, std::move(owned[name])));
+  }
+}
+
+void Optimization::zero() {
+  for (const auto& optimizer : optimizers_) optimizer->gradients().zero();
+}
+
+void Optimization::all_reduce(Communicator& ranks, bool is_valid) {
+  for (const auto& optimizer : optimizers_) {
+    optimizer->gradients().reseat();
+    optimizer->gradients().all_reduce(ranks, is_valid);
+  }
+}
+
+void Optimization::all_reduce(Communicator& ranks, Optimizer& optimizer) {
+  optimizer.gradients().reseat();
+  optimizer.gradients().all_reduce(ranks, true);
+}
+
+double Optimization::gradient_norm(std::int64_t count) const {
+  double squares = 0;
+  for (const auto& optimizer : optimizers_) squares += std::pow(optimizer->gradients().norm(), 2);
+  return std::sqrt(squares) / static_cast<double>(std::max<std::int64_t>(count, 1));
+}
+
+void Optimization::step(std::int64_t count, double norm) {
+  for (const auto& optimizer : optimizers_) step(*optimizer, count, norm);
+}
+
+void Optimization::step(Optimizer& optimizer, std::int64_t count, double norm) {
+  // As torch.nn.utils.clip_grad_norm_: a factor of clip / (norm + 1e-6), never above 1.
+  const double factor = clip_norm_ ? std::min(1.0, *clip_norm_ / (norm + 1e-6)) : 1.0;
+  optimizer.step(lr(optimizer), static_cast<double>(std::max<std::int64_t>(count, 1)) / factor);
+}
+
+Optimizer& Optimization::find(const std::string& name) {
+  for (const auto& optimizer : optimizers_)
+    if (optimizer->name() == name) return *optimizer;
+  throw ConfigError(ErrorText{.attempted = "step the optimizer '" + name + "'",
+                              .expected = "a name under `optimizers:` (the first is '" + optimizers_.front()->name() + "')"});
+}
+
+double Optimization::lr(const Optimizer& optimizer) const {
+  const auto schedule = schedules_.find(optimizer.options().schedule);
+  if (schedule == schedules_.end()) return optimizer.options().lr;
+  return optimizer.options().lr * schedule_factor(schedule->second, optimizer.updates(), schedule->second.total_steps.value_or(last_step_));
+}
+
+std::int64_t Optimization::updates() const {
+  std::int64_t sum = 0;
+  for (const auto& optimizer : optimizers_) sum += optimizer->updates();
+  return sum;
+}
+
+}  // namespace holdfast

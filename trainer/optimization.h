@@ -1,0 +1,50 @@
+// The optimizers of a run with their schedules: who owns which parameter, one reduction, one update. Training thread only.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dist/communicator.h"
+#include "options/run_options.h"
+#include "trainer/optimizer.h"
+
+namespace holdfast {
+
+class Optimization {
+ public:
+  /// Gives each trained parameter to the optimizer with the longest matching prefix, the rest to the one without prefixes.
+  /// `frozen` prefixes get no gradient. Throws ConfigError: a parameter of nobody, an optimizer without parameters, a prefix
+  /// that matches nothing.
+  Optimization(const Configuration& configuration, std::vector<NamedParameter> parameters);
+
+  /// Where schedules without total_steps end.
+  void set_last_step(std::int64_t last_step) { last_step_ = last_step; }
+  void zero();
+  /// Collective: the gradients of all optimizers (or of one) summed over the ranks. `is_valid` as in GradientBuckets.
+  void all_reduce(Communicator& ranks, bool is_valid);
+  void all_reduce(Communicator& ranks, Optimizer& optimizer);
+  /// The global 2-norm of the averaged gradient; not finite if any element is not.
+  double gradient_norm(std::int64_t count) const;
+  /// Updates with gradients divided by the global `count` and clipped to `clip_norm`. `norm` as from gradient_norm.
+  void step(std::int64_t count, double norm);
+  void step(Optimizer& optimizer, std::int64_t count, double norm);
+
+  Optimizer& find(const std::string& name);
+  /// The lr of the next update.
+  double lr(const Optimizer& optimizer) const;
+  /// Completed updates of all optimizers.
+  std::int64_t updates() const;
+  std::vector<std::unique_ptr<Optimizer>>& all() { return optimizers_; }
+  const std::vector<std::unique_ptr<Optimizer>>& all() const { return optimizers_; }
+
+ private:
+  std::map<std::string, ScheduleOptions> schedules_;
+  std::optional<double> clip_norm_;
+  std::int64_t last_step_ = 0;
+  std::vector<std::unique_ptr<Optimizer>> optimizers_;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,71 @@
+#include "trainer/registry.h"
+
+#include <dlfcn.h>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <stdexcept>
+
+#include "base/error.h"
+
+namespace holdfast {
+namespace {
+
+template <class Map>
+std::vector<std::string> names_of(const Map& map) {
+  std::vector<std::string> names;
+  for (const auto& [name, factory] : map) names.push_back(name);
+  return names;
+}
+
+template <class Map>
+const typename Map::mapped_type& find(const Map& map, const char* kind, const std::string& name) {
+  const auto found = map.find(name);
+  if (found == map.end())
+    throw ConfigError(ErrorText{.attempted = fmt::format("{}.name", kind),
+                                .expected = fmt::format("one of: {}", fmt::join(names_of(map), ", ")),
+                                .found = fmt::format("'{}'", name),
+                                .next = fmt::format("a {} of your own comes from a plugin: {}: {{plugin: ./libmine.so, name: …}}", kind, kind)});
+  return found->second;
+}
+
+}  // namespace
+
+void Task::train_batch(const Batch&, ManualOptimization&) {
+  throw std::logic_error("a task with manual optimization must override train_batch");
+}
+
+void Registry::add_task(const std::string& name, TaskFactory factory) {
+  if (!tasks_.emplace(name, std::move(factory)).second) throw ConfigError("register the task '" + name + "': the name is taken");
+}
+
+void Registry::add_data(const std::string& name, DataFactory factory) {
+  if (!data_.emplace(name, std::move(factory)).second) throw ConfigError("register the data source '" + name + "': the name is taken");
+}
+
+std::unique_ptr<Task> Registry::make_task(const ComponentOptions& options, const ComponentContext& context) const {
+  return find(tasks_, "task", options.name)(options.options, context);
+}
+
+DataSources Registry::make_data(const DataOptions& options, const ComponentContext& context) const {
+  return find(data_, "data", options.name)(options.options, context);
+}
+
+std::vector<std::string> Registry::task_names() const { return names_of(tasks_); }
+std::vector<std::string> Registry::data_names() const { return names_of(data_); }
+
+void load_plugin(const std::string& path, Registry& registry) {
+  const std::string attempted = "load the plugin " + path;
+  void* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!library) throw ConfigError(ErrorText{.attempted = attempted, .cause = ::dlerror(), .next = "build it against this version of Holdfast"});
+  using Entry = void (*)(Registry&);
+  const auto entry = reinterpret_cast<Entry>(::dlsym(library, "holdfast_register"));
+  if (!entry)
+    throw ConfigError(ErrorText{.attempted = attempted,
+                                .expected = "the entry point `extern \"C\" void holdfast_register(holdfast::Registry&)`",
+                                .found = "none"});
+  entry(registry);
+}
+
+}  // namespace holdfast

@@ -1,0 +1,47 @@
+// Names of tasks and data sources, built in or brought by plugins. An object that is passed around, not a global.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "options/run_options.h"
+#include "trainer/data_source.h"
+#include "trainer/task.h"
+
+namespace holdfast {
+
+/// What a factory may need beside its options.
+struct ComponentContext {
+  std::string directory;        // of the configuration file: relative paths start here
+  bool is_check_only = false;   // check the options, touch no data
+};
+
+class Registry {
+ public:
+  using TaskFactory = std::function<std::unique_ptr<Task>(const OptionTree&, const ComponentContext&)>;
+  /// Returns empty sources when context.is_check_only.
+  using DataFactory = std::function<DataSources(const OptionTree&, const ComponentContext&)>;
+
+  /// Throws ConfigError when the name is taken.
+  void add_task(const std::string& name, TaskFactory factory);
+  void add_data(const std::string& name, DataFactory factory);
+  /// Throws ConfigError for an unknown name, listing the known ones; options are checked by the factory.
+  std::unique_ptr<Task> make_task(const ComponentOptions& options, const ComponentContext& context) const;
+  DataSources make_data(const DataOptions& options, const ComponentContext& context) const;
+  std::vector<std::string> task_names() const;
+  std::vector<std::string> data_names() const;
+
+ private:
+  std::map<std::string, TaskFactory> tasks_;
+  std::map<std::string, DataFactory> data_;
+};
+
+/// Opens a plugin (RTLD_NOW | RTLD_LOCAL, never closed) and calls its one entry point,
+///   extern "C" void holdfast_register(holdfast::Registry&);
+/// Throws ConfigError: file missing, symbol missing, unresolved names.
+void load_plugin(const std::string& path, Registry& registry);
+
+}  // namespace holdfast

@@ -1,0 +1,34 @@
+// What the loop counts: small, equal on every rank, stored as JSON in every manifest. Doubles survive the round trip exactly.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace holdfast {
+
+/// One finished validation.
+struct ValidationRecord {
+  std::int64_t step = 0;
+  double loss = 0;      // mean
+  double accuracy = 0;  // of 1
+};
+
+struct RunState {
+  std::int64_t global_step = 0;   // completed updates; with several optimizers: batches in which anything stepped
+  std::int64_t batch_index = 0;   // consumed global batches
+  std::int64_t samples_seen = 0;  // position in the data: the next sample of the run
+  double window_loss_sum = 0;     // since the last line of metrics
+  std::int64_t window_count = 0;
+  std::map<std::string, std::int64_t> optimizer_updates;
+  std::vector<ValidationRecord> validations;
+};
+
+nlohmann::json to_json(const RunState& state);
+/// Throws nlohmann::json::exception when a field is missing or of another type.
+RunState run_state_from_json(const nlohmann::json& json);
+
+}  // namespace holdfast

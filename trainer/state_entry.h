@@ -1,0 +1,16 @@
+// A live LibTorch tensor as an entry of a snapshot.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+
+#include "checkpoint/engine/snapshot.h"
+
+namespace holdfast {
+
+/// Copies to and from `tensor` in row-major order, whatever its strides. Shares the tensor. Throws std::invalid_argument for
+/// a dtype that checkpoints do not have (complex, quantized).
+StateEntry entry_of(std::string name, at::Tensor tensor, TensorKind kind, bool changes_only_in_update);
+
+}  // namespace holdfast

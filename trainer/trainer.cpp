@@ -1,0 +1,225 @@
+#include "trainer/trainer.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <torch/torch.h>
+
+#include "base/error.h"
+#include "base/host.h"
+#include "base/log.h"
+#include "trainer/environment.h"
+#include "trainer/rng.h"
+#include "trainer/stop_request.h"
+#include "trainer/validation.h"
+
+namespace holdfast {
+
+using nlohmann::json;
+
+namespace {
+
+std::vector<NamedParameter> named_parameters(torch::nn::Module& model) {
+  std::vector<NamedParameter> parameters;
+  for (const auto& item : model.named_parameters()) parameters.push_back({item.key(), item.value()});
+  return parameters;
+}
+
+}  // namespace
+
+Trainer::Trainer(const Parts& parts, Configuration configuration, json resolved_options, Settings settings)
+    : parts_(parts),
+      configuration_(std::move(configuration)),
+      options_(std::move(resolved_options)),
+      settings_(std::move(settings)),
+      optimization_(configuration_, named_parameters(parts_.task.model())),
+      training_step_({parts_.ranks, parts_.sections, parts_.task, parts_.training, optimization_, configuration_.trainer.accumulate_batches}),
+      checkpointer_({parts_.ranks, parts_.files, parts_.clock, parts_.sections}, settings_.layout, configuration_.checkpoints,
+                    settings_.attempt) {
+  const EpochShape epoch = epoch_shape(parts_.training.epoch_samples(), configuration_.data.global_batch_size, false,
+                                       configuration_.trainer.accumulate_batches);
+  last_step_ = last_step(configuration_.trainer, epoch);
+  optimization_.set_last_step(last_step_);
+  environment_ = describe_environment(parts_.ranks, settings_.threads_per_rank, optimization_);
+}
+
+RunEnd Trainer::run() {
+  begin();
+  if (state_.global_step >= last_step_) {
+    if (is_rank_0()) log_info("the run is finished: step {} of {}; give more trainer.max_steps or max_epochs to go on", state_.global_step, last_step_);
+    finish();
+    return RunEnd::was_finished;
+  }
+  while (state_.global_step < last_step_) {
+    const RunState before = state_;
+    const Vote facts = training_step_.run(state_);
+    const StepEvent event = count_step(before);
+    const bool is_stopping = is_set(facts.stop_rank);
+    report_step(facts, before);
+    if (parts_.validation && is_due(configuration_.validation, event) && !is_stopping) validate();
+    save_if_due(event, is_stopping);
+    if (is_stopping && !event.is_last) {
+      if (is_rank_0()) log_info("stopped on request after step {}; the checkpoint is durable", state_.global_step);
+      progress_->finish();
+      return RunEnd::stopped;
+    }
+  }
+  finish();
+  return RunEnd::finished;
+}
+
+void Trainer::begin() {
+  start_from_scratch();
+  const std::string resume = settings_.is_restart ? "auto" : configuration_.resume;
+  const std::optional<Restored> restored = checkpointer_.restore(resume, state_entries());
+  if (restored)
+    go_on_from(*restored);
+  else if (configuration_.init_from) {
+    checkpointer_.load_weights(*configuration_.init_from, model_entries(parts_.task.model()));
+    if (is_rank_0()) log_info("weights from {}, step 0", *configuration_.init_from);
+  }
+  parts_.training.seek(state_.samples_seen);
+  parts_.task.model().train();
+  if (is_rank_0()) metrics_ = std::make_unique<MetricsLog>(parts_.files, settings_.layout.metrics(), state_.global_step);
+  progress_ = std::make_unique<Progress>(parts_.clock, parts_.heartbeat, is_rank_0() ? settings_.progress : Progress::Style::none,
+                                         state_.global_step, last_step_);
+  if (parts_.heartbeat) parts_.heartbeat->block().durable_step = checkpointer_.durable_step();
+  if (state_.global_step < last_step_ && is_rank_0()) parts_.files.remove_file(settings_.layout.done());
+  set_log_step(state_.global_step);
+}
+
+void Trainer::start_from_scratch() {
+  for (const StateEntry& entry : model_entries(parts_.task.model())) {
+    std::vector<std::byte> bytes(entry.info.bytes());
+    entry.copy_to(0, bytes);
+    parts_.ranks.broadcast(bytes, 0);
+    entry.copy_from(0, bytes);
+  }
+  seed_generators(static_cast<std::uint64_t>(configuration_.run.seed), parts_.ranks.rank(), 0);
+}
+
+void Trainer::go_on_from(const Restored& restored) {
+  try {
+    state_ = run_state_from_json(restored.manifest.state);
+  } catch (const json::exception& error) {
+    throw CorruptCheckpoint(ErrorText{.attempted = "read the trainer's state in the manifest of " + restored.path.string(), .cause = error.what()});
+  }
+  for (const auto& optimizer : optimization_.all()) optimizer->set_updates(state_.optimizer_updates[optimizer->name()]);
+  if (restored.is_new_rank)
+    seed_generators(static_cast<std::uint64_t>(configuration_.run.seed), parts_.ranks.rank(), state_.global_step);
+  saved_step_ = state_.global_step;
+  saved_batch_ = state_.batch_index;
+  if (!is_rank_0()) return;
+  log_info("resumed from {} at step {} of {}, {} samples seen", restored.path.string(), state_.global_step, last_step_, state_.samples_seen);
+  for (const std::string& difference : option_differences(restored.manifest.options, options_))
+    log_info("the configuration has changed: {}", difference);
+  for (const std::string& difference : environment_differences(restored.manifest.environment, environment_))
+    log_warning("bits may differ from an uninterrupted run because {}", difference);
+}
+
+StepEvent Trainer::count_step(const RunState& before) const {
+  return {before.global_step, state_.global_step, epochs_finished(before), epochs_finished(state_), state_.global_step >= last_step_};
+}
+
+void Trainer::report_step(const Vote& facts, const RunState& before) {
+  set_log_step(state_.global_step);
+  const double loss = facts.count > 0 ? facts.loss_sum / static_cast<double>(facts.count) : 0.0;
+  progress_->update(state_.global_step, state_.samples_seen - before.samples_seen, loss);
+  if (crosses_multiple(before.global_step, state_.global_step, configuration_.trainer.log_every_steps) || state_.global_step >= last_step_)
+    write_metrics_line();
+}
+
+void Trainer::write_metrics_line() {
+  const double loss = state_.window_count > 0 ? state_.window_loss_sum / static_cast<double>(state_.window_count) : 0.0;
+  state_.window_loss_sum = 0;
+  state_.window_count = 0;
+  if (!is_rank_0()) return;
+  json lr = json::object();
+  for (const auto& optimizer : optimization_.all()) lr[optimizer->name()] = optimization_.lr(*optimizer);
+  const double epoch = static_cast<double>(state_.samples_seen) / static_cast<double>(parts_.training.epoch_samples());
+  const Progress::Rates rates = progress_->take_rates();
+  metrics_->write({{"kind", "train"},
+                   {"step", state_.global_step},
+                   {"epoch", epoch},
+                   {"samples_seen", state_.samples_seen},
+                   {"loss", loss},
+                   {"lr", std::move(lr)},
+                   {"wall_clock",
+                    {{"unix_seconds", parts_.clock.unix_seconds()},
+                     {"steps_per_second", rates.steps_per_second},
+                     {"samples_per_second", rates.samples_per_second}}}});
+  progress_->print(fmt::format("step {}/{}  epoch {:.2f}  loss {:.4f}  {:.0f} samples/s", state_.global_step, last_step_, epoch, loss,
+                               rates.samples_per_second));
+}
+
+void Trainer::validate() {
+  const ValidationRecord record = run_validation({parts_.ranks, parts_.sections, parts_.task, *parts_.validation},
+                                                 configuration_.validation.max_batches, state_.global_step);
+  state_.validations.push_back(record);
+  if (!is_rank_0()) return;
+  metrics_->write({{"kind", "validation"}, {"step", record.step}, {"loss", record.loss}, {"accuracy", record.accuracy}});
+  progress_->print(fmt::format("step {}/{}  validation: loss {:.4f}, accuracy {:.2f} %", record.step, last_step_, record.loss, 100 * record.accuracy));
+}
+
+void Trainer::save_if_due(const StepEvent& event, bool is_stopping) {
+  std::vector<std::string> due;
+  for (const CheckpointOptions& entry : configuration_.checkpoints)
+    if (is_due(entry, event) || is_stopping) due.push_back(entry.name);
+  if (due.empty() && !is_stopping) return;
+  if (state_.global_step == saved_step_ && state_.batch_index == saved_batch_) return;  // this very state is on disk
+  try {
+    save(due);
+  } catch (const StorageError& error) {
+    if (is_stopping) throw;
+    if (is_rank_0()) log_error("{}", error.what());  // training goes on; the next due save tries again
+  }
+}
+
+void Trainer::save(const std::vector<std::string>& entries) {
+  if (metrics_) metrics_->sync();
+  const double start = parts_.clock.seconds();
+  checkpointer_.save(snapshot(), entries);
+  saved_step_ = state_.global_step;
+  saved_batch_ = state_.batch_index;
+  if (parts_.heartbeat) parts_.heartbeat->block().durable_step = checkpointer_.durable_step();
+  if (is_rank_0()) log_info("checkpoint of step {} is durable ({:.2f} s)", state_.global_step, parts_.clock.seconds() - start);
+}
+
+std::vector<StateEntry> Trainer::state_entries() const {
+  std::vector<StateEntry> entries = model_entries(parts_.task.model());
+  for (const auto& optimizer : optimization_.all()) {
+    for (StateEntry& entry : optimizer->state()) entries.push_back(std::move(entry));
+    if (parts_.task.is_manual())
+      for (StateEntry& entry : optimizer->gradients().state(optimizer->name())) entries.push_back(std::move(entry));
+  }
+  entries.push_back(generator_state());
+  return entries;
+}
+
+Snapshot Trainer::snapshot() const {
+  return {.global_step = state_.global_step, .entries = state_entries(), .state = to_json(state_), .options = options_, .environment = environment_};
+}
+
+void Trainer::finish() {
+  parts_.sections.enter(Section::finish, state_.global_step);
+  parts_.sections.point();
+  progress_->finish();
+  const std::string hash = parameter_hash(parts_.task.model());
+  if (!is_rank_0()) return;
+  json metrics = json::object();
+  if (!state_.validations.empty())
+    metrics = {{"validation_loss", state_.validations.back().loss}, {"validation_accuracy", state_.validations.back().accuracy}};
+  write_text_durably(parts_.files, settings_.layout.done(),
+                     json{{"global_step", state_.global_step},
+                          {"samples_seen", state_.samples_seen},
+                          {"parameter_hash", hash},
+                          {"metrics", metrics},
+                          {"attempt", settings_.attempt},
+                          {"world_size", parts_.ranks.size()},
+                          {"finished", utc_time(parts_.clock.unix_seconds())}}
+                             .dump(2) +
+                         "\n");
+  fmt::print("finished: step {}, parameter hash {}\n", state_.global_step, hash);
+  std::fflush(stdout);
+}
+
+}  // namespace holdfast

@@ -1,0 +1,89 @@
+// The training loop. One object per rank and attempt; run() is collective and blocks until the run is finished or stopped.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "base/clock.h"
+#include "base/heartbeat.h"
+#include "checkpoint/engine/checkpointer.h"
+#include "checkpoint/format/layout.h"
+#include "options/run_options.h"
+#include "options/steps.h"
+#include "trainer/data_source.h"
+#include "trainer/metrics_log.h"
+#include "trainer/optimization.h"
+#include "trainer/progress.h"
+#include "trainer/run_state.h"
+#include "trainer/training_step.h"
+
+namespace holdfast {
+
+enum class RunEnd { finished, was_finished, stopped };
+
+class Trainer {
+ public:
+  struct Parts {
+    Communicator& ranks;
+    FileSystem& files;
+    const Clock& clock;
+    SectionTracker& sections;
+    Heartbeat* heartbeat;  // may be null
+    Task& task;
+    BatchLoader& training;
+    BatchLoader* validation;  // may be null: no validation
+  };
+  struct Settings {
+    RunLayout layout;
+    int attempt = 1;
+    bool is_restart = false;  // after a failure in the same supervised run: resumes from the newest whatever `resume` says
+    std::int64_t threads_per_rank = 1;
+    Progress::Style progress = Progress::Style::lines;
+  };
+  Trainer(const Parts& parts, Configuration configuration, nlohmann::json resolved_options, Settings settings);
+
+  /// Collective. stopped: a checkpoint of the last update is durable. Throws what a rank cannot go on after.
+  RunEnd run();
+
+ private:
+  void begin();
+  void go_on_from(const Restored& restored);
+  void start_from_scratch();
+  StepEvent count_step(const RunState& before) const;
+  void report_step(const Vote& facts, const RunState& before);
+  void write_metrics_line();
+  void validate();
+  void save(const std::vector<std::string>& entries);
+  void save_if_due(const StepEvent& event, bool is_stopping);
+  void finish();
+  std::vector<StateEntry> state_entries() const;
+  Snapshot snapshot() const;
+  std::int64_t epochs_finished(const RunState& state) const { return state.samples_seen / parts_.training.epoch_samples(); }
+  bool is_rank_0() const { return parts_.ranks.rank() == 0; }
+
+  Parts parts_;
+  Configuration configuration_;
+  nlohmann::json options_;
+  Settings settings_;
+  std::int64_t last_step_ = 0;
+  Optimization optimization_;
+  TrainingStep training_step_;
+  Checkpointer checkpointer_;
+  nlohmann::json environment_;
+  RunState state_;
+  std::int64_t saved_step_ = -1;         // global_step and batch_index of the newest state that was saved
+  std::int64_t saved_batch_ = -1;
+  std::unique_ptr<MetricsLog> metrics_;  // rank 0
+  std::unique_ptr<Progress> progress_;
+};
+
+/// The parameters and buffers of a module by name, as a snapshot stores them: parameters replicated, buffers per rank.
+std::vector<StateEntry> model_entries(torch::nn::Module& model);
+
+/// One digest over all parameters: names, shapes, bytes.
+std::string parameter_hash(torch::nn::Module& model);
+
+}  // namespace holdfast

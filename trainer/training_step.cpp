@@ -1,0 +1,152 @@
+#include "trainer/training_step.h"
+
+#include <fmt/format.h>
+#include <torch/torch.h>
+
+#include <cmath>
+#include <exception>
+
+#include "base/error.h"
+#include "trainer/stop_request.h"
+
+namespace holdfast {
+
+Vote TrainingStep::run(RunState& state) {
+  const std::int64_t updates_before = d_.optimization.updates();
+  const Vote facts = d_.task.is_manual() ? run_manual(state) : run_automatic(state);
+  if (d_.optimization.updates() > updates_before) ++state.global_step;
+  for (const auto& optimizer : d_.optimization.all()) state.optimizer_updates[optimizer->name()] = optimizer->updates();
+  state.window_loss_sum += facts.loss_sum;
+  state.window_count += facts.count;
+  return facts;
+}
+
+Vote TrainingStep::run_automatic(RunState& state) {
+  const std::int64_t step = state.global_step + 1;
+  Vote mine = my_vote();
+  std::exception_ptr failure;
+  d_.optimization.zero();
+  for (std::int64_t batch = 0; batch < d_.accumulate_batches; ++batch) {
+    const std::int64_t samples = d_.loader.next_global_samples();
+    try {
+      if (!failure) add_gradient(mine, step);
+    } catch (...) {
+      failure = std::current_exception();
+      mine.failed_rank = d_.ranks.rank();
+    }
+    ++state.batch_index;
+    state.samples_seen += samples;
+    if (is_epoch_over(state)) break;  // a short last group steps too
+  }
+  d_.sections.enter(Section::reduce, step);
+  d_.sections.point();
+  d_.optimization.all_reduce(d_.ranks, !failure);
+  const double norm_of_sum = d_.optimization.gradient_norm(1);
+  if (!std::isfinite(norm_of_sum)) mine.nonfinite_rank = d_.ranks.rank();
+  const Vote facts = d_.ranks.vote(mine);
+  act_on_failures(facts, failure, step);
+  d_.sections.enter(Section::update, step);
+  d_.sections.point();
+  d_.optimization.step(facts.count, norm_of_sum / static_cast<double>(std::max<std::int64_t>(facts.count, 1)));
+  return facts;
+}
+
+void TrainingStep::add_gradient(Vote& mine, std::int64_t step) {
+  d_.sections.enter(Section::data, step);
+  d_.sections.point();
+  const Batch batch = d_.loader.next();
+  if (batch.samples == 0) return;  // takes part in every collective all the same
+  d_.sections.enter(Section::forward, step);
+  d_.sections.point();
+  const Loss loss = d_.task.loss(batch);
+  d_.sections.enter(Section::backward, step);
+  loss.sum.register_hook([this](const at::Tensor&) { d_.sections.point(); });
+  loss.sum.backward();
+  mine.loss_sum += loss.sum.item<double>();
+  mine.count += loss.count;
+}
+
+Vote TrainingStep::my_vote() const {
+  Vote mine;
+  if (is_stop_requested()) mine.stop_rank = d_.ranks.rank();
+  return mine;
+}
+
+void TrainingStep::act_on_failures(const Vote& facts, const std::exception_ptr& mine, std::int64_t step) const {
+  if (mine) std::rethrow_exception(mine);
+  if (is_set(facts.failed_rank)) throw PeerLost(fmt::format("rank {} failed in step {}; its log says why", facts.failed_rank, step));
+  if (is_set(facts.nonfinite_rank))
+    throw Error(fmt::format("step {}: the gradient is not finite (seen on rank {}); the update was not made\n  next: lower lr, or set "
+                            "trainer.clip_norm",
+                            step, facts.nonfinite_rank),
+                kExitSoftware);
+}
+
+/// What a task with manual optimization steps through. Each step votes before it reduces, so that a rank that has thrown
+/// needs to know nothing of the collectives that the others are about to make: one vote answers them.
+class TrainingStep::ManualSteps final : public ManualOptimization {
+ public:
+  ManualSteps(TrainingStep& owner, std::int64_t step) : owner_(owner), step_(step) {}
+
+  void backward(const std::string& name, const Loss& loss) override {
+    owner_.d_.sections.enter(Section::backward, step_);
+    Optimizer& optimizer = owner_.d_.optimization.find(name);
+    std::vector<at::Tensor> inputs;
+    for (const NamedParameter& parameter : optimizer.gradients().parameters()) inputs.push_back(parameter.tensor);
+    loss.sum.register_hook([this](const at::Tensor&) { owner_.d_.sections.point(); });
+    torch::autograd::backward({loss.sum}, {}, /*retain_graph=*/true, /*create_graph=*/false, inputs);
+    optimizer.gradients().add_loss(loss.sum.item<double>(), loss.count);
+  }
+  void step(const std::string& name) override {
+    Optimizer& optimizer = owner_.d_.optimization.find(name);
+    Vote mine = owner_.my_vote();
+    mine.loss_sum = optimizer.gradients().loss_sum();
+    mine.count = optimizer.gradients().count();
+    const Vote facts = owner_.d_.ranks.vote(mine);
+    owner_.act_on_failures(facts, nullptr, step_);
+    owner_.d_.sections.enter(Section::reduce, step_);
+    owner_.d_.optimization.all_reduce(owner_.d_.ranks, optimizer);
+    const double norm = optimizer.gradients().norm() / static_cast<double>(std::max<std::int64_t>(facts.count, 1));
+    Vote finite;
+    if (!std::isfinite(norm)) finite.nonfinite_rank = owner_.d_.ranks.rank();
+    owner_.act_on_failures(finite, nullptr, step_);
+    owner_.d_.sections.enter(Section::update, step_);
+    owner_.d_.optimization.step(optimizer, facts.count, norm);
+    optimizer.gradients().zero();
+    combine(total_, facts);
+  }
+  const Vote& total() const { return total_; }
+
+ private:
+  TrainingStep& owner_;
+  std::int64_t step_;
+  Vote total_;
+};
+
+Vote TrainingStep::run_manual(RunState& state) {
+  const std::int64_t step = state.global_step + 1, samples = d_.loader.next_global_samples();
+  ManualSteps steps(*this, step);
+  std::exception_ptr failure;
+  try {
+    d_.sections.enter(Section::data, step);
+    d_.sections.point();
+    const Batch batch = d_.loader.next();
+    d_.sections.enter(Section::forward, step);
+    d_.sections.point();
+    d_.task.train_batch(batch, steps);
+  } catch (const PeerLost&) {
+    throw;  // the vote has been taken
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  Vote mine = my_vote();
+  if (failure) mine.failed_rank = d_.ranks.rank();
+  Vote facts = d_.ranks.vote(mine);
+  act_on_failures(facts, failure, step);
+  ++state.batch_index;
+  state.samples_seen += samples;
+  combine(facts, steps.total());
+  return facts;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,42 @@
+// One update: batches, gradients, the vote, the optimizer. Collective; training thread only. No rank acts alone on a fact
+// that only it knows: one that throws finishes the step's collectives with zeros and says so in the vote.
+#pragma once
+
+#include "base/section.h"
+#include "dist/communicator.h"
+#include "trainer/data_source.h"
+#include "trainer/optimization.h"
+#include "trainer/run_state.h"
+#include "trainer/task.h"
+
+namespace holdfast {
+
+class TrainingStep {
+ public:
+  struct Dependencies {
+    Communicator& ranks;
+    SectionTracker& sections;
+    Task& task;
+    BatchLoader& loader;
+    Optimization& optimization;
+    std::int64_t accumulate_batches;
+  };
+  explicit TrainingStep(const Dependencies& dependencies) : d_(dependencies) {}
+
+  /// Collective, blocks. Consumes the batches of one update (under manual optimization: one batch, with whatever steps the
+  /// task takes) and moves `state` on. Returns the combined vote: loss, count, who was asked to stop. Rethrows this rank's
+  /// own failure; throws PeerLost for another rank's, and Error when the gradient is not finite: nothing was updated then.
+  Vote run(RunState& state);
+
+ private:
+  class ManualSteps;
+  Vote run_automatic(RunState& state);
+  Vote run_manual(RunState& state);
+  void add_gradient(Vote& mine, std::int64_t step);
+  void act_on_failures(const Vote& facts, const std::exception_ptr& mine, std::int64_t step) const;
+  Vote my_vote() const;
+  bool is_epoch_over(const RunState& state) const { return state.samples_seen % d_.loader.epoch_samples() == 0; }
+  Dependencies d_;
+};
+
+}  // namespace holdfast
