@@ -1,0 +1,157 @@
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+#include "options/read.h"
+#include "options/reference.h"
+#include "options/run_options.h"
+#include "tests/unit/options/messages.h"
+
+namespace holdfast {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr const char* kGood = R"(task: {name: mlp}
+data: {name: idx}
+optimizers:
+  main: {type: adamw}
+trainer: {max_steps: 10}
+)";
+
+Configuration load(const std::string& text, const std::vector<std::string>& overrides = {}) {
+  const TemporaryDirectory directory;
+  return load_configuration(directory.write("my_run.yaml", text), overrides);
+}
+
+// Of the good configuration with `overrides`, or of another text; the folder is cut off.
+std::string error_in(const std::string& text, const std::vector<std::string>& overrides = {}) {
+  const TemporaryDirectory directory;
+  const std::string file = directory.write("x.yaml", text);
+  std::string message = config_error_of([&] { load_configuration(file, overrides); });
+  const std::string folder = directory.path().string() + "/";
+  for (std::size_t at = message.find(folder); at != std::string::npos; at = message.find(folder)) message.erase(at, folder.size());
+  return message;
+}
+
+std::string error_with(const std::vector<std::string>& overrides) {
+  return error_in(kGood, overrides);
+}
+
+TEST(Configuration, NamesTheRunAfterItsFile) {
+  const Configuration configuration = load(kGood);
+  EXPECT_EQ(configuration.run.name, "my_run");
+  EXPECT_EQ(configuration.run.directory, "runs/my_run");
+  EXPECT_THAT(configuration.file, HasSubstr("/my_run.yaml"));
+  EXPECT_EQ(load(kGood, {"run.name=other"}).run.directory, "runs/other");
+  EXPECT_EQ(load(kGood, {"run.directory=/x/y"}).run.directory, "/x/y");
+}
+
+TEST(Configuration, SavesEveryEpochUnlessToldOtherwise) {
+  for (const std::string& text : {std::string(kGood), std::string(kGood) + "checkpoints:\n"}) {
+    const Configuration configuration = load(text);
+    ASSERT_EQ(configuration.checkpoints.size(), 1u);
+    EXPECT_EQ(configuration.checkpoints[0].every_epochs, 1);
+    EXPECT_TRUE(configuration.checkpoints[0].at_end);
+    EXPECT_EQ(configuration.checkpoints[0].keep_last, 2);
+  }
+  EXPECT_TRUE(load(kGood, {"checkpoints=[]"}).checkpoints.empty());
+  EXPECT_EQ(load(kGood, {"checkpoints.0.every_steps=5"}).checkpoints[0].every_epochs, std::nullopt);
+}
+
+TEST(Configuration, LeavesThePathOfAPluginAsItIs) {
+  EXPECT_EQ(load(kGood, {"task={plugin: lib/mine.so}"}).task.plugin, "lib/mine.so");
+}
+
+TEST(Configuration, ReadsBackWhatItShows) {
+  const Configuration configuration =
+      load(kGood, {"schedules.warm={type: cosine, warmup_steps: 3, total_steps: 9}", "optimizers.main.schedule=warm",
+                   "task.options={hidden: [4, 5]}", "checkpoints=[{name: a, every_steps: 3}, {name: b, keep_last: -1}]",
+                   "trainer.clip_norm=0.5", "init_from=/some/where"});
+  const nlohmann::json json = to_json(configuration);
+  EXPECT_EQ(to_json(load(json.dump())), json);
+}
+
+TEST(Configuration, NeedsAnEnd) {
+  EXPECT_THAT(error_in("task: {name: mlp}\ndata: {name: idx}\noptimizers: {a: {}}\ntrainer:\n  clip_norm: 1\n"),
+              HasSubstr("x.yaml:4:1: trainer: expected max_steps or max_epochs, found neither"));
+  EXPECT_THAT(error_in("task: {name: mlp}\ndata: {name: idx}\noptimizers: {a: {}}\n"),
+              HasSubstr("x.yaml:1:1: trainer: expected max_steps"));
+  EXPECT_EQ(error_with({"trainer={max_epochs: 0.5}"}), "(no ConfigError)");
+}
+
+TEST(Configuration, NeedsATaskDataAndAnOptimizer) {
+  EXPECT_THAT(error_with({"task={options: {}}"}), HasSubstr("--set task={options: {}}: task: expected a name or a plugin, found neither"));
+  EXPECT_THAT(error_with({"data.name=\"\""}), HasSubstr("data: expected a name, found none"));
+  EXPECT_THAT(error_with({"optimizers="}), HasSubstr("optimizers: expected at least one optimizer, found none"));
+}
+
+TEST(Configuration, RefusesAScheduleThatDoesNotExist) {
+  EXPECT_EQ(error_with({"schedules.warm={}", "optimizers.main.schedule=wram"}),
+            "--set optimizers.main.schedule=wram: optimizers.main.schedule: expected a name under schedules (warm), found 'wram': "
+            "did you mean 'warm'?");
+  EXPECT_THAT(error_with({"optimizers.main.schedule=warm"}), HasSubstr("expected a name under schedules (there are none), found 'warm'"));
+}
+
+TEST(Configuration, RefusesAWarmUpLongerThanItsSchedule) {
+  const std::string text = std::string(kGood) + "schedules:\n  warm:\n    total_steps: 5\n    warmup_steps: 6\n";
+  EXPECT_EQ(error_in(text), "x.yaml:9:19: schedules.warm.warmup_steps: expected at most total_steps (5), found 6");
+  EXPECT_EQ(error_in(text, {"schedules.warm.total_steps=6"}), "(no ConfigError)");
+}
+
+TEST(Configuration, RefusesBetasThatAreNotTwo) {
+  for (const char* betas : {"[]", "[0.9]", "[0.9, 0.99, 0.999]"})
+    EXPECT_THAT(error_with({std::string("optimizers.main.betas=") + betas}), HasSubstr("optimizers.main.betas: expected two numbers"))
+        << betas;
+}
+
+TEST(Configuration, RefusesKeysOfTheOtherOptimizer) {
+  EXPECT_THAT(error_with({"optimizers.main.momentum=0.9"}),
+              HasSubstr("optimizers.main.momentum: expected a key of adamw, found one of sgd"));
+  EXPECT_THAT(error_with({"optimizers.main={type: sgd, eps: 1e-6}"}), HasSubstr("optimizers.main.eps: expected a key of sgd"));
+  EXPECT_THAT(error_with({"optimizers.main={type: sgd, nesterov: true}"}), HasSubstr("expected momentum above 0 with nesterov"));
+  EXPECT_EQ(error_with({"optimizers.main={type: sgd, nesterov: true, momentum: 0.9}"}), "(no ConfigError)");
+}
+
+TEST(Configuration, RefusesTwoOptimizersThatTakeTheRest) {
+  EXPECT_THAT(error_with({"optimizers.other.lr=1"}), HasSubstr("only one optimizer can take all parameters that are left"));
+  EXPECT_EQ(error_with({"optimizers.other.parameters=[encoder.]"}), "(no ConfigError)");
+}
+
+TEST(Configuration, RefusesTwoEntriesOfOneName) {
+  const std::string text = std::string(kGood) + "checkpoints:\n  - {name: a}\n  - {name: b}\n  - {every_epochs: 1, name: a}\n";
+  EXPECT_EQ(error_in(text), "x.yaml:9:29: checkpoints.2.name: expected a name of its own, found 'a', which an entry before it has");
+  EXPECT_THAT(error_with({"checkpoints=[{}, {}]"}), HasSubstr("checkpoints.1.name: expected a name of its own, found 'default'"));
+}
+
+TEST(Configuration, RefusesNamesThatAreNoNames) {
+  EXPECT_THAT(error_with({"checkpoints=[{name: a/b}]"}),
+              HasSubstr("checkpoints.0.name: expected a name of letters, digits, _ and -, found 'a/b'"));
+  EXPECT_THAT(error_with({"optimizers={a b: {}}"}), HasSubstr("optimizers: expected a name of letters, digits, _ and -, found 'a b'"));
+  EXPECT_THAT(error_with({"schedules={..: {}}"}), HasSubstr("schedules: expected a name of letters, digits, _ and -"));
+}
+
+TEST(Configuration, RefusesToKeepNoState) {
+  EXPECT_THAT(error_with({"checkpoints=[{keep_last: 0}]"}),
+              HasSubstr("checkpoints.0.keep_last: expected 1 or more, or -1 for all, found 0"));
+}
+
+TEST(Configuration, RefusesTwoPlacesToStartFrom) {
+  EXPECT_THAT(error_with({"init_from=/a", "resume=/b"}), HasSubstr("init_from: a run starts either from"));
+  EXPECT_EQ(error_with({"init_from=/a", "resume=none"}), "(no ConfigError)");
+}
+
+TEST(Configuration, SuggestsTheKeyForAWordOfOtherTrainers) {
+  EXPECT_EQ(error_with({"optimizers.main.lerning_rate=1"}),
+            "--set optimizers.main.lerning_rate=1: unknown key 'lerning_rate' in optimizers.main: did you mean 'lr'?");
+  EXPECT_THAT(error_with({"data.batch_size=8"}), HasSubstr("did you mean 'global_batch_size'?"));
+  EXPECT_THAT(error_with({"trainer.gradient_accumulation_steps=8"}), HasSubstr("did you mean 'accumulate_batches'?"));
+  EXPECT_THAT(error_with({"zebra=8"}), HasSubstr("unknown key 'zebra' at the top level: allowed: run, task, data"));
+}
+
+TEST(Configuration, TheExampleOfTheReferenceIsComplete) {
+  EXPECT_EQ(load(std::string(example_configuration())).schedules.at("warm").warmup_steps, 100);
+}
+
+}  // namespace
+}  // namespace holdfast

@@ -1,0 +1,145 @@
+#include "options/steps.h"
+
+#include <gmock/gmock.h>
+
+#include "tests/unit/options/messages.h"
+
+namespace holdfast {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(Epoch, CountsTheShortBatchAndTheShortGroup) {
+  const EpochShape shape = epoch_shape(1001, 100, false, 4);
+  EXPECT_EQ(shape.samples, 1001);
+  EXPECT_EQ(shape.batches, 11);
+  EXPECT_EQ(shape.updates, 3);
+}
+
+TEST(Epoch, LeavesTheShortBatchOutWhenTold) {
+  const EpochShape shape = epoch_shape(1001, 100, true, 4);
+  EXPECT_EQ(shape.samples, 1000);
+  EXPECT_EQ(shape.batches, 10);
+  EXPECT_EQ(shape.updates, 3);
+}
+
+TEST(Epoch, HasNothingShortWhenAllDivides) {
+  for (const bool drop_last : {false, true}) {
+    const EpochShape shape = epoch_shape(60000, 128 * 5, drop_last, 2);
+    EXPECT_EQ(shape.batches, drop_last ? 93 : 94);
+    EXPECT_EQ(shape.updates, 47);
+  }
+  EXPECT_EQ(epoch_shape(600, 100, true, 3).samples, 600);
+  EXPECT_EQ(epoch_shape(600, 100, false, 3).updates, 2);
+}
+
+TEST(Epoch, OfFewerSamplesThanABatchIsOneUpdateOrNone) {
+  EXPECT_EQ(epoch_shape(5, 100, false, 8).updates, 1);
+  EXPECT_THAT(config_error_of([] { epoch_shape(5, 100, true, 8); }),
+              HasSubstr("expected at least one batch in an epoch, found 5 samples for batches of 100 (drop_last: true)"));
+  EXPECT_THAT(config_error_of([] { epoch_shape(0, 100, false, 1); }), HasSubstr("found 0 samples"));
+}
+
+TEST(Epoch, HoldsHugeDataSets) {
+  constexpr std::int64_t kMost = 9'223'372'036'854'775'807;
+  const EpochShape shape = epoch_shape(kMost, 2, false, 3);
+  EXPECT_EQ(shape.batches, 4'611'686'018'427'387'904);
+  EXPECT_EQ(shape.updates, 1'537'228'672'809'129'302);
+}
+
+std::int64_t last(std::optional<std::int64_t> steps, std::optional<double> epochs, std::int64_t updates) {
+  TrainerOptions options;
+  options.max_steps = steps;
+  options.max_epochs = epochs;
+  return last_step(options, {.samples = 0, .batches = 0, .updates = updates});
+}
+
+TEST(LastStep, IsTheSmallerOfTheTwoEnds) {
+  EXPECT_EQ(last(100, std::nullopt, 7), 100);
+  EXPECT_EQ(last(std::nullopt, 3, 7), 21);
+  EXPECT_EQ(last(100, 3, 7), 21);
+  EXPECT_EQ(last(20, 3, 7), 20);
+}
+
+TEST(LastStep, RoundsAPartOfAnEpochUp) {
+  EXPECT_EQ(last(std::nullopt, 0.5, 7), 4);
+  EXPECT_EQ(last(std::nullopt, 1.01, 100), 101);
+  EXPECT_EQ(last(std::nullopt, 1.001, 100), 101);
+  EXPECT_EQ(last(std::nullopt, 1e-12, 100), 1);
+}
+
+TEST(LastStep, IsNotOneMoreForBinaryRounding) {
+  EXPECT_EQ(last(std::nullopt, 1.1, 10), 11);  // 1.1 * 10 is 11.000000000000002
+  EXPECT_EQ(last(std::nullopt, 0.07, 100), 7);
+  EXPECT_EQ(last(std::nullopt, 2.3, 1000), 2300);
+}
+
+TEST(LastStep, DoesNotOverflow) {
+  EXPECT_EQ(last(std::nullopt, 1e300, 1000), 9'223'372'036'854'775'807);
+}
+
+TEST(Crossing, IsEveryMultipleAfterBeforeUpToAfter) {
+  EXPECT_TRUE(crosses_multiple(9, 10, 10));
+  EXPECT_FALSE(crosses_multiple(10, 11, 10));
+  EXPECT_FALSE(crosses_multiple(10, 10, 10));
+  EXPECT_FALSE(crosses_multiple(0, 0, 10));
+  EXPECT_FALSE(crosses_multiple(0, 9, 10));
+}
+
+TEST(Crossing, LosesNothingWhenTheCounterJumps) {
+  EXPECT_TRUE(crosses_multiple(8, 12, 10));
+  EXPECT_TRUE(crosses_multiple(8, 30, 10));
+  EXPECT_TRUE(crosses_multiple(0, 25, 10));
+}
+
+StepEvent after(std::int64_t step, std::int64_t updates_of_epoch, bool is_last = false) {
+  return {.step_before = step - 1,
+          .step_after = step,
+          .epochs_before = (step - 1) / updates_of_epoch,
+          .epochs_after = step / updates_of_epoch,
+          .is_last = is_last};
+}
+
+template <class Options>
+std::vector<std::int64_t> due_steps(const Options& options, std::int64_t end, std::int64_t updates_of_epoch) {
+  std::vector<std::int64_t> steps;
+  for (std::int64_t step = 1; step <= end; ++step)
+    if (is_due(options, after(step, updates_of_epoch, step == end))) steps.push_back(step);
+  return steps;
+}
+
+TEST(Trigger, FiresOnStepsEpochsAndTheEnd) {
+  CheckpointOptions entry;
+  entry.at_end = false;
+  EXPECT_EQ(due_steps(entry, 20, 5), (std::vector<std::int64_t>{}));
+  entry.every_steps = 7;
+  EXPECT_EQ(due_steps(entry, 20, 5), (std::vector<std::int64_t>{7, 14}));
+  entry.every_epochs = 2;
+  EXPECT_EQ(due_steps(entry, 20, 5), (std::vector<std::int64_t>{7, 10, 14, 20}));
+  entry = {};
+  EXPECT_EQ(due_steps(entry, 20, 5), (std::vector<std::int64_t>{20}));
+}
+
+TEST(Trigger, OfValidationFollowsTheSameRules) {
+  ValidationOptions options;
+  options.every_epochs = 1;
+  EXPECT_EQ(due_steps(options, 12, 5), (std::vector<std::int64_t>{5, 10, 12}));
+  options.at_end = false;
+  EXPECT_EQ(due_steps(options, 12, 5), (std::vector<std::int64_t>{5, 10}));
+}
+
+TEST(Trigger, FiresWhenABatchWithoutAnUpdateEndsTheEpoch) {
+  CheckpointOptions entry;
+  entry.every_epochs = 1;
+  EXPECT_TRUE(is_due(entry, {.step_before = 5, .step_after = 5, .epochs_before = 0, .epochs_after = 1, .is_last = false}));
+}
+
+TEST(Trigger, FiresOnceForAJumpOverSeveralMultiples) {
+  CheckpointOptions entry;
+  entry.every_steps = 3;
+  EXPECT_TRUE(is_due(entry, {.step_before = 2, .step_after = 11, .epochs_before = 0, .epochs_after = 0, .is_last = false}));
+  EXPECT_FALSE(is_due(entry, {.step_before = 9, .step_after = 11, .epochs_before = 0, .epochs_after = 0, .is_last = false}));
+}
+
+}  // namespace
+}  // namespace holdfast
