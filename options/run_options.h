@@ -15,9 +15,9 @@ namespace holdfast {
 
 /// `run:` which run this is.
 struct RunOptions {
-  std::string name;                // empty: the name of the configuration file without its ending
-  std::string directory;           // empty: runs/NAME. `--run-dir` overrides
-  std::int64_t seed = 1;           // of initialisation, sample order and dropout
+  std::string name;       // empty: the name of the configuration file without its ending
+  std::string directory;  // empty: runs/NAME. `--run-dir` overrides
+  std::int64_t seed = 1;  // of initialisation, sample order and dropout
   void describe(FieldVisitor&);
 };
 
@@ -31,12 +31,12 @@ struct ComponentOptions {
 
 /// `data:`
 struct DataOptions {
-  std::string name;                       // a registered source: idx | text | random
-  OptionTree options;                     // the source's own
-  std::int64_t global_batch_size = 128;   // samples of one batch over all ranks
+  std::string name;                      // a registered source: idx | text | random
+  OptionTree options;                    // the source's own
+  std::int64_t global_batch_size = 128;  // samples of one batch over all ranks
   bool shuffle = true;
-  bool drop_last = false;                 // leave the short last batch of an epoch out
-  std::int64_t prefetch_batches = 2;      // assembled ahead by a thread; 0: none
+  bool drop_last = false;             // leave the short last batch of an epoch out
+  std::int64_t prefetch_batches = 2;  // assembled ahead by a thread; 0: none
   void describe(FieldVisitor&);
 };
 
@@ -46,14 +46,14 @@ enum class OptimizerKind { sgd, adamw };
 struct OptimizerOptions {
   OptimizerKind type = OptimizerKind::adamw;
   double lr = 1e-3;
-  double momentum = 0.0;                      // sgd
-  bool nesterov = false;                      // sgd
-  std::vector<double> betas = {0.9, 0.999};   // adamw
-  double eps = 1e-8;                          // adamw
+  double momentum = 0.0;                     // sgd
+  bool nesterov = false;                     // sgd
+  std::vector<double> betas = {0.9, 0.999};  // adamw
+  double eps = 1e-8;                         // adamw
   double weight_decay = 0.01;
-  bool decay_bias_and_norm = false;           // false: parameters of one dimension are not decayed
-  std::vector<std::string> parameters;        // prefixes of parameter names that it owns; empty: all that are left
-  std::string schedule;                       // a name under `schedules`; empty: constant
+  bool decay_bias_and_norm = false;     // false: parameters of one dimension are not decayed
+  std::vector<std::string> parameters;  // prefixes of parameter names that it owns; empty: all that are left
+  std::string schedule;                 // a name under `schedules`; empty: constant
   void describe(FieldVisitor&);
 };
 
@@ -72,11 +72,11 @@ enum class Determinism { fast, run };
 
 /// `trainer:`
 struct TrainerOptions {
-  std::optional<std::int64_t> max_steps;   // updates
-  std::optional<double> max_epochs;        // fractions allowed; at least one of the two is needed
-  std::int64_t accumulate_batches = 1;     // batches of one update
-  std::optional<double> clip_norm;         // global 2-norm of the averaged gradient
-  std::vector<std::string> frozen;         // prefixes of parameter names that are not trained
+  std::optional<std::int64_t> max_steps;  // updates
+  std::optional<double> max_epochs;       // fractions allowed; at least one of the two is needed
+  std::int64_t accumulate_batches = 1;    // batches of one update
+  std::optional<double> clip_norm;        // global 2-norm of the averaged gradient
+  std::vector<std::string> frozen;        // prefixes of parameter names that are not trained
   std::int64_t log_every_steps = 50;
   std::optional<std::int64_t> threads_per_rank;  // none: usable cores / ranks on this host
   Determinism determinism = Determinism::run;

@@ -19,9 +19,13 @@ Json empty_section() {
   return section;
 }
 
+Json bound(double value) {
+  return value == std::trunc(value) ? Json(static_cast<std::int64_t>(value)) : Json(value);
+}
+
 void add_bounds(const DescribedField& field, Json& schema) {
-  if (std::isfinite(field.min)) schema[field.min_is_excluded ? "exclusiveMinimum" : "minimum"] = field.min;
-  if (std::isfinite(field.max)) schema[field.max_is_excluded ? "exclusiveMaximum" : "maximum"] = field.max;
+  if (std::isfinite(field.min)) schema[field.min_is_excluded ? "exclusiveMinimum" : "minimum"] = bound(field.min);
+  if (std::isfinite(field.max)) schema[field.max_is_excluded ? "exclusiveMaximum" : "maximum"] = bound(field.max);
 }
 
 Json scalar_schema(const DescribedField& field, FieldType type) {
