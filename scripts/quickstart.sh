@@ -13,7 +13,7 @@ config=configs/fashion_cnn.yaml
 undisturbed=runs/quickstart-undisturbed
 killed=runs/quickstart-killed
 # Rank 1 dies in mid-epoch and halfway between two checkpoints; rank 0 dies while a checkpoint is being written.
-kills=(--inject kill:rank=1,step=250 --inject kill:rank=0,step=500,section=checkpoint)
+kills=(--inject "kill:rank=1,step=250" --inject "kill:rank=0,step=500,section=checkpoint")
 
 title() { printf '\n== %s\n' "$*"; }
 took() { printf '   (%d min %02d s)\n' $((($1) / 60)) $((($1) % 60)); }

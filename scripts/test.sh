@@ -16,7 +16,7 @@ bash "$here/scripts/build.sh" release
 label=(-L ci)
 for argument in "$@"; do
   case $argument in
-    -L | -L?* | --label-regex* | -LE | --label-exclude*) label=() ;;
+    -L* | --label-regex* | --label-exclude*) label=() ;;
   esac
 done
 # A test that starts several ranks says so (PROCESSORS), and ctest keeps the sum below -j.
