@@ -116,6 +116,7 @@ std::int64_t set_threads(const Configuration& configuration, Communicator& ranks
   std::int64_t threads = configuration.trainer.threads_per_rank.value_or(std::max(1, usable_cores() / ranks.local_size()));
   ranks.broadcast(std::as_writable_bytes(std::span(&threads, 1)), 0);
   at::set_num_threads(static_cast<int>(threads));
+  at::init_num_threads();  // now, in this thread: the number is otherwise looked up at its first parallel loop
   return threads;
 }
 

@@ -46,6 +46,8 @@ foreach(name IN ITEMS c10 torch_cpu)
     ${HOLDFAST_TORCH_ROOT}/include ${HOLDFAST_TORCH_ROOT}/include/torch/csrc/api/include)
 endforeach()
 target_link_libraries(torch::torch_cpu INTERFACE torch::c10)
+# LibTorch's include folder brings an fmt of its own, newer than Debian's library: header only where LibTorch is used.
+target_compile_definitions(torch::torch_cpu INTERFACE FMT_HEADER_ONLY=1)
 
 if(HOLDFAST_TESTS)
   find_package(GTest REQUIRED)

@@ -1,6 +1,6 @@
 #include "data/prefetch_loader.h"
 
-#include <ATen/Parallel.h>
+#include <c10/util/ParallelGuard.h>
 
 #include <condition_variable>
 #include <deque>
@@ -54,7 +54,7 @@ class PrefetchLoader final : public BatchLoader {
   }
 
   void work(const std::stop_token& stop) {
-    at::set_num_threads(1);  // of this thread: it shares the cores with training
+    const c10::ParallelGuard serial(true);  // no threads of its own beside those of training
     std::unique_lock lock(mutex_);
     while (changed_.wait(lock, stop, [&] { return next_to_load_ >= 0 && ready_.size() < ahead_; })) {
       const std::int64_t at = next_to_load_, generation = generation_;

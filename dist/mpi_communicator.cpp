@@ -1,3 +1,4 @@
+#define OMPI_SKIP_MPICXX 1  // the C++ bindings are not used
 #include <mpi.h>
 
 #include <fmt/format.h>

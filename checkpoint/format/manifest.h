@@ -61,6 +61,8 @@ std::string to_text(const Manifest& manifest);
 /// Checks checksum, version, that names stay inside the directory, that pieces lie inside tensors and files and cover every
 /// tensor exactly. Throws CorruptCheckpoint: what, expected, found, next.
 Manifest manifest_from_text(const std::string& text, const std::string& where);
+/// The part of that check which concerns several fields. Throws CorruptCheckpoint.
+void require_consistent(const Manifest& manifest, const std::string& where);
 Manifest read_manifest(FileSystem& files, const Path& checkpoint);
 
 }  // namespace holdfast

@@ -1,0 +1,53 @@
+#include "checkpoint/format/layout.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <regex>
+
+namespace holdfast {
+
+Path RunLayout::attempt_logs(int attempt) const { return root / "logs" / fmt::format("attempt-{:03d}", attempt); }
+
+Path RunLayout::rank_log(int attempt, int rank) const { return attempt_logs(attempt) / fmt::format("rank-{}.log", rank); }
+
+Path RunLayout::exit_record(int attempt, int rank) const { return attempt_logs(attempt) / fmt::format("rank-{}.exit.json", rank); }
+
+std::string directory_name(const CheckpointName& name) {
+  return name.version == 0 ? fmt::format("step-{:08d}", name.step) : fmt::format("step-{:08d}.{}", name.step, name.version);
+}
+
+std::string pending_name(const CheckpointName& name, int attempt) { return fmt::format("{}.pending-{}", directory_name(name), attempt); }
+
+std::string deleting_name(const CheckpointName& name) { return directory_name(name) + ".deleting"; }
+
+std::string abandoned_name(int attempt) { return fmt::format("abandoned-{}", attempt); }
+
+std::string shard_name(int rank, int world_size) { return fmt::format("shard-{:05d}-of-{:05d}.h5", rank, world_size); }
+
+std::optional<CheckpointName> parse_directory_name(const std::string& name) {
+  static const std::regex kForm(R"(step-(\d{8,18})(?:\.([1-9]\d{0,8}))?)");
+  std::smatch match;
+  if (!std::regex_match(name, match, kForm)) return std::nullopt;
+  const CheckpointName parsed{std::stoll(match[1]), match[2].matched ? std::stoi(match[2]) : 0};
+  // Only what directory_name() would print: one name for one state.
+  return directory_name(parsed) == name ? std::optional(parsed) : std::nullopt;
+}
+
+bool is_leftover(const std::string& name) {
+  static const std::regex kForm(R"((step-[\d.]+)\.(?:pending-\d+|deleting))");
+  std::smatch match;
+  return std::regex_match(name, match, kForm) && parse_directory_name(match[1]).has_value();
+}
+
+std::vector<CheckpointName> list_checkpoints(FileSystem& files, const Path& checkpoints) {
+  std::vector<CheckpointName> found;
+  for (const std::string& name : files.list(checkpoints)) {
+    const auto parsed = parse_directory_name(name);
+    if (parsed && files.kind(checkpoints / name) == FileKind::directory) found.push_back(*parsed);
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,56 @@
+// A communicator of one rank whose all-reduces complete late and out of order: nothing is in the buffer before finish(), and
+// the buffer holds rubbish in between, as a device would leave it. Doubles what it reduces, as if there were two equal ranks.
+#pragma once
+
+#include <cstring>
+#include <map>
+#include <stdexcept>
+
+#include "dist/communicator.h"
+
+namespace holdfast {
+
+class LateCommunicator final : public Communicator {
+ public:
+  int rank() const override { return 0; }
+  int size() const override { return 2; }
+  int local_rank() const override { return 0; }
+  int local_size() const override { return 2; }
+
+  Ticket start_all_reduce(std::span<std::byte> buffer, ReduceType type, ReduceOp op) override {
+    if (type != ReduceType::f32 || op != ReduceOp::sum) throw std::invalid_argument("only sums of float32");
+    const Ticket ticket = next_--;  // out of order
+    Operation& operation = pending_[ticket];
+    operation.buffer = buffer;
+    operation.values.resize(buffer.size() / sizeof(float));
+    std::memcpy(operation.values.data(), buffer.data(), buffer.size());
+    std::memset(buffer.data(), 0xFF, buffer.size());  // NaN until finished
+    return ticket;
+  }
+  void finish(Ticket ticket) override {
+    const auto found = pending_.find(ticket);
+    if (found == pending_.end()) throw std::logic_error("finished twice or never started");
+    for (float& value : found->second.values) value *= 2;
+    std::memcpy(found->second.buffer.data(), found->second.values.data(), found->second.buffer.size());
+    pending_.erase(found);
+  }
+  Vote vote(const Vote& mine) override {
+    if (!pending_.empty()) throw std::logic_error("voted before every all-reduce was finished");
+    Vote both = mine;
+    combine(both, mine);
+    return both;
+  }
+  void broadcast(std::span<std::byte>, int) override {}
+  std::vector<std::string> gather(const std::string& mine, int) override { return {mine, mine}; }
+  void barrier() override {}
+
+ private:
+  struct Operation {
+    std::span<std::byte> buffer;
+    std::vector<float> values;
+  };
+  std::map<Ticket, Operation> pending_;
+  Ticket next_ = 1000;
+};
+
+}  // namespace holdfast
