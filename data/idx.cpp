@@ -28,9 +28,9 @@ class IdxFile {
       throw DataError(ErrorText{.attempted = "read the IDX file " + path.string(), .expected = expected, .found = found,
                                 .next = "check that images and labels are not exchanged, and install the data again"});
     };
-    if (bytes.size() < header) refuse(fmt::format("at least {} bytes", header), fmt::format("{}", bytes.size()));
-    const std::uint32_t magic = big_endian_at(bytes, 0);
+    const std::uint32_t magic = bytes.size() < 4 ? 0 : big_endian_at(bytes, 0);
     if (magic != (0x0800 | dimensions)) refuse(fmt::format("magic 0x{:08x}", 0x0800 | dimensions), fmt::format("0x{:08x}", magic));
+    if (bytes.size() < header) refuse(fmt::format("at least {} bytes", header), fmt::format("{}", bytes.size()));
     std::size_t expected = header, count = 1;
     for (std::uint32_t i = 0; i < dimensions; ++i) {
       shape_.push_back(big_endian_at(bytes, 4 + 4 * i));

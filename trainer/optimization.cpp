@@ -44,6 +44,7 @@ void require_match(const std::string& where, const std::vector<std::string>& pre
 Optimization::Optimization(const Configuration& configuration, std::vector<NamedParameter> parameters)
     : schedules_(configuration.schedules), clip_norm_(configuration.trainer.clip_norm) {
   require_match("trainer.frozen", configuration.trainer.frozen, parameters);
+  for (const auto& [name, options] : configuration.optimizers) require_match("optimizers." + name + ".parameters", options.parameters, parameters);
   std::map<std::string, std::vector<NamedParameter>> owned;
   for (NamedParameter& parameter : parameters) {
     const auto is_frozen = [&](const std::string& prefix) { return has_prefix(parameter.name, prefix); };
@@ -61,7 +62,6 @@ Optimization::Optimization(const Configuration& configuration, std::vector<Named
   }
   const auto bucket_bytes = static_cast<std::size_t>(configuration.parallel.bucket_mib * 1024 * 1024);
   for (const auto& [name, options] : configuration.optimizers) {
-    require_match("optimizers." + name + ".parameters", options.parameters, parameters);
     if (owned[name].empty()) throw ConfigError("optimizers." + name + ": it owns no parameter; the others or trainer.frozen take them all");
     optimizers_.push_back(std::make_unique<Optimizer>(name, options, bucket_bytes, std::move(owned[name])));
   }

@@ -32,8 +32,14 @@ class DataFiles : public testing::Test {
     std::ofstream(directory_ / name, std::ios::binary) << bytes;
     return directory_ / name;
   }
-  static std::string images(int n) { return std::string("\0\0\x08\x03\0\0\0", 7) + char(n) + std::string("\0\0\0\x02\0\0\0\x02", 8) + std::string(n * 4, '\x80'); }
-  static std::string labels(int n) { return std::string("\0\0\x08\x01\0\0\0", 7) + char(n) + std::string(n, '\x03'); }
+  static std::string big_endian(std::initializer_list<int> numbers) {
+    std::string bytes;
+    for (const int number : numbers)
+      for (const int shift : {24, 16, 8, 0}) bytes.push_back(static_cast<char>(number >> shift));
+    return bytes;
+  }
+  static std::string images(int n) { return big_endian({0x0803, n, 2, 2}).append(static_cast<std::size_t>(n) * 4, '\x80'); }
+  static std::string labels(int n) { return big_endian({0x0801, n}).append(static_cast<std::size_t>(n), '\x03'); }
 
   template <class F>
   static std::string message(const F& f) {
