@@ -16,8 +16,8 @@ from harness import holdfast, peer
 from harness.figure import arguments_of, median, print_figure, rounded
 
 RANKS = 2
-# Steps of a timed window, about 2 to 4 s: long against the machine's hiccups.
-WINDOW_STEPS = {"mlp": 300, "cnn": 15, "gpt": 4}
+# Steps of a timed window: 1 to 4 s, long against the hiccups of a machine.
+WINDOW_STEPS = {"mlp": 500, "cnn": 20, "gpt": 6}
 GLOBAL_BATCH = {"mlp": 128, "cnn": 128, "gpt": 16}
 WINDOWS = 3
 TIMEOUT_SECONDS = 600
