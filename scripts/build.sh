@@ -28,4 +28,12 @@ if ! cmake --preset "$preset" "${options[@]}" >"$log" 2>&1 </dev/null; then
   printf 'build: cmake could not configure the preset %s (the above is in %s too)\n' "$preset" "$log" >&2
   exit 1
 fi
-exec cmake --build "build/$preset" --parallel "$jobs" "$@"
+
+log=build/$preset.build.log
+build() { cmake --build "build/$preset" --parallel "$jobs" "$@" 2>&1 | tee "$log"; }
+# g++ 12 has been seen to crash with a precompiled header that served it well in the next run.
+build "$@" || {
+  grep -q 'internal compiler error' "$log" || exit 1
+  printf 'build: the compiler crashed (internal compiler error, see above); trying once more\n' >&2
+  build "$@"
+}
