@@ -36,7 +36,9 @@ if(NOT HOLDFAST_TORCH_ROOT)
     "Run scripts/setup.sh, which downloads it, or give the root of an installed one: -DHOLDFAST_TORCH=/path/to/torch")
 endif()
 message(STATUS "LibTorch: ${HOLDFAST_TORCH_ROOT}")
-file(STRINGS ${HOLDFAST_TORCH_ROOT}/include/torch/headeronly/version.h HOLDFAST_TORCH_VERSION_LINE REGEX "TORCH_VERSION_(MAJOR|MINOR) ")
+file(READ ${HOLDFAST_TORCH_ROOT}/include/torch/headeronly/version.h version_header)
+string(REGEX REPLACE ".*TORCH_VERSION_MAJOR ([0-9]+).*TORCH_VERSION_MINOR ([0-9]+).*TORCH_VERSION_PATCH ([0-9]+).*" "\\1.\\2.\\3"
+  HOLDFAST_TORCH_VERSION "${version_header}")
 foreach(name IN ITEMS c10 torch_cpu)
   add_library(torch::${name} SHARED IMPORTED)
   set_target_properties(torch::${name} PROPERTIES

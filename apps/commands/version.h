@@ -1,0 +1,8 @@
+// `holdfast --version`.
+#pragma once
+
+namespace holdfast {
+
+int print_versions();
+
+}  // namespace holdfast

@@ -1,0 +1,33 @@
+// The environment variables by which supervisor, shim and rank find each other. docs/operations.md lists them for users.
+#pragma once
+
+#include <cstdlib>
+#include <optional>
+#include <string>
+
+namespace holdfast::environment {
+
+inline constexpr const char* kSupervisor = "HOLDFAST_SUPERVISOR";    // host:port of the lease
+inline constexpr const char* kToken = "HOLDFAST_TOKEN";              // secret of the supervised run
+inline constexpr const char* kAttempt = "HOLDFAST_ATTEMPT";          // 1, 2, …: counts over the whole life of a run directory
+inline constexpr const char* kIsRestart = "HOLDFAST_IS_RESTART";     // "1": after a failure, inside one `holdfast run`
+inline constexpr const char* kRunDirectory = "HOLDFAST_RUN_DIR";
+inline constexpr const char* kLeaseSeconds = "HOLDFAST_LEASE_SECONDS";
+inline constexpr const char* kHeartbeatFd = "HOLDFAST_HEARTBEAT_FD"; // shim to rank: shared memory
+inline constexpr const char* kAttemptTag = "HOLDFAST_ATTEMPT_TAG";   // in every process of an attempt
+inline constexpr const char* kRankTag = "HOLDFAST_RANK_TAG";         // in the rank and all that it starts
+
+inline std::optional<std::string> get(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? std::optional<std::string>(value) : std::nullopt;
+}
+
+inline int get_number(const char* name, int otherwise) {
+  const char* value = std::getenv(name);
+  return value ? std::atoi(value) : otherwise;
+}
+
+/// The rank that the launcher gave this process: Open MPI's, PMIx's or Slurm's variable; 0 without a launcher.
+inline int launcher_rank() { return get_number("OMPI_COMM_WORLD_RANK", get_number("PMIX_RANK", get_number("SLURM_PROCID", 0))); }
+
+}  // namespace holdfast::environment

@@ -1,0 +1,60 @@
+#include "base/run_lock.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/error.h"
+#include "base/host.h"
+
+namespace holdfast {
+namespace {
+
+nlohmann::json holder_of(const Path& path) {
+  std::ifstream file(path);
+  const auto json = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+  return json.is_object() ? json : nlohmann::json::object();
+}
+
+}  // namespace
+
+RunLock::RunLock(const Path& path, const std::string& token) {
+  fd_ = ::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
+  if (fd_ < 0) throw StorageError(ErrorText{.attempted = "open the run's lock " + path.string(), .cause = std::strerror(errno)});
+  if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+    ::close(fd_);
+    const nlohmann::json holder = holder_of(path);
+    throw Error(to_string({.attempted = "train in " + path.parent_path().string(),
+                           .expected = "a run directory that nobody trains in",
+                           .found = fmt::format("process {} on {} since {}", holder.value("pid", 0), holder.value("host", "?"), holder.value("since", "?")),
+                           .next = "wait for it, stop it, or give another --run-dir"}),
+                kExitUnavailable);
+  }
+  const std::string text = nlohmann::json{{"pid", ::getpid()},
+                                          {"host", host_name()},
+                                          {"since", utc_time(SystemClock().unix_seconds())},
+                                          {"token_digest", token.empty() ? "" : to_hex(digest_of(token))}}
+                               .dump() +
+                           "\n";
+  if (::ftruncate(fd_, 0) != 0 || ::pwrite(fd_, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
+    ::close(fd_);
+    throw StorageError(ErrorText{.attempted = "write the run's lock " + path.string(), .cause = std::strerror(errno)});
+  }
+}
+
+RunLock::~RunLock() { ::close(fd_); }
+
+bool RunLock::accepts(const Path& path, const std::string& token) {
+  return !token.empty() && holder_of(path).value("token_digest", "") == to_hex(digest_of(token));
+}
+
+}  // namespace holdfast

@@ -1,0 +1,27 @@
+// One training at a time in a run directory: an flock on its lock file, whose text says who holds it. The lock goes with the
+// process, however it ends.
+#pragma once
+
+#include <string>
+
+#include "base/file_system.h"
+
+namespace holdfast {
+
+class RunLock {
+ public:
+  /// Takes the lock; `token` (may be empty) is remembered as a digest, for accepts(). Throws Error (69) that names the host,
+  /// process and start of the holder.
+  RunLock(const Path& path, const std::string& token);
+  ~RunLock();
+  RunLock(const RunLock&) = delete;
+  RunLock& operator=(const RunLock&) = delete;
+
+  /// True when the lock is held by whoever knows `token`.
+  static bool accepts(const Path& path, const std::string& token);
+
+ private:
+  int fd_;
+};
+
+}  // namespace holdfast

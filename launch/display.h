@@ -1,0 +1,32 @@
+// What a person sees of a supervised run: log lines, and below them a bar where stdout is a terminal.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "launch/restart_policy.h"
+
+namespace holdfast {
+
+class Display {
+ public:
+  explicit Display(bool is_terminal) : is_terminal_(is_terminal) {}
+  ~Display() { clear(); }
+  /// A line above the bar.
+  void line(const std::string& text);
+  /// Redraws the bar from rank 0's status (the fields of the shim's status message).
+  void status(const nlohmann::json& status, int attempt, int restarts);
+  /// Takes the bar away.
+  void clear();
+
+ private:
+  bool is_terminal_;
+  std::string bar_;
+};
+
+/// The table at the end: attempts with their causes, steps computed twice, wall time.
+std::string summary_table(const std::vector<AttemptOutcome>& outcomes, const Decision& decision, double seconds, const nlohmann::json& done);
+
+}  // namespace holdfast

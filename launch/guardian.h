@@ -1,0 +1,27 @@
+// The guardian of a rank: a small process beside the shim that outlives it. When the shim is gone, for whatever reason, it
+// kills the rank's process group and everything that the rank has started, and ends.
+#pragma once
+
+#include <string>
+
+#include <sys/types.h>
+
+namespace holdfast {
+
+class Guardian {
+ public:
+  /// Forks it. `rank_tag`: the value of HOLDFAST_RANK_TAG in everything that it will sweep. Call while single-threaded.
+  explicit Guardian(const std::string& rank_tag);
+  /// Lets it do its work now; returns at once.
+  ~Guardian();
+  Guardian(const Guardian&) = delete;
+  Guardian& operator=(const Guardian&) = delete;
+
+  /// From now on it kills this process group too.
+  void watch(pid_t process_group);
+
+ private:
+  int pipe_ = -1;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,37 @@
+// journal.jsonl: what the supervisor knew and did, one JSON object a line, on the disk before it acts. docs/journal.md lists
+// the lines.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "base/clock.h"
+#include "base/file_system.h"
+
+namespace holdfast {
+
+class Journal {
+ public:
+  /// Appends to `path`. Throws StorageError.
+  Journal(const Path& path, const Clock& clock);
+  ~Journal();
+  Journal(const Journal&) = delete;
+  Journal& operator=(const Journal&) = delete;
+
+  /// Adds "event", "time" (UTC) and "unix_seconds" to `fields`; returns when the line is on the device. Throws StorageError.
+  void write(const std::string& event, nlohmann::json fields);
+
+  /// The lines of a journal; a torn last line is left out. None when there is no file.
+  static std::vector<nlohmann::json> read(const Path& path);
+  /// The number of the newest attempt; 0: none yet.
+  static int newest_attempt(const std::vector<nlohmann::json>& lines);
+
+ private:
+  Path path_;
+  const Clock& clock_;
+  int fd_;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,75 @@
+#include "launch/launcher.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <sstream>
+
+#include "base/error.h"
+#include "base/host.h"
+
+namespace holdfast {
+namespace {
+
+std::string find_on_path(const std::string& program) {
+  const char* path = std::getenv("PATH");
+  std::istringstream directories(path ? path : "");
+  for (std::string directory; std::getline(directories, directory, ':');) {
+    const std::string candidate = directory + "/" + program;
+    if (::access(candidate.c_str(), X_OK) == 0) return candidate;
+  }
+  throw Error(to_string({.attempted = "start the ranks", .expected = "mpirun on PATH", .found = "none", .next = "apt-get install openmpi-bin"}),
+              kExitConfiguration);
+}
+
+}  // namespace
+
+std::vector<std::string> mpirun_arguments(const LaunchPlan& plan, int usable_cores) {
+  std::vector<std::string> words = {"-n", std::to_string(plan.ranks), "--bind-to", "none"};
+  // Slots are cores; with more ranks than that Open MPI must be told, and then yields while it waits.
+  if (plan.ranks > usable_cores) words.push_back("--oversubscribe");
+  const auto set = [&words](const char* key, const char* value) { words.insert(words.end(), {"--mca", key, value}); };
+  set("odls_base_sigkill_timeout", "0");  // the supervisor has killed the ranks already
+  set("orte_base_help_aggregate", "0");
+  for (const auto& [name, value] : plan.variables) words.insert(words.end(), {"-x", name});
+  for (const std::string& name : plan.exported) words.insert(words.end(), {"-x", name});
+  words.insert(words.end(), {plan.shim, "rank", "--"});
+  words.insert(words.end(), plan.command.begin(), plan.command.end());
+  return words;
+}
+
+pid_t start_mpirun(const LaunchPlan& plan) {
+  std::vector<std::string> words = {find_on_path("mpirun")};
+  for (std::string& word : mpirun_arguments(plan, usable_cores())) words.push_back(std::move(word));
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  const pid_t supervisor = ::getpid();
+  const pid_t pid = ::fork();
+  if (pid < 0) throw StorageError(ErrorText{.attempted = "start mpirun", .cause = std::strerror(errno)});
+  if (pid > 0) return pid;
+  ::setsid();
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != supervisor) ::_exit(kExitUnavailable);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  for (const auto& [name, value] : plan.variables) ::setenv(name.c_str(), value.c_str(), 1);
+  if (::geteuid() == 0) {
+    ::setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
+    ::setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
+  }
+  const int out = ::open(plan.log.c_str(), O_CREAT | O_WRONLY | O_APPEND, 0644), in = ::open("/dev/null", O_RDONLY);
+  ::dup2(in, 0);
+  ::dup2(out, 1);
+  ::dup2(out, 2);
+  ::execv(arguments[0], arguments.data());
+  ::_exit(kExitSoftware);
+}
+
+}  // namespace holdfast

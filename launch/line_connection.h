@@ -1,0 +1,59 @@
+// A TCP connection that carries JSON objects, one a line: the lease between a shim and the supervisor. Non-blocking; one
+// thread. A peer that closes, breaks or talks rubbish makes is_open() false; nothing throws.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+namespace holdfast {
+
+class LineConnection {
+ public:
+  /// Takes a connected socket.
+  explicit LineConnection(int fd);
+  ~LineConnection();
+  LineConnection(const LineConnection&) = delete;
+  LineConnection& operator=(const LineConnection&) = delete;
+
+  /// Connects to "host:port" within `seconds`, or returns null.
+  static std::unique_ptr<LineConnection> connect(const std::string& address, double seconds);
+
+  int fd() const { return fd_; }
+  bool is_open() const { return is_open_; }
+  /// Queues and sends what the socket takes; the rest goes with the next call. A peer that does not read while 1 MiB waits
+  /// for it is taken for dead.
+  void send(const nlohmann::json& message);
+  /// Reads what is there and hands out whole lines. Lines of more than 64 KiB or without JSON close the connection.
+  void receive(const std::function<void(const nlohmann::json&)>& on_message);
+  void close() { is_open_ = false; }
+
+ private:
+  void flush();
+  int fd_;
+  bool is_open_ = true;
+  std::string incoming_, outgoing_;
+};
+
+/// A listening socket on a free port of the loopback interface (later: of all).
+class Listener {
+ public:
+  /// Throws StorageError.
+  Listener();
+  ~Listener();
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+  int fd() const { return fd_; }
+  /// "127.0.0.1:port"
+  const std::string& address() const { return address_; }
+  /// null when nobody waits.
+  std::unique_ptr<LineConnection> accept();
+
+ private:
+  int fd_;
+  std::string address_;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,47 @@
+#include "launch/log_tail.h"
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+namespace holdfast {
+namespace {
+
+std::uint64_t size_of_file(const Path& path) {
+  std::error_code missing;
+  const auto size = std::filesystem::file_size(path, missing);
+  return missing ? 0 : size;
+}
+
+std::string read_from(const Path& path, std::uint64_t offset) {
+  std::ifstream file(path, std::ios::binary);
+  file.seekg(static_cast<std::streamoff>(offset));
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+}  // namespace
+
+std::vector<std::string> last_lines(const Path& path, std::size_t count) {
+  constexpr std::uint64_t kMost = 16 << 10;
+  const std::uint64_t size = size_of_file(path);
+  std::istringstream text(read_from(path, size > kMost ? size - kMost : 0));
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(text, line);) lines.push_back(line);
+  if (lines.size() > count) lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(count));
+  return lines;
+}
+
+LogTail::LogTail(Path path) : path_(std::move(path)), position_(size_of_file(path_)) {}
+
+std::vector<std::string> LogTail::new_lines() {
+  std::vector<std::string> lines;
+  if (size_of_file(path_) <= position_) return lines;
+  const std::string text = read_from(path_, position_);
+  position_ += text.size();
+  partial_ += text;
+  for (std::size_t end = 0; (end = partial_.find('\n')) != partial_.npos; partial_.erase(0, end + 1)) lines.push_back(partial_.substr(0, end));
+  return lines;
+}
+
+}  // namespace holdfast

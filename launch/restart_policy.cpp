@@ -1,0 +1,75 @@
+#include "launch/restart_policy.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/exit_code.h"
+
+namespace holdfast {
+namespace {
+
+/// Codes by which a rank says that starting again cannot help.
+bool is_final(int exit_code) { return exit_code == kExitConfiguration || exit_code == kExitUsage || exit_code == kExitData; }
+
+bool has_progressed(const AttemptOutcome& outcome) { return outcome.durable_after > outcome.durable_before; }
+
+std::int64_t attempts_without_progress(const std::vector<AttemptOutcome>& outcomes) {
+  std::int64_t count = 0;
+  for (auto outcome = outcomes.rbegin(); outcome != outcomes.rend() && !has_progressed(*outcome); ++outcome) ++count;
+  return count;
+}
+
+std::string diagnosis(const std::vector<AttemptOutcome>& outcomes, std::int64_t count) {
+  std::string text = fmt::format("{} attempts in a row ended without a new durable step:", count);
+  for (auto outcome = outcomes.end() - count; outcome != outcomes.end(); ++outcome) {
+    const std::optional<ExitRecord> cause = cause_of(*outcome);
+    text += fmt::format("\n  attempt {}: {}", outcome->attempt, cause ? describe(*cause) : "it ended without DONE, no rank says why");
+  }
+  const std::optional<ExitRecord> last = cause_of(outcomes.back());
+  if (last && !last->last_lines.empty()) {
+    text += fmt::format("\nlast lines of rank {}:", last->rank);
+    for (const std::string& line : last->last_lines) text += "\n  | " + line;
+  }
+  return text;
+}
+
+}  // namespace
+
+std::optional<ExitRecord> cause_of(const AttemptOutcome& outcome) {
+  std::optional<ExitRecord> consequence;
+  for (const ExitRecord& end : outcome.ends) {
+    if (end.is_clean() || (end.signal == 0 && end.exit_code == kExitTemporary) || end.was_killed_by_us) continue;
+    if (end.signal == 0 && end.exit_code == kExitUnavailable) {  // "a peer is lost": another one explains it
+      if (!consequence) consequence = end;
+      continue;
+    }
+    return end;
+  }
+  return consequence;
+}
+
+Decision decide(const RestartOptions& options, const std::vector<AttemptOutcome>& outcomes) {
+  using Kind = Decision::Kind;
+  const AttemptOutcome& last = outcomes.back();
+  if (last.is_done) return {.kind = Kind::done, .reason = "finished"};
+  if (last.was_kill_requested) return {.kind = Kind::stopped, .exit_code = 128 + SIGINT, .reason = "killed on request"};
+  const std::optional<ExitRecord> cause = cause_of(last);
+  if (last.was_stop_requested && !cause) return {.kind = Kind::stopped, .exit_code = kExitTemporary, .reason = "stopped on request; start it again to go on"};
+  if (cause && cause->signal == 0 && is_final(cause->exit_code))
+    return {.kind = Kind::give_up, .exit_code = cause->exit_code, .reason = describe(*cause) + "\n  starting again cannot help"};
+  if (last.was_stop_requested)
+    return {.kind = Kind::give_up, .exit_code = kExitSoftware, .reason = "stopped on request, but " + describe(*cause)};
+  const std::int64_t futile = attempts_without_progress(outcomes);
+  if (futile >= options.max_attempts_without_progress) return {.kind = Kind::give_up, .exit_code = kExitSoftware, .reason = diagnosis(outcomes, futile)};
+  if (options.max_restarts && static_cast<std::int64_t>(outcomes.size()) > *options.max_restarts)
+    return {.kind = Kind::give_up,
+            .exit_code = kExitSoftware,
+            .reason = fmt::format("restart.max_restarts ({}) is reached; the last cause: {}", *options.max_restarts, cause ? describe(*cause) : "unknown")};
+  const double delay = futile >= 1 ? options.backoff_seconds * std::pow(2.0, static_cast<double>(futile - 1)) : 0.0;
+  return {.kind = Kind::restart, .delay_seconds = delay, .reason = cause ? describe(*cause) : "the launcher ended without DONE, no rank says why"};
+}
+
+}  // namespace holdfast

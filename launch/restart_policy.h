@@ -1,0 +1,39 @@
+// Whether to start again after an attempt has ended: a pure function of what is known of the attempts.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "launch/exit_record.h"
+#include "options/run_options.h"
+
+namespace holdfast {
+
+/// What is known of an attempt that has ended and whose processes are all gone.
+struct AttemptOutcome {
+  int attempt = 0;
+  std::vector<ExitRecord> ends;
+  bool is_done = false;             // there is a DONE record of this attempt's making
+  bool was_stop_requested = false;
+  bool was_kill_requested = false;  // the second signal
+  std::int64_t durable_before = -1;
+  std::int64_t durable_after = -1;
+  std::int64_t reached_step = 0;    // the furthest completed update of any rank
+};
+
+/// The record that explains the attempt's end: the first failure that was no consequence of another. nullopt: none failed.
+std::optional<ExitRecord> cause_of(const AttemptOutcome& outcome);
+
+struct Decision {
+  enum class Kind { restart, done, stopped, give_up } kind = Kind::done;
+  double delay_seconds = 0;   // restart
+  int exit_code = 0;          // otherwise
+  std::string reason;         // for people
+};
+
+/// `outcomes`: of this supervised run, oldest first, at least one.
+Decision decide(const RestartOptions& options, const std::vector<AttemptOutcome>& outcomes);
+
+}  // namespace holdfast

@@ -1,0 +1,217 @@
+#include "launch/shim.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
+#include <cstdlib>
+#include <optional>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/environment.h"
+#include "base/error.h"
+#include "base/heartbeat.h"
+#include "base/host.h"
+#include "checkpoint/format/layout.h"
+#include "launch/exit_record.h"
+#include "launch/guardian.h"
+#include "launch/line_connection.h"
+#include "launch/log_tail.h"
+
+namespace holdfast {
+namespace {
+
+constexpr int kTickMilliseconds = 200;
+constexpr std::size_t kLastLines = 20;
+
+class Shim {
+ public:
+  explicit Shim(std::vector<std::string> command)
+      : command_(std::move(command)),
+        rank_(environment::launcher_rank()),
+        attempt_(environment::get_number(environment::kAttempt, 1)),
+        lease_seconds_(std::atof(environment::get(environment::kLeaseSeconds).value_or("5").c_str())),
+        layout_{environment::get(environment::kRunDirectory).value_or(".")},
+        rank_tag_(fmt::format("{}/{}", environment::get(environment::kAttemptTag).value_or(random_token()), rank_)),
+        guardian_(rank_tag_),
+        heartbeat_(Heartbeat::create()) {}
+
+  int run() {
+    ::prctl(PR_SET_PDEATHSIG, SIGHUP);  // of the launcher's death
+    block_signals();
+    make_directories(*files_, layout_.attempt_logs(attempt_));
+    connect();
+    log_.emplace(layout_.rank_log(attempt_, rank_));
+    start_rank();
+    guardian_.watch(pid_);
+    if (lease_) lease_->send({{"started", {{"pid", pid_}}}});
+    while (!status_) wait_and_act();
+    report_end();
+    const int status = *status_;
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  }
+
+ private:
+  void block_signals() {
+    sigset_t signals;
+    ::sigemptyset(&signals);
+    for (const int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1}) ::sigaddset(&signals, number);
+    ::sigprocmask(SIG_BLOCK, &signals, &old_mask_);
+    signal_fd_ = ::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+  }
+
+  void connect() {
+    const auto address = environment::get(environment::kSupervisor);
+    if (!address) return;
+    lease_ = LineConnection::connect(*address, lease_seconds_);
+    if (!lease_)
+      throw Error(to_string({.attempted = "reach the supervisor at " + *address, .found = "no answer", .next = "start the run again"}), kExitUnavailable);
+    lease_->send({{"hello",
+                   {{"token", environment::get(environment::kToken).value_or("")},
+                    {"attempt", attempt_},
+                    {"rank", rank_},
+                    {"host", host_name()},
+                    {"pid", ::getpid()}}}});
+    heard_at_ = clock_.seconds();
+  }
+
+  void start_rank() {
+    const std::string log = layout_.rank_log(attempt_, rank_).string(), heartbeat_fd = std::to_string(heartbeat_->fd());
+    std::vector<char*> arguments;
+    for (std::string& word : command_) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    const pid_t shim = ::getpid();
+    pid_ = ::fork();
+    if (pid_ < 0) throw StorageError(ErrorText{.attempted = "start the rank", .cause = std::strerror(errno)});
+    if (pid_ > 0) {
+      ::setpgid(pid_, pid_);
+      return;
+    }
+    ::setpgid(0, 0);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != shim) ::_exit(kExitUnavailable);  // it died before the line above
+    ::sigprocmask(SIG_SETMASK, &old_mask_, nullptr);
+    ::setenv(environment::kHeartbeatFd, heartbeat_fd.c_str(), 1);
+    ::setenv(environment::kRankTag, rank_tag_.c_str(), 1);
+    const int out = ::open(log.c_str(), O_CREAT | O_WRONLY | O_APPEND, 0644), in = ::open("/dev/null", O_RDONLY);
+    if (out < 0) ::_exit(kExitStorage);
+    ::dup2(in, 0);
+    ::dup2(out, 1);
+    ::dup2(out, 2);
+    ::execvp(arguments[0], arguments.data());
+    ::dprintf(2, "holdfast rank: cannot run %s: %s\n", arguments[0], std::strerror(errno));
+    ::_exit(errno == ENOENT ? kExitUsage : kExitSoftware);
+  }
+
+  void wait_and_act() {
+    pollfd waiting[2] = {{.fd = signal_fd_, .events = POLLIN, .revents = 0}, {.fd = lease_ ? lease_->fd() : -1, .events = POLLIN, .revents = 0}};
+    ::poll(waiting, 2, kTickMilliseconds);
+    signalfd_siginfo info{};
+    while (::read(signal_fd_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) handle_signal(static_cast<int>(info.ssi_signo));
+    if (lease_) {
+      lease_->receive([this](const nlohmann::json& message) { handle_message(message); });
+      if (!lease_->is_open() || clock_.seconds() - heard_at_ > lease_seconds_) kill_rank("the lease on the supervisor broke");
+    }
+    if (clock_.seconds() - told_at_ >= kTickMilliseconds / 1000.0) tell_status();
+  }
+
+  void handle_signal(int number) {
+    if (number == SIGCHLD) {
+      int status = 0;
+      if (::waitpid(pid_, &status, WNOHANG) == pid_) status_ = status;
+    } else if (number == SIGHUP) {
+      kill_rank("the launcher died");
+    } else if (number == SIGUSR1) {
+      ::kill(pid_, SIGUSR1);
+    } else if (signals_forwarded_++ == 0) {
+      ::kill(pid_, SIGTERM);
+    } else {
+      kill_rank("a second signal asked for the end");
+    }
+  }
+
+  void handle_message(const nlohmann::json& message) {
+    heard_at_ = clock_.seconds();
+    const std::string command = message.value("command", "");
+    if (command == "stop") ::kill(pid_, SIGTERM);  // of the rank only, not of what it started
+    if (command == "kill") kill_rank("");
+  }
+
+  void kill_rank(const std::string& why) {
+    if (std::exchange(was_killed_, true)) return;
+    if (!why.empty()) heartbeat_->set_error(why);
+    ::kill(-pid_, SIGKILL);
+  }
+
+  void tell_status() {
+    told_at_ = clock_.seconds();
+    if (!lease_) return;
+    const HeartbeatBlock& block = heartbeat_->block();
+    lease_->send({{"status",
+                   {{"section", name_of(static_cast<Section>(block.section.load()))},
+                    {"step", block.step.load()},
+                    {"global_step", block.global_step.load()},
+                    {"last_step", block.last_step.load()},
+                    {"steps_per_second", block.steps_per_second.load()},
+                    {"samples_per_second", block.samples_per_second.load()},
+                    {"loss", block.loss.load()}}}});
+    if (rank_ == 0)
+      for (const std::string& line : log_->new_lines()) lease_->send({{"log", line}});
+  }
+
+  void report_end() {
+    tell_status();  // the last lines of the log too
+    const HeartbeatBlock& block = heartbeat_->block();
+    const ExitRecord record{.rank = rank_,
+                            .host = host_name(),
+                            .pid = pid_,
+                            .exit_code = WIFEXITED(*status_) ? WEXITSTATUS(*status_) : 0,
+                            .signal = WIFSIGNALED(*status_) ? WTERMSIG(*status_) : 0,
+                            .section = std::string(name_of(static_cast<Section>(block.section.load()))),
+                            .step = block.step,
+                            .global_step = block.global_step,
+                            .collectives = block.collectives,
+                            .is_inside_collective = block.is_inside_collective != 0,
+                            .error = heartbeat_->error(),
+                            .last_lines = last_lines(layout_.rank_log(attempt_, rank_), kLastLines),
+                            .was_killed_by_us = was_killed_};
+    const nlohmann::json json = to_json(record);
+    if (lease_) lease_->send({{"exit", json}});
+    const std::string text = json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    write_text_durably(*files_, layout_.exit_record(attempt_, rank_), text);
+  }
+
+  std::vector<std::string> command_;
+  int rank_, attempt_;
+  double lease_seconds_;
+  RunLayout layout_;
+  std::string rank_tag_;
+  Guardian guardian_;  // before anything else is opened: it inherits what is there
+  SystemClock clock_;
+  std::unique_ptr<FileSystem> files_ = make_posix_file_system();
+  std::unique_ptr<Heartbeat> heartbeat_;
+  std::unique_ptr<LineConnection> lease_;
+  std::optional<LogTail> log_;
+  sigset_t old_mask_{};
+  int signal_fd_ = -1;
+  pid_t pid_ = 0;
+  std::optional<int> status_;
+  int signals_forwarded_ = 0;
+  bool was_killed_ = false;
+  double heard_at_ = 0, told_at_ = 0;
+};
+
+}  // namespace
+
+int run_shim(const std::vector<std::string>& command) { return Shim(command).run(); }
+
+}  // namespace holdfast

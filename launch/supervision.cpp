@@ -1,0 +1,130 @@
+#include "launch/supervision.h"
+
+#include <algorithm>
+
+#include "base/exit_code.h"
+
+namespace holdfast {
+namespace {
+
+bool is_failure(const ExitRecord& record) { return !record.is_clean() && !(record.signal == 0 && record.exit_code == kExitTemporary); }
+
+}  // namespace
+
+Supervision::Supervision(RestartOptions options, int world_size, int first_attempt)
+    : options_(std::move(options)), world_size_(world_size), attempt_(first_attempt - 1) {}
+
+std::vector<Action> Supervision::on(const Event& event) {
+  if (phase_ == Phase::over) return {};
+  return std::visit([this](const auto& one) { return handle(one); }, event);
+}
+
+std::vector<Action> Supervision::launch(std::int64_t durable_step) {
+  ++attempt_;
+  phase_ = Phase::running;
+  ended_.clear();
+  current_ = {.attempt = attempt_, .durable_before = durable_step};
+  const bool is_restart = launches_++ > 0;
+  return {action::Journal{"attempt_started",
+                          {{"attempt", attempt_}, {"world_size", world_size_}, {"durable_step", durable_step}, {"is_restart", is_restart}}},
+          action::Launch{attempt_, is_restart}};
+}
+
+std::vector<Action> Supervision::handle(const event::Start& event) { return launch(event.durable_step); }
+
+std::vector<Action> Supervision::handle(const event::RankJoined& event) {
+  // One that joins late, while the others are being ended or stopped, hears of it at once.
+  (void)event;
+  if (phase_ == Phase::ending) return {action::TellKill{}};
+  if (phase_ == Phase::running && stop_signals_ > 0) return {action::TellStop{}};
+  return {};
+}
+
+/// From here on the attempt's processes are only waited for.
+void Supervision::end_attempt(std::vector<Action>& actions) {
+  if (phase_ != Phase::running) return;
+  phase_ = Phase::ending;
+  actions.push_back(action::TellKill{});
+  actions.push_back(action::StartKillTimer{});
+}
+
+std::vector<Action> Supervision::handle(const event::RankEnded& event) {
+  std::vector<Action> actions;
+  if (phase_ != Phase::running && phase_ != Phase::ending) return actions;
+  if (!ended_.insert(event.record.rank).second) return actions;
+  current_.ends.push_back(event.record);
+  if (is_failure(event.record) && !event.record.was_killed_by_us) actions.push_back(action::Journal{"rank_lost", to_json(event.record)});
+  if (is_failure(event.record) || static_cast<int>(ended_.size()) == world_size_) end_attempt(actions);
+  return actions;
+}
+
+std::vector<Action> Supervision::handle(const event::ShimLost& event) {
+  return handle(event::RankEnded{{.rank = event.rank, .host = event.host, .was_killed_by_us = phase_ == Phase::ending, .is_shim_lost = true}});
+}
+
+std::vector<Action> Supervision::handle(const event::LauncherEnded& event) {
+  std::vector<Action> actions;
+  if (phase_ != Phase::running) return actions;
+  actions.push_back(action::Journal{"launcher_ended", {{"attempt", attempt_}, {"wait_status", event.wait_status}}});
+  end_attempt(actions);
+  return actions;
+}
+
+std::vector<Action> Supervision::handle(const event::StopSignal&) {
+  ++stop_signals_;
+  current_.was_stop_requested = true;
+  if (phase_ == Phase::waiting || phase_ == Phase::idle) {
+    phase_ = Phase::over;
+    return {action::Journal{"stop_requested", {{"attempt", attempt_}}},
+            action::Finish{{.kind = Decision::Kind::stopped, .exit_code = kExitTemporary, .reason = "stopped on request between two attempts"}}};
+  }
+  if (stop_signals_ == 1) return {action::Journal{"stop_requested", {{"attempt", attempt_}}}, action::TellStop{}, action::StartGraceTimer{}};
+  current_.was_kill_requested = true;
+  phase_ = Phase::ending;
+  return {action::Journal{"kill_requested", {{"attempt", attempt_}}}, action::TellKill{}, action::ForceKill{}};
+}
+
+std::vector<Action> Supervision::handle(const event::GraceExpired&) {
+  std::vector<Action> actions;
+  if (phase_ != Phase::running) return actions;
+  actions.push_back(action::Journal{"stop_took_too_long", {{"attempt", attempt_}, {"seconds", options_.stop_grace_seconds}}});
+  end_attempt(actions);
+  return actions;
+}
+
+std::vector<Action> Supervision::handle(const event::KillDeadline&) {
+  return phase_ == Phase::ending ? std::vector<Action>{action::ForceKill{}} : std::vector<Action>{};
+}
+
+std::vector<Action> Supervision::handle(const event::AllGone& event) {
+  if (phase_ != Phase::ending) return {};
+  current_.is_done = event.is_done;
+  current_.durable_after = event.durable_step;
+  current_.reached_step = std::max(event.reached_step, event.durable_step);
+  outcomes_.push_back(current_);
+  const Decision decision = decide(options_, outcomes_);
+  const std::optional<ExitRecord> cause = cause_of(current_);
+  std::vector<Action> actions = {action::Journal{"attempt_ended",
+                                                 {{"attempt", attempt_},
+                                                  {"is_done", event.is_done},
+                                                  {"durable_step", event.durable_step},
+                                                  {"reached_step", current_.reached_step},
+                                                  {"recomputed_steps", event.is_done ? 0 : current_.reached_step - std::max<std::int64_t>(event.durable_step, 0)},
+                                                  {"cause", cause ? to_json(*cause) : nlohmann::json()},
+                                                  {"reason", decision.reason}}}};
+  if (decision.kind == Decision::Kind::restart) {
+    phase_ = Phase::waiting;
+    actions.push_back(action::Journal{"restart", {{"after_attempt", attempt_}, {"delay_seconds", decision.delay_seconds}}});
+    actions.push_back(action::StartDelay{decision.delay_seconds});
+  } else {
+    phase_ = Phase::over;
+    actions.push_back(action::Finish{decision});
+  }
+  return actions;
+}
+
+std::vector<Action> Supervision::handle(const event::DelayOver&) {
+  return phase_ == Phase::waiting ? launch(outcomes_.back().durable_after) : std::vector<Action>{};
+}
+
+}  // namespace holdfast

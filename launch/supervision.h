@@ -1,0 +1,110 @@
+// The supervisor's mind: a pure function from (state, event) to (state, actions). It knows no process, socket or clock; the
+// driver (supervisor.h) turns what happens into events and actions into deeds.
+//
+//   starting ──rank joined──▶ running ──failure──▶ ending ──all gone──▶ decided: restart (waiting) or over
+//                                │  └──all ranks ended──▶ ending
+//                                └──stop──▶ stopping ──…──▶ ending
+#pragma once
+
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "launch/restart_policy.h"
+
+namespace holdfast {
+
+namespace event {
+struct Start {
+  std::int64_t durable_step;
+};
+struct RankJoined {
+  int rank;
+};
+struct RankEnded {
+  ExitRecord record;
+};
+struct ShimLost {  // its connection is gone, and no record came before
+  int rank;
+  std::string host;
+};
+struct LauncherEnded {
+  int wait_status;
+};
+struct StopSignal {};     // SIGINT, SIGTERM
+struct GraceExpired {};   // a stop took too long
+struct KillDeadline {};   // ending takes too long: force
+/// Nothing of the attempt is left: launcher gone, shims gone, swept.
+struct AllGone {
+  bool is_done;
+  std::int64_t durable_step;
+  std::int64_t reached_step;
+};
+struct DelayOver {};
+}  // namespace event
+using Event = std::variant<event::Start, event::RankJoined, event::RankEnded, event::ShimLost, event::LauncherEnded, event::StopSignal,
+                           event::GraceExpired, event::KillDeadline, event::AllGone, event::DelayOver>;
+
+namespace action {
+struct Launch {
+  int attempt;
+  bool is_restart;
+};
+struct TellStop {};                // to every shim: the ranks are to checkpoint and end
+struct TellKill {};                // to every shim: kill the ranks now
+struct ForceKill {};               // SIGKILL the launcher and sweep
+struct StartGraceTimer {};
+struct StartKillTimer {};
+struct StartDelay {
+  double seconds;
+};
+struct Journal {
+  std::string event;               // name of the line; see docs/journal.md
+  nlohmann::json fields;
+};
+struct Finish {
+  Decision decision;
+};
+}  // namespace action
+using Action = std::variant<action::Launch, action::TellStop, action::TellKill, action::ForceKill, action::StartGraceTimer, action::StartKillTimer,
+                            action::StartDelay, action::Journal, action::Finish>;
+
+class Supervision {
+ public:
+  enum class Phase { idle, running, ending, waiting, over };
+  /// `first_attempt`: the number of the next attempt in this run directory.
+  Supervision(RestartOptions options, int world_size, int first_attempt);
+  /// Actions in the order in which they are to be done; journal lines come before what they announce.
+  std::vector<Action> on(const Event& event);
+
+  Phase phase() const { return phase_; }
+  int attempt() const { return attempt_; }
+  const std::vector<AttemptOutcome>& outcomes() const { return outcomes_; }
+
+ private:
+  std::vector<Action> handle(const event::Start& event);
+  std::vector<Action> handle(const event::RankJoined& event);
+  std::vector<Action> handle(const event::RankEnded& event);
+  std::vector<Action> handle(const event::ShimLost& event);
+  std::vector<Action> handle(const event::LauncherEnded& event);
+  std::vector<Action> handle(const event::StopSignal& event);
+  std::vector<Action> handle(const event::GraceExpired& event);
+  std::vector<Action> handle(const event::KillDeadline& event);
+  std::vector<Action> handle(const event::AllGone& event);
+  std::vector<Action> handle(const event::DelayOver& event);
+  std::vector<Action> launch(std::int64_t durable_step);
+  void end_attempt(std::vector<Action>& actions);
+
+  RestartOptions options_;
+  int world_size_;
+  int attempt_;
+  int launches_ = 0;
+  int stop_signals_ = 0;
+  Phase phase_ = Phase::idle;
+  AttemptOutcome current_;
+  std::set<int> ended_;
+  std::vector<AttemptOutcome> outcomes_;
+};
+
+}  // namespace holdfast
