@@ -31,6 +31,7 @@ namespace holdfast {
 namespace {
 
 constexpr int kTickMilliseconds = 200;
+constexpr double kReleaseSeconds = 2;
 constexpr std::size_t kLastLines = 20;
 
 class Shim {
@@ -56,6 +57,7 @@ class Shim {
     if (lease_) lease_->send({{"started", {{"pid", pid_}}}});
     while (!status_) wait_and_act();
     report_end();
+    wait_for_release();
     const int status = *status_;
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   }
@@ -144,10 +146,11 @@ class Shim {
     const std::string command = message.value("command", "");
     if (command == "stop") ::kill(pid_, SIGTERM);  // of the rank only, not of what it started
     if (command == "kill") kill_rank("");
+    if (command == "release") is_released_ = true;
   }
 
   void kill_rank(const std::string& why) {
-    if (std::exchange(was_killed_, true)) return;
+    if (status_ || std::exchange(was_killed_, true)) return;
     if (!why.empty()) heartbeat_->set_error(why);
     ::kill(-pid_, SIGKILL);
   }
@@ -190,6 +193,16 @@ class Shim {
     write_text_durably(*files_, layout_.exit_record(attempt_, rank_), text);
   }
 
+  /// The launcher ends every other rank as soon as this shim ends: first the supervisor hears of all of them.
+  void wait_for_release() {
+    const double end = clock_.seconds() + kReleaseSeconds;
+    while (lease_ && lease_->is_open() && !is_released_ && clock_.seconds() < end) {
+      pollfd waiting{.fd = lease_->fd(), .events = POLLIN, .revents = 0};
+      ::poll(&waiting, 1, kTickMilliseconds);
+      lease_->receive([this](const nlohmann::json& message) { handle_message(message); });
+    }
+  }
+
   std::vector<std::string> command_;
   int rank_, attempt_;
   double lease_seconds_;
@@ -206,7 +219,7 @@ class Shim {
   pid_t pid_ = 0;
   std::optional<int> status_;
   int signals_forwarded_ = 0;
-  bool was_killed_ = false;
+  bool was_killed_ = false, is_released_ = false;
   double heard_at_ = 0, told_at_ = 0;
 };
 

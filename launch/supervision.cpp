@@ -9,6 +9,9 @@ namespace {
 
 bool is_failure(const ExitRecord& record) { return !record.is_clean() && !(record.signal == 0 && record.exit_code == kExitTemporary); }
 
+/// The rank ended because another one failed, whose own record is on its way.
+bool is_consequence(const ExitRecord& record) { return record.signal == 0 && record.exit_code == kExitUnavailable && !record.is_shim_lost; }
+
 }  // namespace
 
 Supervision::Supervision(RestartOptions options, int world_size, int first_attempt)
@@ -23,6 +26,7 @@ std::vector<Action> Supervision::launch(std::int64_t durable_step) {
   ++attempt_;
   phase_ = Phase::running;
   ended_.clear();
+  has_told_kill_ = false;
   current_ = {.attempt = attempt_, .durable_before = durable_step};
   const bool is_restart = launches_++ > 0;
   return {action::Journal{"attempt_started",
@@ -35,15 +39,16 @@ std::vector<Action> Supervision::handle(const event::Start& event) { return laun
 std::vector<Action> Supervision::handle(const event::RankJoined& event) {
   // One that joins late, while the others are being ended or stopped, hears of it at once.
   (void)event;
-  if (phase_ == Phase::ending) return {action::TellKill{}};
+  if (has_told_kill_) return {action::TellKill{}};
   if (phase_ == Phase::running && stop_signals_ > 0) return {action::TellStop{}};
   return {};
 }
 
 /// From here on the attempt's processes are only waited for.
 void Supervision::end_attempt(std::vector<Action>& actions) {
-  if (phase_ != Phase::running) return;
+  if (has_told_kill_) return;
   phase_ = Phase::ending;
+  has_told_kill_ = true;
   actions.push_back(action::TellKill{});
   actions.push_back(action::StartKillTimer{});
 }
@@ -54,7 +59,12 @@ std::vector<Action> Supervision::handle(const event::RankEnded& event) {
   if (!ended_.insert(event.record.rank).second) return actions;
   current_.ends.push_back(event.record);
   if (is_failure(event.record) && !event.record.was_killed_by_us) actions.push_back(action::Journal{"rank_lost", to_json(event.record)});
-  if (is_failure(event.record) || static_cast<int>(ended_.size()) == world_size_) end_attempt(actions);
+  if (is_consequence(event.record) && phase_ == Phase::running && static_cast<int>(ended_.size()) < world_size_) {
+    phase_ = Phase::ending;  // the others get a moment to say why themselves
+    actions.push_back(action::StartKillTimer{});
+  } else if (is_failure(event.record) || static_cast<int>(ended_.size()) == world_size_) {
+    end_attempt(actions);
+  }
   return actions;
 }
 
@@ -81,6 +91,7 @@ std::vector<Action> Supervision::handle(const event::StopSignal&) {
   if (stop_signals_ == 1) return {action::Journal{"stop_requested", {{"attempt", attempt_}}}, action::TellStop{}, action::StartGraceTimer{}};
   current_.was_kill_requested = true;
   phase_ = Phase::ending;
+  has_told_kill_ = true;
   return {action::Journal{"kill_requested", {{"attempt", attempt_}}}, action::TellKill{}, action::ForceKill{}};
 }
 
@@ -93,7 +104,13 @@ std::vector<Action> Supervision::handle(const event::GraceExpired&) {
 }
 
 std::vector<Action> Supervision::handle(const event::KillDeadline&) {
-  return phase_ == Phase::ending ? std::vector<Action>{action::ForceKill{}} : std::vector<Action>{};
+  std::vector<Action> actions;
+  if (phase_ != Phase::ending) return actions;
+  if (has_told_kill_)
+    actions.push_back(action::ForceKill{});
+  else
+    end_attempt(actions);
+  return actions;
 }
 
 std::vector<Action> Supervision::handle(const event::AllGone& event) {

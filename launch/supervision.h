@@ -101,6 +101,7 @@ class Supervision {
   int attempt_;
   int launches_ = 0;
   int stop_signals_ = 0;
+  bool has_told_kill_ = false;  // in this attempt
   Phase phase_ = Phase::idle;
   AttemptOutcome current_;
   std::set<int> ended_;

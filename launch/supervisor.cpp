@@ -15,11 +15,13 @@
 #include <iterator>
 #include <list>
 #include <optional>
+#include <set>
 
 #include "base/clock.h"
 #include "base/environment.h"
 #include "base/error.h"
 #include "base/host.h"
+#include "base/injection.h"
 #include "base/run_lock.h"
 #include "checkpoint/format/layout.h"
 #include "launch/display.h"
@@ -54,8 +56,9 @@ class Supervisor {
         lock_(layout_.lock(), token_),
         journal_(layout_.journal(), clock_),
         supervision_(options.restart, options.ranks, Journal::newest_attempt(Journal::read(layout_.journal())) + 1),
-        display_(::isatty(STDOUT_FILENO)),
-        injections_seen_(fired_injections().size()) {}
+        display_(::isatty(STDOUT_FILENO)) {
+    for (std::size_t i = 0; i < fired_injections().size(); ++i) injections_seen_.insert(i);
+  }
 
   int run() {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -126,6 +129,8 @@ class Supervisor {
       lease = leases_.erase(lease);
       if (gone.rank && !gone.has_ended) act_on(event::ShimLost{*gone.rank, gone.host});
     }
+    const auto has_ended = [](const Lease& lease) { return !lease.rank || lease.has_ended; };
+    if (supervision_.phase() == Supervision::Phase::ending && std::all_of(leases_.begin(), leases_.end(), has_ended)) tell("release");
   }
 
   void take_message(Lease& lease, const nlohmann::json& message) {
@@ -216,7 +221,7 @@ class Supervisor {
     nlohmann::json fields = action.fields;
     if (action.event == "rank_lost") {
       fields["attempt"] = supervision_.attempt();
-      fields["injected"] = injected_fault();
+      fields["injected"] = injected_fault(action.fields.at("rank"));
       display_.line(describe(exit_record_from_json(action.fields)));
     }
     journal_.write(action.event, std::move(fields));
@@ -249,11 +254,12 @@ class Supervisor {
   /// The trainer writes the record in every attempt that finds the run finished, with the attempt's number.
   bool is_done() const { return read_done().value("attempt", 0) == supervision_.attempt(); }
 
-  /// The newest injected fault of this attempt that has not been accounted for; null: none.
-  nlohmann::json injected_fault() {
+  /// The injected fault that struck this rank and has not been accounted for; null: none.
+  nlohmann::json injected_fault(int rank) {
     const std::vector<std::string> fired = fired_injections();
-    if (fired.size() <= injections_seen_) return nullptr;
-    return fired[injections_seen_++];
+    for (std::size_t i = 0; i < fired.size(); ++i)
+      if (parse_injection(fired[i]).rank == rank && injections_seen_.insert(i).second) return fired[i];
+    return nullptr;
   }
 
   std::vector<std::string> fired_injections() const {
@@ -286,7 +292,7 @@ class Supervisor {
   Journal journal_;
   Supervision supervision_;
   Display display_;
-  std::size_t injections_seen_;
+  std::set<std::size_t> injections_seen_;  // lines of the record, by number
   Listener listener_;
   std::list<Lease> leases_;
   int signal_fd_ = -1;
