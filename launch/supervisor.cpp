@@ -57,7 +57,6 @@ class Supervisor {
         journal_(layout_.journal(), clock_),
         supervision_(options.restart, options.ranks, Journal::newest_attempt(Journal::read(layout_.journal())) + 1),
         display_(::isatty(STDOUT_FILENO)) {
-    for (std::size_t i = 0; i < fired_injections().size(); ++i) injections_seen_.insert(i);
   }
 
   int run() {
@@ -190,6 +189,8 @@ class Supervisor {
 
   void perform(const action::Launch& action) {
     reached_step_ = 0;
+    // A fault that fired in an earlier attempt explains nothing in this one (its rank may have been killed just before it struck).
+    for (std::size_t i = 0; i < fired_injections().size(); ++i) injections_seen_.insert(i);
     make_directories(*files_, layout_.attempt_logs(action.attempt));
     launcher_ = start_mpirun({.ranks = options_.ranks,
                               .shim = options_.shim,

@@ -25,6 +25,7 @@ Vote TrainingStep::run_automatic(RunState& state) {
   const std::int64_t step = state.global_step + 1;
   Vote mine = my_vote();
   std::exception_ptr failure;
+  Section failed_section{};
   d_.optimization.zero();
   for (std::int64_t batch = 0; batch < d_.accumulate_batches; ++batch) {
     const std::int64_t samples = d_.loader.next_global_samples();
@@ -32,6 +33,7 @@ Vote TrainingStep::run_automatic(RunState& state) {
       if (!failure) add_gradient(mine, step);
     } catch (...) {
       failure = std::current_exception();
+      failed_section = d_.sections.section();
       mine.failed_rank = d_.ranks.rank();
     }
     ++state.batch_index;
@@ -44,6 +46,7 @@ Vote TrainingStep::run_automatic(RunState& state) {
   const double norm_of_sum = d_.optimization.gradient_norm(1);
   if (!std::isfinite(norm_of_sum)) mine.nonfinite_rank = d_.ranks.rank();
   const Vote facts = d_.ranks.vote(mine);
+  if (failure) d_.sections.enter(failed_section, step);  // where the failure was, for the exit record
   act_on_failures(facts, failure, step);
   d_.sections.enter(Section::update, step);
   d_.sections.point();
