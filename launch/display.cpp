@@ -8,19 +8,23 @@
 namespace holdfast {
 namespace {
 
+constexpr const char* kEraseLine = "\r\033[K";
+
 std::string duration_text(double seconds) {
   const auto whole = static_cast<std::int64_t>(std::max(0.0, seconds));
   return whole >= 3600 ? fmt::format("{}:{:02d}:{:02d}", whole / 3600, whole / 60 % 60, whole % 60)
                        : fmt::format("{}:{:02d}", whole / 60, whole % 60);
 }
 
-}  // namespace
-
-void Display::line(const std::string& text) {
-  if (!bar_.empty()) fmt::print("\r\033[K");
-  fmt::print("{}\n{}", text, bar_);
+/// Whoever reads may have gone away: that ends no training.
+void write(const std::string& text) {
+  std::fputs(text.c_str(), stdout);
   std::fflush(stdout);
 }
+
+}  // namespace
+
+void Display::line(const std::string& text) { write(fmt::format("{}{}\n{}", bar_.empty() ? "" : kEraseLine, text, bar_)); }
 
 void Display::status(const nlohmann::json& status, int attempt, int restarts) {
   if (!is_terminal_) return;
@@ -32,14 +36,12 @@ void Display::status(const nlohmann::json& status, int attempt, int restarts) {
                      std::string(kWidth - filled, '.'), step, last, rate, status.value("samples_per_second", 0.0), status.value("loss", 0.0),
                      rate > 0 ? duration_text(static_cast<double>(last - step) / rate) : "-:--", attempt,
                      restarts > 0 ? fmt::format(", {} restart{}", restarts, restarts == 1 ? "" : "s") : "");
-  fmt::print("\r\033[K{}", bar_);
-  std::fflush(stdout);
+  write(kEraseLine + bar_);
 }
 
 void Display::clear() {
-  if (!bar_.empty()) fmt::print("\r\033[K");
+  if (!bar_.empty()) write(kEraseLine);
   bar_.clear();
-  std::fflush(stdout);
 }
 
 std::string summary_table(const std::vector<AttemptOutcome>& outcomes, const Decision& decision, double seconds, const nlohmann::json& done) {
@@ -49,7 +51,7 @@ std::string summary_table(const std::vector<AttemptOutcome>& outcomes, const Dec
     const std::optional<ExitRecord> cause = cause_of(outcome);
     if (!outcome.is_done) recomputed += outcome.reached_step - std::max<std::int64_t>(outcome.durable_after, 0);
     text += fmt::format("{:>8}  {:>12}  {:>12}  {}\n", outcome.attempt, std::max<std::int64_t>(outcome.durable_before, 0), outcome.reached_step,
-                        outcome.is_done ? "finished" : cause ? describe(*cause) : outcome.was_stop_requested ? "stopped on request" : "unknown");
+                        outcome.is_done ? "finished" : !cause && outcome.was_stop_requested ? "stopped on request" : describe_end(outcome));
   }
   text += fmt::format("{}: {} attempt{}, {} restart{}, {} steps recomputed, {:.1f} s", decision.kind == Decision::Kind::done ? "finished" : "ended",
                       outcomes.size(), outcomes.size() == 1 ? "" : "s", outcomes.size() - 1, outcomes.size() == 2 ? "" : "s", recomputed, seconds);

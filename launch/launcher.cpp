@@ -59,7 +59,9 @@ pid_t start_mpirun(const LaunchPlan& plan) {
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  for (const auto& [name, value] : plan.variables) ::setenv(name.c_str(), value.c_str(), 1);
+  ::signal(SIGPIPE, SIG_DFL);
+  for (const auto* variables : {&plan.variables, &plan.own_variables})
+    for (const auto& [name, value] : *variables) ::setenv(name.c_str(), value.c_str(), 1);
   if (::geteuid() == 0) {
     ::setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
     ::setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "base/exit_code.h"
 
@@ -24,15 +25,12 @@ std::int64_t attempts_without_progress(const std::vector<AttemptOutcome>& outcom
 
 std::string diagnosis(const std::vector<AttemptOutcome>& outcomes, std::int64_t count) {
   std::string text = fmt::format("{} attempts in a row ended without a new durable step:", count);
-  for (auto outcome = outcomes.end() - count; outcome != outcomes.end(); ++outcome) {
-    const std::optional<ExitRecord> cause = cause_of(*outcome);
-    text += fmt::format("\n  attempt {}: {}", outcome->attempt, cause ? describe(*cause) : "it ended without DONE, no rank says why");
-  }
+  for (auto outcome = outcomes.end() - count; outcome != outcomes.end(); ++outcome)
+    text += fmt::format("\n  attempt {}: {}", outcome->attempt, describe_end(*outcome));
   const std::optional<ExitRecord> last = cause_of(outcomes.back());
-  if (last && !last->last_lines.empty()) {
-    text += fmt::format("\nlast lines of rank {}:", last->rank);
-    for (const std::string& line : last->last_lines) text += "\n  | " + line;
-  }
+  const std::vector<std::string>& lines = last ? last->last_lines : outcomes.back().launcher_lines;
+  if (!lines.empty()) text += last ? fmt::format("\nlast lines of rank {}:", last->rank) : "\nlast lines of mpirun:";
+  for (const std::string& line : lines) text += "\n  | " + line;
   return text;
 }
 
@@ -51,6 +49,13 @@ std::optional<ExitRecord> cause_of(const AttemptOutcome& outcome) {
   return consequence;
 }
 
+std::string describe_end(const AttemptOutcome& outcome) {
+  const std::optional<ExitRecord> cause = cause_of(outcome);
+  if (cause) return describe(*cause);
+  if (outcome.launcher_signal != 0) return fmt::format("mpirun was ended by signal {} ({})", outcome.launcher_signal, ::strsignal(outcome.launcher_signal));
+  return "mpirun ended without DONE, no rank says why";
+}
+
 Decision decide(const RestartOptions& options, const std::vector<AttemptOutcome>& outcomes) {
   using Kind = Decision::Kind;
   const AttemptOutcome& last = outcomes.back();
@@ -61,15 +66,18 @@ Decision decide(const RestartOptions& options, const std::vector<AttemptOutcome>
   if (cause && cause->signal == 0 && is_final(cause->exit_code))
     return {.kind = Kind::give_up, .exit_code = cause->exit_code, .reason = describe(*cause) + "\n  starting again cannot help"};
   if (last.was_stop_requested)
-    return {.kind = Kind::give_up, .exit_code = kExitSoftware, .reason = "stopped on request, but " + describe(*cause)};
+    return {.kind = Kind::stopped,
+            .exit_code = kExitTemporary,
+            .reason = fmt::format("stopped on request, without a checkpoint of the last step: {}\n  start it again to go on from step {}", describe(*cause),
+                                  std::max<std::int64_t>(last.durable_after, 0))};
   const std::int64_t futile = attempts_without_progress(outcomes);
   if (futile >= options.max_attempts_without_progress) return {.kind = Kind::give_up, .exit_code = kExitSoftware, .reason = diagnosis(outcomes, futile)};
   if (options.max_restarts && static_cast<std::int64_t>(outcomes.size()) > *options.max_restarts)
     return {.kind = Kind::give_up,
             .exit_code = kExitSoftware,
-            .reason = fmt::format("restart.max_restarts ({}) is reached; the last cause: {}", *options.max_restarts, cause ? describe(*cause) : "unknown")};
+            .reason = fmt::format("restart.max_restarts ({}) is reached; the last cause: {}", *options.max_restarts, describe_end(last))};
   const double delay = futile >= 1 ? options.backoff_seconds * std::pow(2.0, static_cast<double>(futile - 1)) : 0.0;
-  return {.kind = Kind::restart, .delay_seconds = delay, .reason = cause ? describe(*cause) : "the launcher ended without DONE, no rank says why"};
+  return {.kind = Kind::restart, .delay_seconds = delay, .reason = describe_end(last)};
 }
 
 }  // namespace holdfast

@@ -21,10 +21,15 @@ struct AttemptOutcome {
   std::int64_t durable_before = -1;
   std::int64_t durable_after = -1;
   std::int64_t reached_step = 0;    // the furthest completed update of any rank
+  int launcher_signal = 0;          // what ended mpirun, unless it was us; 0: nothing did
+  std::vector<std::string> launcher_lines;  // mpirun's last words, which count where no rank says why
 };
 
 /// The record that explains the attempt's end: the first failure that was no consequence of another. nullopt: none failed.
 std::optional<ExitRecord> cause_of(const AttemptOutcome& outcome);
+
+/// Why the attempt ended, for people: its cause, else what became of mpirun.
+std::string describe_end(const AttemptOutcome& outcome);
 
 struct Decision {
   enum class Kind { restart, done, stopped, give_up } kind = Kind::done;

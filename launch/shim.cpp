@@ -124,6 +124,12 @@ class Shim {
       if (!lease_->is_open() || clock_.seconds() - heard_at_ > lease_seconds_) kill_rank("the lease on the supervisor broke");
     }
     if (clock_.seconds() - told_at_ >= kTickMilliseconds / 1000.0) tell_status();
+    pass_stop_on();
+  }
+
+  /// To the rank only, not to what it started; and not before the rank can do something about it.
+  void pass_stop_on() {
+    if (is_stop_wanted_ && !status_ && heartbeat_->block().takes_stop_requests != 0 && !std::exchange(is_stop_told_, true)) ::kill(pid_, SIGTERM);
   }
 
   void handle_signal(int number) {
@@ -132,10 +138,8 @@ class Shim {
       if (::waitpid(pid_, &status, WNOHANG) == pid_) status_ = status;
     } else if (number == SIGHUP) {
       kill_rank("the launcher died");
-    } else if (number == SIGUSR1) {
-      ::kill(pid_, SIGUSR1);
-    } else if (signals_forwarded_++ == 0) {
-      ::kill(pid_, SIGTERM);
+    } else if (number == SIGUSR1 || !std::exchange(is_stop_wanted_, true)) {
+      is_stop_wanted_ = true;
     } else {
       kill_rank("a second signal asked for the end");
     }
@@ -144,7 +148,7 @@ class Shim {
   void handle_message(const nlohmann::json& message) {
     heard_at_ = clock_.seconds();
     const std::string command = message.value("command", "");
-    if (command == "stop") ::kill(pid_, SIGTERM);  // of the rank only, not of what it started
+    if (command == "stop") is_stop_wanted_ = true;
     if (command == "kill") kill_rank("");
     if (command == "release") is_released_ = true;
   }
@@ -218,8 +222,7 @@ class Shim {
   int signal_fd_ = -1;
   pid_t pid_ = 0;
   std::optional<int> status_;
-  int signals_forwarded_ = 0;
-  bool was_killed_ = false, is_released_ = false;
+  bool is_stop_wanted_ = false, is_stop_told_ = false, was_killed_ = false, is_released_ = false;
   double heard_at_ = 0, told_at_ = 0;
 };
 

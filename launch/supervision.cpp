@@ -1,5 +1,7 @@
 #include "launch/supervision.h"
 
+#include <sys/wait.h>
+
 #include <algorithm>
 
 #include "base/exit_code.h"
@@ -26,7 +28,7 @@ std::vector<Action> Supervision::launch(std::int64_t durable_step) {
   ++attempt_;
   phase_ = Phase::running;
   ended_.clear();
-  has_told_kill_ = false;
+  has_told_kill_ = has_forced_kill_ = false;
   current_ = {.attempt = attempt_, .durable_before = durable_step};
   const bool is_restart = launches_++ > 0;
   return {action::Journal{"attempt_started",
@@ -74,9 +76,11 @@ std::vector<Action> Supervision::handle(const event::ShimLost& event) {
 
 std::vector<Action> Supervision::handle(const event::LauncherEnded& event) {
   std::vector<Action> actions;
-  if (phase_ != Phase::running) return actions;
-  actions.push_back(action::Journal{"launcher_ended", {{"attempt", attempt_}, {"wait_status", event.wait_status}}});
-  end_attempt(actions);
+  const bool was_killed = WIFSIGNALED(event.wait_status) && !has_forced_kill_;
+  if (was_killed) current_.launcher_signal = WTERMSIG(event.wait_status);
+  if (phase_ == Phase::running || was_killed)
+    actions.push_back(action::Journal{"launcher_ended", {{"attempt", attempt_}, {"wait_status", event.wait_status}, {"signal", current_.launcher_signal}}});
+  if (phase_ == Phase::running) end_attempt(actions);
   return actions;
 }
 
@@ -91,7 +95,7 @@ std::vector<Action> Supervision::handle(const event::StopSignal&) {
   if (stop_signals_ == 1) return {action::Journal{"stop_requested", {{"attempt", attempt_}}}, action::TellStop{}, action::StartGraceTimer{}};
   current_.was_kill_requested = true;
   phase_ = Phase::ending;
-  has_told_kill_ = true;
+  has_told_kill_ = has_forced_kill_ = true;
   return {action::Journal{"kill_requested", {{"attempt", attempt_}}}, action::TellKill{}, action::ForceKill{}};
 }
 
@@ -106,10 +110,12 @@ std::vector<Action> Supervision::handle(const event::GraceExpired&) {
 std::vector<Action> Supervision::handle(const event::KillDeadline&) {
   std::vector<Action> actions;
   if (phase_ != Phase::ending) return actions;
-  if (has_told_kill_)
-    actions.push_back(action::ForceKill{});
-  else
+  if (!has_told_kill_) {
     end_attempt(actions);
+  } else {
+    has_forced_kill_ = true;
+    actions.push_back(action::ForceKill{});
+  }
   return actions;
 }
 
@@ -117,6 +123,7 @@ std::vector<Action> Supervision::handle(const event::AllGone& event) {
   if (phase_ != Phase::ending) return {};
   current_.is_done = event.is_done;
   current_.durable_after = event.durable_step;
+  current_.launcher_lines = event.launcher_lines;
   current_.reached_step = std::max(event.reached_step, event.durable_step);
   outcomes_.push_back(current_);
   const Decision decision = decide(options_, outcomes_);

@@ -40,6 +40,7 @@ struct AllGone {
   bool is_done;
   std::int64_t durable_step;
   std::int64_t reached_step;
+  std::vector<std::string> launcher_lines = {};  // mpirun's last words
 };
 struct DelayOver {};
 }  // namespace event
@@ -101,7 +102,8 @@ class Supervision {
   int attempt_;
   int launches_ = 0;
   int stop_signals_ = 0;
-  bool has_told_kill_ = false;  // in this attempt
+  bool has_told_kill_ = false;    // in this attempt
+  bool has_forced_kill_ = false;
   Phase phase_ = Phase::idle;
   AttemptOutcome current_;
   std::set<int> ended_;

@@ -1,6 +1,5 @@
 #include "launch/supervisor.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -11,41 +10,43 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
-#include <list>
 #include <optional>
-#include <set>
 
 #include "base/clock.h"
 #include "base/environment.h"
 #include "base/error.h"
 #include "base/host.h"
-#include "base/injection.h"
 #include "base/run_lock.h"
 #include "checkpoint/format/layout.h"
 #include "launch/display.h"
 #include "launch/journal.h"
-#include "launch/line_connection.h"
+#include "launch/leases.h"
+#include "launch/log_tail.h"
+#include "launch/run_record.h"
+#include "launch/session_directory.h"
 #include "launch/supervision.h"
 #include "launch/sweep.h"
 
 namespace holdfast {
 namespace {
 
-constexpr double kKillSeconds = 0.3;   // from telling the shims to kill to killing the launcher
+constexpr int kTickMilliseconds = 50;
+constexpr double kKillSeconds = 0.3;  // from telling the shims to kill to killing the launcher
 constexpr double kSweepSeconds = 5;
 constexpr double kPingSeconds = 1;
-constexpr double kHelloSeconds = 5;    // a connection that has not said who it is by then is dropped
+constexpr std::size_t kLauncherLines = 20;
 
-/// A connection on the lease's port: a stranger until its hello.
-struct Lease {
-  std::unique_ptr<LineConnection> line;
-  double since = 0;
-  std::optional<int> rank;
-  std::string host;
-  bool has_ended = false;  // its exit record came
-};
+/// Signals that ask for a stop. SIGHUP is left out where it is ignored (nohup).
+int open_signals() {
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  for (const int number : {SIGCHLD, SIGTERM, SIGINT, SIGUSR1}) ::sigaddset(&signals, number);
+  struct sigaction hangup {};
+  if (::sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN) ::sigaddset(&signals, SIGHUP);
+  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);  // whoever reads our output may go away; the training goes on
+  return ::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
 
 class Supervisor {
  public:
@@ -56,39 +57,35 @@ class Supervisor {
         lock_(layout_.lock(), token_),
         journal_(layout_.journal(), clock_),
         supervision_(options.restart, options.ranks, Journal::newest_attempt(Journal::read(layout_.journal())) + 1),
-        display_(::isatty(STDOUT_FILENO)) {
-  }
+        display_(::isatty(STDOUT_FILENO)),
+        record_(*files_, layout_),
+        leases_(clock_, token_,
+                {.joined = [this](int rank) { act_on(event::RankJoined{rank}); },
+                 .said = [this](int rank, const nlohmann::json& message) { take_message(rank, message); },
+                 .lost = [this](int rank, const std::string& host) { act_on(event::ShimLost{rank, host}); }}) {}
 
   int run() {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
-    block_signals();
+    signal_fd_ = open_signals();
     started_at_ = clock_.seconds();
     journal_.write("run_started", {{"host", host_name()}, {"pid", ::getpid()}, {"ranks", options_.ranks}, {"command", options_.command}});
-    act_on(event::Start{durable_step()});
+    act_on(event::Start{record_.durable_step()});
     while (!finish_) wait_and_act();
     return finish();
   }
 
  private:
-  void block_signals() {
-    sigset_t signals;
-    ::sigemptyset(&signals);
-    for (const int number : {SIGCHLD, SIGTERM, SIGINT}) ::sigaddset(&signals, number);
-    ::sigprocmask(SIG_BLOCK, &signals, nullptr);
-    signal_fd_ = ::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-  }
-
   // --- what happens ---
 
   void wait_and_act() {
-    std::vector<pollfd> waiting = {{.fd = signal_fd_, .events = POLLIN, .revents = 0}, {.fd = listener_.fd(), .events = POLLIN, .revents = 0}};
-    for (const Lease& lease : leases_) waiting.push_back({.fd = lease.line->fd(), .events = POLLIN, .revents = 0});
-    ::poll(waiting.data(), waiting.size(), 50);
+    std::vector<pollfd> waiting = {{.fd = signal_fd_, .events = POLLIN, .revents = 0}};
+    leases_.add_to(waiting);
+    ::poll(waiting.data(), waiting.size(), kTickMilliseconds);
     take_signals();
-    take_connections();
-    take_messages();
+    leases_.take_messages(supervision_.attempt());
+    if (supervision_.phase() == Supervision::Phase::ending && leases_.have_all_ended()) leases_.tell("release");
     take_timers();
-    if (supervision_.phase() == Supervision::Phase::ending && launcher_ == 0 && live_shims() == 0) all_gone();
+    if (supervision_.phase() == Supervision::Phase::ending && launcher_ == 0 && !launcher_ended_at_ && leases_.connected() == 0) all_gone();
   }
 
   void take_signals() {
@@ -106,54 +103,22 @@ class Supervisor {
         launcher_ended_at_ = clock_.seconds();
       }
     // The shims' last words may still be on their way: they explain more than the launcher's end.
-    if (launcher_ended_at_ && (live_shims() == 0 || clock_.seconds() - *launcher_ended_at_ > kKillSeconds)) {
+    if (launcher_ended_at_ && (leases_.connected() == 0 || clock_.seconds() - *launcher_ended_at_ > kKillSeconds)) {
       launcher_ended_at_.reset();
       act_on(event::LauncherEnded{launcher_status_});
     }
   }
 
-  void take_connections() {
-    while (auto line = listener_.accept()) leases_.push_back({.line = std::move(line), .since = clock_.seconds()});
-  }
-
-  void take_messages() {
-    for (auto lease = leases_.begin(); lease != leases_.end();) {
-      lease->line->receive([&](const nlohmann::json& message) { take_message(*lease, message); });
-      if (!lease->rank && clock_.seconds() - lease->since > kHelloSeconds) lease->line->close();
-      if (lease->line->is_open()) {
-        ++lease;
-        continue;
-      }
-      const Lease gone = std::move(*lease);
-      lease = leases_.erase(lease);
-      if (gone.rank && !gone.has_ended) act_on(event::ShimLost{*gone.rank, gone.host});
-    }
-    const auto has_ended = [](const Lease& lease) { return !lease.rank || lease.has_ended; };
-    if (supervision_.phase() == Supervision::Phase::ending && std::all_of(leases_.begin(), leases_.end(), has_ended)) tell("release");
-  }
-
-  void take_message(Lease& lease, const nlohmann::json& message) {
-    try {
-      if (!lease.rank) {
-        const nlohmann::json& hello = message.at("hello");
-        if (hello.at("token") != token_ || hello.at("attempt") != supervision_.attempt()) return lease.line->close();
-        lease.host = hello.at("host");
-        lease.rank = hello.at("rank").get<int>();
-        lease.line->send({{"command", "welcome"}});
-        act_on(event::RankJoined{*lease.rank});
-      } else if (message.contains("status")) {
-        reached_step_ = std::max(reached_step_, message["status"].value("global_step", std::int64_t{0}));
-        if (lease.rank == 0) display_.status(message["status"], supervision_.attempt(), static_cast<int>(supervision_.outcomes().size()));
-      } else if (message.contains("log")) {
-        display_.line(message["log"].get<std::string>());
-      } else if (message.contains("exit")) {
-        lease.has_ended = true;
-        const ExitRecord record = exit_record_from_json(message["exit"]);
-        reached_step_ = std::max(reached_step_, record.global_step);
-        act_on(event::RankEnded{record});
-      }
-    } catch (const nlohmann::json::exception&) {
-      lease.line->close();  // a stranger, or rubbish
+  void take_message(int rank, const nlohmann::json& message) {
+    if (message.contains("status")) {
+      reached_step_ = std::max(reached_step_, message["status"].value("global_step", std::int64_t{0}));
+      if (rank == 0) display_.status(message["status"], supervision_.attempt(), static_cast<int>(supervision_.outcomes().size()));
+    } else if (message.contains("log")) {
+      display_.line(message["log"].get<std::string>());
+    } else if (message.contains("exit")) {
+      const ExitRecord record = exit_record_from_json(message["exit"]);
+      reached_step_ = std::max(reached_step_, record.global_step);
+      act_on(event::RankEnded{record});
     }
   }
 
@@ -166,7 +131,7 @@ class Supervisor {
     };
     if (now >= next_ping_) {
       next_ping_ = now + kPingSeconds;
-      tell("ping");
+      leases_.tell("ping");
     }
     if (is_over(grace_timer_)) act_on(event::GraceExpired{});
     if (is_over(kill_timer_)) act_on(event::KillDeadline{});
@@ -176,9 +141,11 @@ class Supervisor {
   void all_gone() {
     const int left = sweep(environment::kAttemptTag, tag(), kSweepSeconds);
     if (left > 0) journal_.write("orphans", {{"attempt", supervision_.attempt()}, {"processes", left}});
+    session_.reset();
     kill_timer_.reset();
     grace_timer_.reset();
-    act_on(event::AllGone{is_done(), durable_step(), reached_step_});
+    act_on(event::AllGone{record_.is_done(), record_.durable_step(), reached_step_,
+                          last_lines(layout_.launcher_log(supervision_.attempt()), kLauncherLines)});
   }
 
   // --- what is done about it ---
@@ -189,25 +156,26 @@ class Supervisor {
 
   void perform(const action::Launch& action) {
     reached_step_ = 0;
-    // A fault that fired in an earlier attempt explains nothing in this one (its rank may have been killed just before it struck).
-    for (std::size_t i = 0; i < fired_injections().size(); ++i) injections_seen_.insert(i);
+    record_.begin_attempt(action.attempt);
     make_directories(*files_, layout_.attempt_logs(action.attempt));
+    session_.emplace(*files_, layout_.root, action.attempt);
     launcher_ = start_mpirun({.ranks = options_.ranks,
                               .shim = options_.shim,
                               .command = options_.command,
-                              .variables = {{environment::kSupervisor, listener_.address()},
+                              .variables = {{environment::kSupervisor, leases_.address()},
                                             {environment::kToken, token_},
                                             {environment::kAttempt, std::to_string(action.attempt)},
                                             {environment::kIsRestart, action.is_restart ? "1" : "0"},
                                             {environment::kRunDirectory, layout_.root.string()},
                                             {environment::kLeaseSeconds, fmt::format("{}", options_.restart.lease_seconds)},
                                             {environment::kAttemptTag, tag()}},
+                              .own_variables = session_->variables(),
                               .exported = options_.exported,
-                              .log = layout_.attempt_logs(action.attempt) / "launcher.log"});
+                              .log = layout_.launcher_log(action.attempt)});
     if (action.is_restart) display_.line(fmt::format("attempt {} starts", action.attempt));
   }
-  void perform(const action::TellStop&) { tell("stop"); }
-  void perform(const action::TellKill&) { tell("kill"); }
+  void perform(const action::TellStop&) { leases_.tell("stop"); }
+  void perform(const action::TellKill&) { leases_.tell("kill"); }
   void perform(const action::ForceKill&) {
     if (launcher_ > 0) ::kill(launcher_, SIGKILL);
     sweep(environment::kAttemptTag, tag(), kSweepSeconds);
@@ -222,65 +190,27 @@ class Supervisor {
     nlohmann::json fields = action.fields;
     if (action.event == "rank_lost") {
       fields["attempt"] = supervision_.attempt();
-      fields["injected"] = injected_fault(action.fields.at("rank"));
+      fields["injected"] = record_.take_injected_fault(action.fields.at("rank"));
       display_.line(describe(exit_record_from_json(action.fields)));
     }
     journal_.write(action.event, std::move(fields));
   }
   void perform(const action::Finish& action) { finish_ = action.decision; }
 
-  void tell(const char* command) {
-    for (Lease& lease : leases_)
-      if (lease.rank) lease.line->send({{"command", command}});
-  }
-
-  // --- facts ---
-
-  std::ptrdiff_t live_shims() const {
-    return std::count_if(leases_.begin(), leases_.end(), [](const Lease& lease) { return lease.rank.has_value(); });
-  }
-
   std::string tag() const { return fmt::format("{}-{}", token_, supervision_.attempt()); }
-
-  std::int64_t durable_step() {
-    const std::vector<CheckpointName> names = list_checkpoints(*files_, layout_.checkpoints());
-    return names.empty() ? -1 : names.back().step;
-  }
-
-  nlohmann::json read_done() const {
-    std::ifstream file(layout_.done());
-    auto json = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
-    return json.is_object() ? json : nlohmann::json::object();
-  }
-  /// The trainer writes the record in every attempt that finds the run finished, with the attempt's number.
-  bool is_done() const { return read_done().value("attempt", 0) == supervision_.attempt(); }
-
-  /// The injected fault that struck this rank and has not been accounted for; null: none.
-  nlohmann::json injected_fault(int rank) {
-    const std::vector<std::string> fired = fired_injections();
-    for (std::size_t i = 0; i < fired.size(); ++i)
-      if (parse_injection(fired[i]).rank == rank && injections_seen_.insert(i).second) return fired[i];
-    return nullptr;
-  }
-
-  std::vector<std::string> fired_injections() const {
-    std::ifstream file(layout_.injected());
-    std::vector<std::string> fired;
-    for (std::string line; std::getline(file, line);) fired.push_back(line);
-    return fired;
-  }
 
   int finish() {
     display_.clear();
     const double seconds = clock_.seconds() - started_at_;
     const bool is_done = finish_->kind == Decision::Kind::done;
+    const nlohmann::json record = is_done ? record_.done() : nlohmann::json::object();
     journal_.write(is_done                                             ? "done"
                    : finish_->kind == Decision::Kind::stopped ? "stopped"
                                                                        : "gave_up",
-                   {{"exit_code", finish_->exit_code}, {"reason", finish_->reason}, {"seconds", seconds}, {"record", is_done ? read_done() : nlohmann::json()}});
+                   {{"exit_code", finish_->exit_code}, {"reason", finish_->reason}, {"seconds", seconds}, {"record", record}});
     if (finish_->kind == Decision::Kind::give_up) display_.line("gave up: " + finish_->reason + "\n  logs: " + (layout_.root / "logs").string());
     if (finish_->kind == Decision::Kind::stopped) display_.line(finish_->reason);
-    display_.line(summary_table(supervision_.outcomes(), *finish_, seconds, is_done ? read_done() : nlohmann::json::object()));
+    display_.line(summary_table(supervision_.outcomes(), *finish_, seconds, record));
     return finish_->exit_code;
   }
 
@@ -293,9 +223,9 @@ class Supervisor {
   Journal journal_;
   Supervision supervision_;
   Display display_;
-  std::set<std::size_t> injections_seen_;  // lines of the record, by number
-  Listener listener_;
-  std::list<Lease> leases_;
+  RunRecord record_;
+  Leases leases_;
+  std::optional<SessionDirectory> session_;
   int signal_fd_ = -1;
   pid_t launcher_ = 0;
   int launcher_status_ = 0;

@@ -44,6 +44,7 @@ Trainer::Trainer(const Parts& parts, Configuration configuration, json resolved_
 
 RunEnd Trainer::run() {
   begin();
+  if (state_.owes_validation) validate();
   if (state_.global_step >= last_step_) {
     if (is_rank_0()) log_info("the run is finished: step {} of {}; give more trainer.max_steps or max_epochs to go on", state_.global_step, last_step_);
     finish();
@@ -53,11 +54,12 @@ RunEnd Trainer::run() {
     const RunState before = state_;
     const Vote facts = training_step_.run(state_);
     const StepEvent event = count_step(before);
-    const bool is_stopping = is_set(facts.stop_rank);
+    const bool is_stopping = is_set(facts.stop_rank) && !event.is_last;
     report_step(facts, before);
-    if (parts_.validation && is_due(configuration_.validation, event) && !is_stopping) validate();
+    state_.owes_validation = is_due(configuration_.validation, event);
+    if (state_.owes_validation && !is_stopping) validate();
     save_if_due(event, is_stopping);
-    if (is_stopping && !event.is_last) {
+    if (is_stopping) {
       if (is_rank_0()) log_info("stopped on request after step {}; the checkpoint is durable", state_.global_step);
       progress_->finish();
       return RunEnd::stopped;
@@ -152,6 +154,8 @@ void Trainer::write_metrics_line() {
 }
 
 void Trainer::validate() {
+  state_.owes_validation = false;
+  if (!parts_.validation) return;
   const ValidationRecord record = run_validation({parts_.ranks, parts_.sections, parts_.task, *parts_.validation},
                                                  configuration_.validation.max_batches, state_.global_step);
   state_.validations.push_back(record);

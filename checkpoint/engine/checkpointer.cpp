@@ -254,12 +254,13 @@ Manifest Checkpointer::load_weights(const Path& checkpoint, const std::vector<St
 
 void Checkpointer::take_over(const CheckpointName& chosen, const std::vector<Path>& damaged) {
   if (chosen.step >= 0) resumed_from_ = chosen;
+  const std::string abandoned = free_abandoned_name(files_, layout_.checkpoints(), attempt_);
   for (const CheckpointName& name : list_checkpoints(files_, layout_.checkpoints())) {
     const bool is_damaged = std::find(damaged.begin(), damaged.end(), layout_.checkpoints() / directory_name(name)) != damaged.end();
     if (is_damaged)
-      abandon(files_, layout_.checkpoints(), name, attempt_, "it is damaged");
+      abandon(files_, layout_.checkpoints(), name, abandoned, "it is damaged");
     else if (name > chosen)
-      abandon(files_, layout_.checkpoints(), name, attempt_,
+      abandon(files_, layout_.checkpoints(), name, abandoned,
               chosen.step < 0 ? "the run starts from the beginning" : fmt::format("the run goes on from step {}", chosen.step));
   }
   read_history();

@@ -45,8 +45,8 @@ void sweep_leftovers(FileSystem& files, const Path& checkpoints) {
   }
 }
 
-void abandon(FileSystem& files, const Path& checkpoints, const CheckpointName& name, int attempt, const std::string& why) {
-  const Path directory = checkpoints / abandoned_name(attempt);
+void abandon(FileSystem& files, const Path& checkpoints, const CheckpointName& name, const std::string& abandoned, const std::string& why) {
+  const Path directory = checkpoints / abandoned;
   files.make_directory(directory);
   files.rename_new(checkpoints / directory_name(name), directory / directory_name(name));
   files.sync_directory(directory);

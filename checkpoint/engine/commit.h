@@ -27,7 +27,7 @@ void retire(FileSystem& files, const Path& checkpoints, const CheckpointName& na
 /// Rank 0, at start: removes what was never committed and what was half removed.
 void sweep_leftovers(FileSystem& files, const Path& checkpoints);
 
-/// Rank 0: moves committed checkpoints out of the way of this run into abandoned-ATTEMPT/ and says so in the log.
-void abandon(FileSystem& files, const Path& checkpoints, const CheckpointName& name, int attempt, const std::string& why);
+/// Rank 0: moves a committed checkpoint out of the way of this run into the directory `abandoned` and says so in the log.
+void abandon(FileSystem& files, const Path& checkpoints, const CheckpointName& name, const std::string& abandoned, const std::string& why);
 
 }  // namespace holdfast

@@ -13,6 +13,8 @@ Path RunLayout::rank_log(int attempt, int rank) const { return attempt_logs(atte
 
 Path RunLayout::exit_record(int attempt, int rank) const { return attempt_logs(attempt) / fmt::format("rank-{}.exit.json", rank); }
 
+Path RunLayout::launcher_log(int attempt) const { return attempt_logs(attempt) / "launcher.log"; }
+
 std::string directory_name(const CheckpointName& name) {
   return name.version == 0 ? fmt::format("step-{:08d}", name.step) : fmt::format("step-{:08d}.{}", name.step, name.version);
 }
@@ -21,7 +23,11 @@ std::string pending_name(const CheckpointName& name, int attempt) { return fmt::
 
 std::string deleting_name(const CheckpointName& name) { return directory_name(name) + ".deleting"; }
 
-std::string abandoned_name(int attempt) { return fmt::format("abandoned-{}", attempt); }
+std::string free_abandoned_name(FileSystem& files, const Path& checkpoints, int attempt) {
+  std::string name = fmt::format("abandoned-{}", attempt);
+  for (int again = 1; files.kind(checkpoints / name) != FileKind::none; ++again) name = fmt::format("abandoned-{}.{}", attempt, again);
+  return name;
+}
 
 std::string shard_name(int rank, int world_size) { return fmt::format("shard-{:05d}-of-{:05d}.h5", rank, world_size); }
 

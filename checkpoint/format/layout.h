@@ -23,6 +23,7 @@ struct RunLayout {
   Path attempt_logs(int attempt) const;               // logs/attempt-003
   Path rank_log(int attempt, int rank) const;         // .../rank-1.log
   Path exit_record(int attempt, int rank) const;      // .../rank-1.exit.json
+  Path launcher_log(int attempt) const;               // .../launcher.log: what mpirun itself printed
 };
 
 /// checkpoints/step-00001000, or step-00001000.1 for another state at the same step.
@@ -40,7 +41,9 @@ std::optional<CheckpointName> parse_directory_name(const std::string& name);
 bool is_leftover(const std::string& name);
 /// What retention renames a directory to before it removes it.
 std::string deleting_name(const CheckpointName& name);
-std::string abandoned_name(int attempt);  // "abandoned-3"
+/// Where attempt `attempt` moves what the run goes on without: "abandoned-3", then "abandoned-3.1" and so on, the first that is free
+/// (attempts that no supervisor counts all have number 1).
+std::string free_abandoned_name(FileSystem& files, const Path& checkpoints, int attempt);
 
 std::string shard_name(int rank, int world_size);  // "shard-00000-of-00002.h5"
 inline constexpr const char* kManifestName = "manifest.json";

@@ -63,16 +63,44 @@ class Run:
     def __init__(self, directory):
         self.directory = pathlib.Path(directory)
 
-    def supervised(self, config, ranks=2, injections=(), arguments=(), check=True):
+    def supervised(self, config, ranks=2, injections=(), arguments=(), variables=(), check=True):
         command = [BIN / "holdfast", "run", config, "-n", str(ranks), "--run-dir", self.directory, *arguments]
         for injection in injections:
             command += ["--inject", injection]
         start = time.monotonic()
-        done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=RUN_SECONDS, env=environment())
+        done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=RUN_SECONDS,
+                              env={**environment(), **dict(variables)})
         self.seconds, self.output, self.code = time.monotonic() - start, done.stdout + done.stderr, done.returncode
         if check:
             assert done.returncode == 0, self.output
         return self
+
+    def start(self, config, ranks=2, arguments=()):
+        """Supervised, in the background; its output goes to a file."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        command = [BIN / "holdfast", "run", config, "-n", str(ranks), "--run-dir", self.directory, *arguments]
+        with open(self.directory / "output.txt", "a") as output:
+            return subprocess.Popen([str(word) for word in command], stdout=output, stderr=output, env=environment())
+
+    def wait_for_step(self, step, process, seconds=30):
+        """Until metrics tell of this step."""
+        wait_until(lambda: process.poll() is not None or any(line["step"] >= step for line in self.metrics()), seconds, f"step {step}")
+        assert process.poll() is None, (self.directory / "output.txt").read_text()
+
+    def processes(self):
+        """{pid: name} of everything that was started for this run."""
+        found = {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/environ", "rb") as file:
+                    values = file.read().split(b"\0")
+                with open(f"/proc/{pid}/comm") as file:
+                    name = file.read().strip()
+            except OSError:
+                continue
+            if b"HOLDFAST_RUN_DIR=" + str(self.directory).encode() in values:
+                found[int(pid)] = name
+        return found
 
     def plain(self, config, ranks=1, arguments=(), check=True):
         """Without the supervisor."""
@@ -84,8 +112,9 @@ class Run:
         return self
 
     def lines(self, name):
+        """A last line that is still being written is left out."""
         path = self.directory / name
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [json.loads(line) for line in path.read_text().split("\n")[:-1]] if path.exists() else []
 
     def journal(self, event=None):
         return [line for line in self.lines("journal.jsonl") if event is None or line["event"] == event]
@@ -100,6 +129,26 @@ class Run:
     def checkpoint(self):
         """The newest one."""
         return max(path for path in (self.directory / "checkpoints").glob("step-????????") if path.is_dir())
+
+
+def wait_until(is_true, seconds, what):
+    end = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < end, f"waited {seconds} s for {what}"
+        time.sleep(0.01)
+
+
+def alive(pids):
+    """Those of them that live (a zombie does not)."""
+    found = []
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/stat") as file:
+                if file.read().rsplit(")", 1)[1].split()[0] != "Z":
+                    found.append(pid)
+        except OSError:
+            pass
+    return found
 
 
 def datasets(checkpoint):

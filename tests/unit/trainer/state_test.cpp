@@ -1,5 +1,8 @@
 // What goes into a snapshot comes out of it.
 #include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
 #include <torch/torch.h>
 
 #include "trainer/environment.h"
@@ -65,14 +68,17 @@ TEST(RunState, SurvivesJsonExactly) {
                        .window_loss_sum = 0.1 + 0.2,
                        .window_count = 5,
                        .optimizer_updates = {{"d", 2}, {"g", 1}},
-                       .validations = {{7, 1.0 / 3, 0.875}}};
+                       .validations = {{7, 1.0 / 3, 0.875}, {14, std::numeric_limits<double>::infinity(), 0}},
+                       .owes_validation = true};
   const RunState back = run_state_from_json(nlohmann::json::parse(to_json(state).dump()));
   EXPECT_EQ(back.global_step, state.global_step);
   EXPECT_EQ(back.samples_seen, state.samples_seen);
   EXPECT_EQ(back.window_loss_sum, state.window_loss_sum);
   EXPECT_EQ(back.optimizer_updates, state.optimizer_updates);
-  ASSERT_EQ(back.validations.size(), 1u);
+  ASSERT_EQ(back.validations.size(), 2u);
   EXPECT_EQ(back.validations[0].loss, 1.0 / 3);
+  EXPECT_TRUE(std::isinf(back.validations[1].loss));  // JSON has no word for it
+  EXPECT_TRUE(back.owes_validation);
 }
 
 TEST(Differences, AreListedByTheirPath) {

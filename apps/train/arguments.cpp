@@ -1,0 +1,69 @@
+#include "apps/train/arguments.h"
+
+#include <fmt/format.h>
+
+#include <boost/program_options.hpp>
+#include <sstream>
+
+#include "base/error.h"
+#include "dist/communicator.h"
+#include "trainer/environment.h"
+
+namespace holdfast {
+namespace {
+
+namespace po = boost::program_options;
+
+constexpr const char* kUsage =
+    "usage: holdfast-train CONFIG [options]\n"
+    "Trains one rank of the run that CONFIG (YAML) describes. Started by `holdfast run`, or by mpirun or srun:\n"
+    "  mpirun -n 2 holdfast-train configs/fashion_cnn.yaml\n"
+    "Exit codes: 0 finished, 75 stopped after a checkpoint, 78 configuration, 65 data, 69 somebody trains there or a rank is lost.\n\n"
+    "options";
+
+po::options_description described_options(TrainArguments& arguments, std::vector<std::string>& injections) {
+  po::options_description options(kUsage);
+  auto add = options.add_options();
+  add("run-dir", po::value<std::string>(), "directory of the run (default: run.directory, else runs/NAME)");
+  add("set", po::value(&arguments.overrides)->composing(), "KEY=VALUE, overrides the file: trainer.max_steps=100; may be repeated");
+  add("inject", po::value(&injections)->composing(), "KIND:rank=R,step=S[,section=NAME][,occurrence=N], a fault to recover from; may be repeated");
+  add("check", po::bool_switch(&arguments.is_check_only), "check the configuration, the task's and the data's options too, and end");
+  add("version", "print versions and end");
+  add("help,h", "print this and end");
+  return options;
+}
+
+}  // namespace
+
+std::optional<TrainArguments> parse_train_arguments(int argc, char** argv) {
+  TrainArguments arguments;
+  std::vector<std::string> injections;
+  const po::options_description shown = described_options(arguments, injections);
+  po::options_description all;
+  all.add(shown).add_options()("config", po::value(&arguments.config));
+  po::variables_map values;
+  try {
+    const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
+    po::store(po::command_line_parser(argc, argv).options(all).positional(po::positional_options_description().add("config", 1)).style(style).run(),
+              values);
+    po::notify(values);
+  } catch (const po::error& error) {
+    throw UsageError(fmt::format("{}\n  next: holdfast-train --help", error.what()));
+  }
+  if (values.count("help")) {
+    std::ostringstream text;
+    text << shown;
+    fmt::print("{}", text.str());
+    return std::nullopt;
+  }
+  if (values.count("version")) {
+    fmt::print("holdfast-train {}\nLibTorch {}\n{}\n", HOLDFAST_VERSION, libtorch_version(), mpi_library_version());
+    return std::nullopt;
+  }
+  if (arguments.config.empty()) throw UsageError("a configuration file is needed\n  next: holdfast-train --help");
+  if (values.count("run-dir")) arguments.run_directory = values["run-dir"].as<std::string>();
+  for (const std::string& text : injections) arguments.injections.push_back(parse_injection(text));
+  return arguments;
+}
+
+}  // namespace holdfast

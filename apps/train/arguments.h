@@ -1,0 +1,23 @@
+// The command line of holdfast-train.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/injection.h"
+
+namespace holdfast {
+
+struct TrainArguments {
+  std::string config;
+  std::optional<std::string> run_directory;
+  std::vector<std::string> overrides;
+  std::vector<Injection> injections;
+  bool is_check_only = false;
+};
+
+/// nullopt when --help or --version has been answered. Throws UsageError.
+std::optional<TrainArguments> parse_train_arguments(int argc, char** argv);
+
+}  // namespace holdfast

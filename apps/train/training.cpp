@@ -1,0 +1,147 @@
+#include "apps/train/training.h"
+
+#include <fmt/format.h>
+#include <torch/torch.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/clock.h"
+#include "base/environment.h"
+#include "base/error.h"
+#include "base/host.h"
+#include "base/log.h"
+#include "base/run_lock.h"
+#include "data/built_in.h"
+#include "data/prefetch_loader.h"
+#include "options/read.h"
+#include "options/run_options.h"
+#include "tasks/built_in.h"
+#include "trainer/registry.h"
+#include "trainer/stop_request.h"
+#include "trainer/trainer.h"
+
+namespace holdfast {
+namespace {
+
+/// What is built from the configuration before any rank talks to another.
+struct Components {
+  std::unique_ptr<Task> task;
+  DataSources data;
+};
+
+Configuration read_configuration(const TrainArguments& arguments) {
+  Configuration configuration = load_configuration(arguments.config, arguments.overrides);
+  if (arguments.run_directory) configuration.run.directory = *arguments.run_directory;
+  return configuration;
+}
+
+Components build(const Configuration& configuration, bool is_check_only) {
+  const Path directory = std::filesystem::absolute(configuration.file).parent_path();
+  Registry registry;
+  register_built_in_tasks(registry);
+  register_built_in_data(registry);
+  if (!configuration.task.plugin.empty()) load_plugin((directory / configuration.task.plugin).string(), registry);
+  const ComponentContext context{.directory = directory.string(), .is_check_only = is_check_only};
+  torch::manual_seed(static_cast<std::uint64_t>(configuration.run.seed));  // of the initial weights
+  Components components{.task = registry.make_task(configuration.task, context)};
+  components.data = registry.make_data(configuration.data, context);
+  return components;
+}
+
+/// Collective. One training at a time in a run directory: rank 0 holds the lock, or knows the token of the supervisor that does.
+std::unique_ptr<RunLock> lock_run(const RunLayout& layout, FileSystem& files, Communicator& ranks) {
+  std::unique_ptr<RunLock> lock;
+  std::string refusal;
+  if (ranks.rank() == 0) try {
+      make_directories(files, layout.checkpoints());
+      const auto token = environment::get(environment::kToken);
+      if (!token)
+        lock = std::make_unique<RunLock>(layout.lock(), "");
+      else if (!RunLock::accepts(layout.lock(), *token))
+        refusal = "the supervisor that started this rank no longer holds the run directory " + layout.root.string();
+    } catch (const Error& error) {
+      refusal = error.what();
+    }
+  refusal = broadcast_text(ranks, refusal, 0);
+  if (!refusal.empty()) throw Error(refusal, kExitUnavailable);
+  return lock;
+}
+
+/// Collective. The same number on every rank: bits depend on it.
+std::int64_t set_threads(const Configuration& configuration, Communicator& ranks) {
+  std::int64_t threads = configuration.trainer.threads_per_rank.value_or(std::max(1, usable_cores() / ranks.local_size()));
+  ranks.broadcast(std::as_writable_bytes(std::span(&threads, 1)), 0);
+  at::set_num_threads(static_cast<int>(threads));
+  at::init_num_threads();  // now, in this thread: the number is otherwise looked up at its first parallel loop
+  return threads;
+}
+
+void set_determinism(Determinism determinism) {
+  if (determinism == Determinism::fast) return;
+  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+  at::globalContext().setDeterministicFillUninitializedMemory(false);
+}
+
+std::unique_ptr<BatchLoader> training_loader(const Configuration& configuration, const Components& components, const Communicator& ranks) {
+  const BatchPlan plan{.dataset_samples = components.data.training->size(),
+                       .global_batch_size = configuration.data.global_batch_size,
+                       .drop_last = configuration.data.drop_last,
+                       .shuffle = configuration.data.shuffle,
+                       .seed = static_cast<std::uint64_t>(configuration.run.seed),
+                       .rank = ranks.rank(),
+                       .world_size = ranks.size()};
+  return make_loader(components.data.training, plan, configuration.data.prefetch_batches);
+}
+
+/// null when there is no validation data.
+std::unique_ptr<BatchLoader> validation_loader(const Configuration& configuration, const Components& components, const Communicator& ranks) {
+  if (!components.data.validation) return nullptr;
+  const BatchPlan plan{.dataset_samples = components.data.validation->size(),
+                       .global_batch_size = configuration.validation.batch_size.value_or(configuration.data.global_batch_size),
+                       .shuffle = false,
+                       .seed = static_cast<std::uint64_t>(configuration.run.seed),
+                       .rank = ranks.rank(),
+                       .world_size = ranks.size()};
+  return make_loader(components.data.validation, plan, configuration.data.prefetch_batches);
+}
+
+Progress::Style progress_style() {
+  const bool is_supervised = environment::get(environment::kSupervisor).has_value();  // the supervisor draws the bar
+  return !is_supervised && is_stdout_a_terminal() ? Progress::Style::bar : Progress::Style::lines;
+}
+
+}  // namespace
+
+int run_training(const TrainArguments& arguments, Heartbeat* heartbeat) {
+  const Configuration configuration = read_configuration(arguments);
+  const Components components = build(configuration, arguments.is_check_only);
+  if (arguments.is_check_only) {
+    fmt::print("{}: ok\n", arguments.config);
+    return kExitOk;
+  }
+  const SystemClock clock;
+  const std::unique_ptr<FileSystem> files = make_posix_file_system();
+  const RunLayout layout{std::filesystem::absolute(configuration.run.directory)};
+  SectionTracker sections(heartbeat);
+  const std::unique_ptr<Communicator> ranks = make_mpi_communicator(sections);
+  set_up_log(fmt::format("rank {}", ranks->rank()));
+  install_stop_handlers();
+  if (heartbeat) heartbeat->block().takes_stop_requests = 1;
+  const std::unique_ptr<RunLock> lock = lock_run(layout, *files, *ranks);
+  InjectionPlan injections(arguments.injections, ranks->rank(), *files, layout.injected());
+  sections.on_point([&injections](Section section, std::int64_t step) { injections.at_point(section, step); });
+
+  const std::int64_t threads = set_threads(configuration, *ranks);
+  set_determinism(configuration.trainer.determinism);
+  const std::unique_ptr<BatchLoader> training = training_loader(configuration, components, *ranks);
+  const std::unique_ptr<BatchLoader> validation = validation_loader(configuration, components, *ranks);
+  Trainer trainer({*ranks, *files, clock, sections, heartbeat, *components.task, *training, validation.get()}, configuration, to_json(configuration),
+                  {.layout = layout,
+                   .attempt = environment::get_number(environment::kAttempt, 1),
+                   .is_restart = environment::get_number(environment::kIsRestart, 0) != 0,
+                   .threads_per_rank = threads,
+                   .progress = progress_style()});
+  return trainer.run() == RunEnd::stopped ? kExitTemporary : kExitOk;
+}
+
+}  // namespace holdfast

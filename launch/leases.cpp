@@ -1,0 +1,65 @@
+#include "launch/leases.h"
+
+#include <algorithm>
+
+namespace holdfast {
+namespace {
+
+constexpr double kHelloSeconds = 5;  // a connection that has not said who it is by then is dropped
+
+}  // namespace
+
+Leases::Leases(const Clock& clock, std::string token, Handlers handlers)
+    : clock_(clock), token_(std::move(token)), handlers_(std::move(handlers)) {}
+
+void Leases::add_to(std::vector<pollfd>& waiting) const {
+  waiting.push_back({.fd = listener_.fd(), .events = POLLIN, .revents = 0});
+  for (const Lease& lease : leases_) waiting.push_back({.fd = lease.line->fd(), .events = POLLIN, .revents = 0});
+}
+
+void Leases::take_messages(int attempt) {
+  while (auto line = listener_.accept()) leases_.push_back({.line = std::move(line), .since = clock_.seconds()});
+  for (auto lease = leases_.begin(); lease != leases_.end();) {
+    lease->line->receive([&](const nlohmann::json& message) { take_message(*lease, message, attempt); });
+    if (!lease->rank && clock_.seconds() - lease->since > kHelloSeconds) lease->line->close();
+    if (lease->line->is_open()) {
+      ++lease;
+      continue;
+    }
+    const Lease gone = std::move(*lease);
+    lease = leases_.erase(lease);
+    if (gone.rank && !gone.has_ended) handlers_.lost(*gone.rank, gone.host);
+  }
+}
+
+void Leases::take_message(Lease& lease, const nlohmann::json& message, int attempt) {
+  try {
+    if (lease.rank) {
+      lease.has_ended = lease.has_ended || message.contains("exit");
+      return handlers_.said(*lease.rank, message);
+    }
+    const nlohmann::json& hello = message.at("hello");
+    if (hello.at("token") != token_ || hello.at("attempt") != attempt) return lease.line->close();
+    lease.host = hello.at("host").get<std::string>();
+    lease.rank = hello.at("rank").get<int>();
+    lease.line->send({{"command", "welcome"}});
+    handlers_.joined(*lease.rank);
+  } catch (const nlohmann::json::exception&) {
+    lease.line->close();
+  }
+}
+
+void Leases::tell(const char* command) {
+  for (Lease& lease : leases_)
+    if (lease.rank) lease.line->send({{"command", command}});
+}
+
+std::ptrdiff_t Leases::connected() const {
+  return std::count_if(leases_.begin(), leases_.end(), [](const Lease& lease) { return lease.rank.has_value(); });
+}
+
+bool Leases::have_all_ended() const {
+  return std::all_of(leases_.begin(), leases_.end(), [](const Lease& lease) { return !lease.rank || lease.has_ended; });
+}
+
+}  // namespace holdfast

@@ -1,0 +1,45 @@
+#include "launch/run_record.h"
+
+#include <fstream>
+
+#include "base/injection.h"
+
+namespace holdfast {
+
+void RunRecord::begin_attempt(int attempt) {
+  attempt_ = attempt;
+  done_before_ = done();
+  for (std::size_t line = 0; line < fired_faults().size(); ++line) faults_seen_.insert(line);
+}
+
+std::int64_t RunRecord::durable_step() const {
+  const std::vector<CheckpointName> names = list_checkpoints(files_, layout_.checkpoints());
+  return names.empty() ? -1 : names.back().step;
+}
+
+nlohmann::json RunRecord::done() const {
+  std::ifstream file(layout_.done());
+  auto json = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+  return json.is_object() ? json : nlohmann::json::object();
+}
+
+bool RunRecord::is_done() const {
+  const nlohmann::json now = done();
+  return now != done_before_ && now.value("attempt", 0) == attempt_;
+}
+
+nlohmann::json RunRecord::take_injected_fault(int rank) {
+  const std::vector<std::string> fired = fired_faults();
+  for (std::size_t line = 0; line < fired.size(); ++line)
+    if (parse_injection(fired[line]).rank == rank && faults_seen_.insert(line).second) return fired[line];
+  return nullptr;
+}
+
+std::vector<std::string> RunRecord::fired_faults() const {
+  std::ifstream file(layout_.injected());
+  std::vector<std::string> fired;
+  for (std::string line; std::getline(file, line);) fired.push_back(line);
+  return fired;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,42 @@
+#include "launch/session_directory.h"
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/digest.h"
+#include "base/error.h"
+#include "base/log.h"
+
+namespace holdfast {
+namespace {
+
+Path parent_directory() {
+  const Path memory = "/dev/shm";
+  return ::access(memory.c_str(), W_OK | X_OK) == 0 ? memory : std::filesystem::temp_directory_path();
+}
+
+}  // namespace
+
+SessionDirectory::SessionDirectory(FileSystem& files, const Path& run, int attempt) : files_(files) {
+  const Path parent = parent_directory();
+  const std::string prefix = fmt::format("holdfast-{}-{}-", ::geteuid(), to_hex(digest_of(run.string())).substr(0, 12));
+  for (const std::string& name : files.list(parent))
+    if (name.starts_with(prefix)) remove_tree(files, parent / name);
+  path_ = parent / fmt::format("{}{}", prefix, attempt);
+  files.make_directory(path_);
+}
+
+SessionDirectory::~SessionDirectory() {
+  try {
+    remove_tree(files_, path_);
+  } catch (const Error& error) {
+    log_warning("{} stays: {}", path_.string(), error.what());
+  }
+}
+
+std::map<std::string, std::string> SessionDirectory::variables() const {
+  return {{"OMPI_MCA_orte_tmpdir_base", path_.string()}, {"OMPI_MCA_btl_vader_backing_directory", path_.string()}};
+}
+
+}  // namespace holdfast

@@ -1,0 +1,31 @@
+// Where Open MPI keeps the files of an attempt: its sockets and the shared memory between the ranks of a host. mpirun removes
+// them when it ends in peace; one that was killed does not, and they are memory. So each attempt gets a directory of its own.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "base/file_system.h"
+
+namespace holdfast {
+
+class SessionDirectory {
+ public:
+  /// The directory of `attempt` of the run in `run`: under /dev/shm, or where there is none under the system's temporary
+  /// directory. What earlier attempts of the run have left is removed, whoever supervised them. Throws StorageError.
+  SessionDirectory(FileSystem& files, const Path& run, int attempt);
+  /// Removes it, whatever is in it; never throws.
+  ~SessionDirectory();
+  SessionDirectory(const SessionDirectory&) = delete;
+  SessionDirectory& operator=(const SessionDirectory&) = delete;
+
+  /// What tells Open MPI of it.
+  std::map<std::string, std::string> variables() const;
+  const Path& path() const { return path_; }
+
+ private:
+  FileSystem& files_;
+  Path path_;
+};
+
+}  // namespace holdfast

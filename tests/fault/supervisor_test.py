@@ -1,0 +1,234 @@
+"""What supervision promises: nothing survives its shim, launcher or supervisor; strangers get nothing; hopeless runs end."""
+import json
+import os
+import pathlib
+import pwd
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+import runs
+
+SECONDS_TO_VANISH = 2
+EXIT_USAGE, EXIT_DATA, EXIT_SOFTWARE, EXIT_CONFIGURATION = 64, 65, 70, 78
+
+
+@pytest.fixture()
+def endless(tmp_path):
+    return runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", max_steps=1000000, checkpoints=[{"name": "regular", "every_steps": 500}]))
+
+
+def victims(run, kind):
+    """Pids of a running attempt by what they are: the supervisor itself carries none of its own variables."""
+    found = run.processes()
+    def is_shim(pid):
+        return found[pid] == "holdfast" and b"\0rank\0--\0" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+    return {"rank": [pid for pid, name in found.items() if name == "holdfast-train"],
+            "guardian": [pid for pid, name in found.items() if name == "holdfast-guard"],
+            "launcher": [pid for pid, name in found.items() if name in ("mpirun", "orterun")],
+            "shim": [pid for pid in found if is_shim(pid)]}[kind]
+
+
+@pytest.mark.parametrize("kind", ["shim", "launcher", "guardian"])
+def test_a_run_survives_the_death_of(tmp_path, kind):
+    config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", max_steps=3000, checkpoints=[{"name": "regular", "every_steps": 500}]))
+    undisturbed = runs.Run(tmp_path / "undisturbed").supervised(config)
+    run = runs.Run(tmp_path / "run")
+    process = run.start(config)
+    run.wait_for_step(700, process)
+    old = run.processes()
+    victim = victims(run, kind)[0]
+    os.kill(victim, signal.SIGKILL)
+    assert process.wait(30) == 0, (run.directory / "output.txt").read_text()
+    assert not runs.alive(old)
+    runs.assert_same_runs(run, undisturbed)
+    if kind == "shim":
+        assert [line["is_shim_lost"] for line in run.journal("rank_lost")] == [True]
+    if kind == "launcher":
+        assert [line["signal"] for line in run.journal("launcher_ended")] == [signal.SIGKILL]
+        assert "mpirun was ended by signal 9" in run.journal("attempt_ended")[0]["reason"]
+    assert len(run.journal("restart")) == (0 if kind == "guardian" else 1)
+
+
+@pytest.mark.parametrize("kind", ["shim", "launcher"])
+def test_no_rank_survives_by_two_seconds_the_death_of(tmp_path, endless, kind):
+    run = runs.Run(tmp_path / "run")
+    process = run.start(endless)
+    run.wait_for_step(100, process)
+    ranks = victims(run, "rank")
+    assert len(ranks) == 2
+    os.kill(victims(run, kind)[0], signal.SIGKILL)
+    runs.wait_until(lambda: not runs.alive(ranks), SECONDS_TO_VANISH, f"the ranks to end after their {kind}")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 75
+
+
+def test_nothing_survives_the_supervisor_by_two_seconds(tmp_path, endless):
+    run = runs.Run(tmp_path / "run")
+    process = run.start(endless)
+    run.wait_for_step(600, process)
+    everything = run.processes()
+    assert len(everything) >= 7  # mpirun and two of rank, shim and guardian each
+    process.kill()
+    process.wait(5)
+    runs.wait_until(lambda: not runs.alive(everything) and not run.processes(), SECONDS_TO_VANISH, "everything of the run to end")
+    again = run.start(endless)  # the lock went with the supervisor, and the run goes on
+    runs.wait_until(lambda: len(run.journal("attempt_started")) == 2, 10, "the second attempt")
+    runs.wait_until(lambda: "resumed from" in (run.directory / "output.txt").read_text(), 10, "the restore")
+    again.send_signal(signal.SIGTERM)
+    assert again.wait(20) == 75
+
+
+def test_what_a_rank_has_started_dies_with_it(tmp_path):
+    """A child of a rank in a session of its own, under a supervisor whose rank is a script."""
+    script = tmp_path / "rank.sh"
+    script.write_text('#!/bin/bash\nsetsid sleep 1000 &\necho $! >> "$HOLDFAST_RUN_DIR/children"\nwhile ! [[ -e "$HOLDFAST_RUN_DIR/die" ]]; do sleep 0.05; done\n'
+                      'exit 3\n')
+    script.chmod(0o755)
+    config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", restart={"max_attempts_without_progress": 1}))
+    run = runs.Run(tmp_path / "run")
+    process = run.start(config, arguments=["--trainer", script])
+    children = run.directory / "children"
+    runs.wait_until(lambda: children.exists() and len(children.read_text().split()) == 2, 10, "both children")
+    pids = [int(pid) for pid in children.read_text().split()]
+    assert len(runs.alive(pids)) == 2
+    (run.directory / "die").touch()
+    assert process.wait(10) == EXIT_SOFTWARE
+    assert not runs.alive(pids)
+
+
+def test_three_attempts_without_progress_end_with_a_diagnosis(tmp_path):
+    config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp"))
+    run = runs.Run(tmp_path / "run").supervised(config, check=False, injections=[
+        "throw:rank=1,step=3,section=forward", "throw:rank=1,step=4,section=forward", "kill:rank=0,step=5", "kill:rank=0,step=6"])
+    assert run.code == EXIT_SOFTWARE
+    assert len(run.journal("attempt_started")) == 3
+    assert "3 attempts in a row ended without a new durable step" in run.output
+    assert "attempt 1: rank 1" in run.output and "injected exception (throw:rank=1,step=3,section=forward)" in run.output
+    assert "attempt 3: rank 0" in run.output and "signal 9" in run.output
+    assert run.journal("gave_up")[0]["exit_code"] == EXIT_SOFTWARE
+    assert run.seconds < 20
+
+
+def test_a_launcher_that_cannot_start_the_ranks_is_quoted(tmp_path):
+    config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", restart={"max_attempts_without_progress": 1}))
+    fake = tmp_path / "bin"
+    fake.mkdir()
+    (fake / "mpirun").write_text("#!/bin/sh\necho 'the fabric is on fire' >&2\nexit 1\n")
+    (fake / "mpirun").chmod(0o755)
+    run = runs.Run(tmp_path / "run").supervised(config, check=False, variables={"PATH": f"{fake}:{os.environ['PATH']}"})
+    assert run.code == EXIT_SOFTWARE
+    assert "no rank says why" in run.output and "the fabric is on fire" in run.output
+
+
+def test_what_cannot_help_is_not_tried_again(tmp_path):
+    missing = runs.write_config(tmp_path / "data.yaml", runs.configuration("mlp", data={"name": "idx", "options": {
+        "train_images": str(tmp_path / "none"), "train_labels": str(tmp_path / "none"), "test_images": str(tmp_path / "none"),
+        "test_labels": str(tmp_path / "none")}}))
+    config = json.loads(json.dumps(runs.configuration("mlp")))
+    config["data"] = {"name": "idx", "global_batch_size": 16, "options": {key: str(tmp_path / "none") for key in (
+        "train_images", "train_labels", "test_images", "test_labels")}}
+    runs.write_config(missing, config)
+    run = runs.Run(tmp_path / "run").supervised(missing, check=False)
+    assert run.code == EXIT_DATA, run.output
+    assert str(tmp_path / "none") in run.output
+    assert len(run.journal("attempt_started")) == 1
+    misspelt = runs.write_config(tmp_path / "misspelt.yaml", runs.configuration("mlp", trainer={"max_step": 3}))
+    run = runs.Run(tmp_path / "misspelt").supervised(misspelt, check=False)
+    assert run.code == EXIT_CONFIGURATION and "max_step" in run.output and "did you mean" in run.output
+    assert re.search(r"misspelt\.yaml:\d+:\d+", run.output)
+    assert not run.journal(), "refused before anything is started"
+    run = runs.Run(tmp_path / "option").supervised(runs.write_config(tmp_path / "option.yaml", runs.configuration("mlp")), check=False,
+                                                   arguments=["--set", "task.options.width=3"])
+    assert run.code == EXIT_CONFIGURATION and "width" in run.output and "widths" in run.output
+    assert len(run.journal("attempt_started")) <= 1
+
+
+def test_a_stranger_on_the_port_gets_nothing_and_stops_nothing(tmp_path, endless):
+    run = runs.Run(tmp_path / "run")
+    process = run.start(endless)
+    run.wait_for_step(50, process)
+    environ = pathlib.Path(f"/proc/{victims(run, 'rank')[0]}/environ").read_bytes().split(b"\0")
+    address = next(value for value in environ if value.startswith(b"HOLDFAST_SUPERVISOR=")).split(b"=")[1].decode()
+    host, port = address.rsplit(":", 1)
+    hello = {"hello": {"token": "0" * 32, "attempt": 1, "rank": 0, "host": "elsewhere", "pid": 1}}
+    exits = {"exit": {"rank": 0}}
+    for said in (b"GET / HTTP/1.0\r\n\r\n", b"\0" * 100000, json.dumps(hello).encode() + b"\n", json.dumps(exits).encode() + b"\n", b""):
+        with socket.create_connection((host, int(port)), timeout=8) as stranger:
+            try:
+                stranger.sendall(said)
+                answer = stranger.recv(100) if said else b""
+            except ConnectionError:
+                answer = b""
+            assert answer == b"", said[:30]
+    steps = max(line["step"] for line in run.metrics())
+    run.wait_for_step(steps + 200, process)
+    assert len(run.journal("attempt_started")) == 1 and not run.journal("rank_lost")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 75
+
+
+def test_output_that_nobody_reads_stops_nothing(tmp_path):
+    config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp"))
+    run = runs.Run(tmp_path / "run")
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([runs.BIN / "holdfast", "run", config, "-n", "2", "--run-dir", run.directory], stdout=write, stderr=write, timeout=60,
+                          env=runs.environment())
+    os.close(write)
+    assert done.returncode == 0 and run.done()["global_step"] == 60
+
+
+def test_spaces_and_quotes_in_paths_are_nothing_special(tmp_path):
+    directory = tmp_path / "a 'run' of \"mine\""
+    directory.mkdir()
+    config = runs.write_config(directory / "my config.yaml", runs.configuration("mlp", max_steps=14))
+    run = runs.Run(directory / "its run").supervised(config, injections=["kill:rank=1,step=9"])
+    assert run.done()["global_step"] == 14 and len(run.journal("restart")) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else; otherwise every test here runs as such")
+def test_somebody_who_is_not_root_trains_as_well(tmp_path):
+    nobody = pwd.getpwnam("nobody")
+    directory = pathlib.Path(subprocess.run(["mktemp", "-d", "/var/tmp/holdfast-test.XXXXXX"], capture_output=True, text=True, check=True).stdout.strip())
+    try:
+        binaries = shutil.copytree(runs.BIN, directory / "bin")
+        shutil.copytree(runs.BIN.parent / "lib", directory / "lib")
+        config = runs.write_config(directory / "config.yaml", runs.configuration("mlp", max_steps=14))
+        os.chown(directory, nobody.pw_uid, nobody.pw_gid)
+        # Of root's powers it keeps one: to read LibTorch, which may lie in root's home.
+        become = ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups", "--inh-caps=+dac_read_search",
+                  "--ambient-caps=+dac_read_search"]
+        done = subprocess.run([*become, binaries / "holdfast", "run", config, "-n", "2", "--run-dir", directory / "run", "--inject", "kill:rank=0,step=9"],
+                              capture_output=True, text=True, timeout=60, env={**os.environ, "HOME": str(directory)})
+        assert done.returncode == 0, done.stdout + done.stderr
+    finally:
+        shutil.rmtree(directory)
+
+
+def test_an_attempt_leaves_no_shared_memory_behind(tmp_path, endless):
+    def left():
+        return {name for name in os.listdir("/dev/shm") if name.startswith(("holdfast-", "vader"))}
+    before = left()
+    run = runs.Run(tmp_path / "run")
+    process = run.start(endless)
+    run.wait_for_step(50, process)
+    os.kill(victims(run, "launcher")[0], signal.SIGKILL)
+    runs.wait_until(lambda: len(run.journal("attempt_started")) == 2, 10, "the second attempt")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 75
+    assert left() <= before
+
+
+def test_usage_errors_end_with_64_and_say_what_is_right(tmp_path):
+    config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp"))
+    for arguments, hint in ((["run", config], "-n RANKS"), (["run", config, "-n", "0"], "-n RANKS"), (["run", config, "-n", "2", "--inject", "kill:rank=5,step=1"], "2 ranks"),
+                            (["run", config, "-n", "2", "--inject", "kil:rank=1,step=1"], "kill, segv"), (["run", config, "-n", "2", "--frob"], "--help"),
+                            (["frob"], "--help"), (["ckpt", "frob", tmp_path], "--help"), (["ckpt", "diff", tmp_path], "2 path")):
+        done = subprocess.run([str(word) for word in (runs.BIN / "holdfast", *arguments)], capture_output=True, text=True, timeout=10)
+        assert done.returncode == EXIT_USAGE, (arguments, done.stdout, done.stderr)
+        assert hint in done.stderr, (arguments, done.stderr)
