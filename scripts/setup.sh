@@ -1,6 +1,6 @@
 #!/bin/bash
-# Installs what Holdfast needs and is not there: Debian packages and LibTorch 2.11. Safe to run again at any time; says
-# nothing when there is nothing to do.
+# Installs what Holdfast needs and is not there: Debian packages, LibTorch 2.11, and build/data/bible.txt to train on. Safe to
+# run again at any time; says nothing when there is nothing to do.
 #
 #   bash scripts/setup.sh
 #
@@ -114,5 +114,16 @@ download_torch() {
   say "LibTorch is there ($((SECONDS - started)) s)"
 }
 
+# --- the text of configs/text_gpt.yaml ---
+write_text() {
+  local text
+  text=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/build/data/bible.txt
+  [[ -e $text ]] && return 0
+  mkdir -p "$(dirname "$text")"
+  bible -f gen1:1-rev22:21 >"$text.partial" || fail 69 "the program bible (Debian package bible-kjv) could not print its text"
+  mv "$text.partial" "$text"
+}
+
 install_packages
+write_text
 if [[ -n ${HOLDFAST_TORCH:-} ]]; then check_given_torch; else download_torch; fi
