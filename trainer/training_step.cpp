@@ -107,23 +107,30 @@ class TrainingStep::ManualSteps final : public ManualOptimization {
     mine.count = optimizer.gradients().count();
     const Vote facts = owner_.d_.ranks.vote(mine);
     owner_.act_on_failures(facts, nullptr, step_);
+    is_past_vote_ = true;
     owner_.d_.sections.enter(Section::reduce, step_);
+    owner_.d_.sections.point();
     owner_.d_.optimization.all_reduce(owner_.d_.ranks, optimizer);
     const double norm = optimizer.gradients().norm() / static_cast<double>(std::max<std::int64_t>(facts.count, 1));
     Vote finite;
     if (!std::isfinite(norm)) finite.nonfinite_rank = owner_.d_.ranks.rank();
     owner_.act_on_failures(finite, nullptr, step_);
     owner_.d_.sections.enter(Section::update, step_);
+    owner_.d_.sections.point();
     owner_.d_.optimization.step(optimizer, facts.count, norm);
     optimizer.gradients().zero();
+    is_past_vote_ = false;
     combine(total_, facts);
   }
   const Vote& total() const { return total_; }
+  /// The others have been told that all is well: no vote of theirs answers what fails here.
+  bool is_past_vote() const { return is_past_vote_; }
 
  private:
   TrainingStep& owner_;
   std::int64_t step_;
   Vote total_;
+  bool is_past_vote_ = false;
 };
 
 Vote TrainingStep::run_manual(RunState& state) {
@@ -140,6 +147,7 @@ Vote TrainingStep::run_manual(RunState& state) {
   } catch (const PeerLost&) {
     throw;  // the vote has been taken
   } catch (...) {
+    if (steps.is_past_vote()) throw;
     failure = std::current_exception();
   }
   Vote mine = my_vote();

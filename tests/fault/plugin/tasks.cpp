@@ -1,0 +1,65 @@
+// A plugin with two tasks that the built-in ones do not cover: a model with BatchNorm, whose running statistics each rank has
+// for itself, and a generator and a discriminator under manual optimization, stepped at different times.
+#include <torch/torch.h>
+
+#include "trainer/registry.h"
+
+namespace {
+
+using holdfast::Batch;
+using holdfast::Evaluation;
+using holdfast::Loss;
+
+Evaluation classified(const at::Tensor& logits, const at::Tensor& labels) {
+  const at::Tensor loss = torch::cross_entropy_loss(logits, labels, {}, at::Reduction::Sum);
+  return {loss.item<double>(), labels.size(0), logits.argmax(1).eq(labels).sum().item<std::int64_t>()};
+}
+
+struct Normalised final : holdfast::Task {
+  torch::nn::Module& model() override { return *module; }
+  Loss loss(const Batch& batch) override {
+    const at::Tensor logits = module->forward(batch.fields[0]);
+    return {torch::cross_entropy_loss(logits, batch.fields[1], {}, at::Reduction::Sum), batch.samples};
+  }
+  Evaluation evaluate(const Batch& batch) override { return classified(module->forward(batch.fields[0]), batch.fields[1]); }
+  torch::nn::Sequential module{torch::nn::Linear(8, 16), torch::nn::BatchNorm1d(16), torch::nn::ReLU(), torch::nn::Linear(16, 10)};
+};
+
+struct Players final : torch::nn::Module {
+  Players() {
+    register_module("generator", generator);
+    register_module("discriminator", discriminator);
+    batches = register_buffer("batches", torch::zeros({}, torch::kLong));  // what a task counts is state: it lives in the module
+  }
+  torch::nn::Sequential generator{torch::nn::Linear(4, 16), torch::nn::ReLU(), torch::nn::Linear(16, 8)};
+  torch::nn::Sequential discriminator{torch::nn::Linear(8, 16), torch::nn::ReLU(), torch::nn::Linear(16, 1)};
+  at::Tensor batches;
+};
+
+/// The discriminator steps with every batch, the generator with every third, over the gradients of all three.
+struct Adversarial final : holdfast::Task {
+  torch::nn::Module& model() override { return *players; }
+  Loss loss(const Batch&) override { throw std::logic_error("optimized by hand"); }
+  Evaluation evaluate(const Batch& batch) override {
+    return {players->discriminator->forward(batch.fields[0]).sum().item<double>(), batch.samples, 0};
+  }
+  bool is_manual() const override { return true; }
+  void train_batch(const Batch& batch, holdfast::ManualOptimization& optimization) override {
+    const at::Tensor fake = players->generator->forward(torch::randn({batch.samples, 4}));
+    const at::Tensor judged = torch::softplus(players->discriminator->forward(fake.detach())) +
+                              torch::softplus(-players->discriminator->forward(batch.fields[0]));
+    optimization.backward("discriminator", {judged.sum(), batch.samples});
+    optimization.step("discriminator");
+    optimization.backward("generator", {torch::softplus(-players->discriminator->forward(fake)).sum(), batch.samples});
+    players->batches.add_(1);
+    if (players->batches.item<std::int64_t>() % 3 == 0) optimization.step("generator");
+  }
+  std::shared_ptr<Players> players = std::make_shared<Players>();
+};
+
+}  // namespace
+
+extern "C" void holdfast_register(holdfast::Registry& registry) {
+  registry.add_task("normalised", [](const holdfast::OptionTree&, const holdfast::ComponentContext&) { return std::make_unique<Normalised>(); });
+  registry.add_task("adversarial", [](const holdfast::OptionTree&, const holdfast::ComponentContext&) { return std::make_unique<Adversarial>(); });
+}

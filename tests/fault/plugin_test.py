@@ -1,0 +1,49 @@
+"""Tasks of a plugin, killed and resumed: BatchNorm's running statistics of each rank, two optimizers stepped at different times."""
+import numpy
+import runs
+
+PLUGIN = runs.BIN.parent / "tests/libfault_test_tasks.so"
+DATA = {"name": "random", "options": {"shape": [8], "samples": 120, "validation_samples": 40}}
+
+
+def plugin_configuration(task, optimizers, **changes):
+    config = runs.configuration("mlp", **changes)
+    return {**config, "task": {"name": task, "plugin": str(PLUGIN)}, "data": {**DATA, "global_batch_size": 16}, "optimizers": optimizers}
+
+
+def test_running_statistics_belong_to_each_rank_and_come_back(tmp_path):
+    config = runs.write_config(tmp_path / "config.yaml", plugin_configuration("normalised", {"main": {"type": "adamw", "lr": 1e-3}}))
+    undisturbed = runs.Run(tmp_path / "undisturbed").supervised(config)
+    injections = ["kill:rank=0,step=9,section=backward,occurrence=2", "kill:rank=1,step=33,section=checkpoint", "kill:rank=1,step=50"]
+    run = runs.Run(tmp_path / "run").supervised(config, injections=injections)
+    runs.assert_landed(run, injections)
+    runs.assert_same_runs(run, undisturbed)
+    found = runs.datasets(run.checkpoint())
+    means = [array for (_, name), (array, _, _) in sorted(found.items()) if name.startswith("rank/") and name.endswith("running_mean")]
+    assert len(means) == 2 and not numpy.array_equal(means[0], means[1])
+    counted = [int(array) for (_, name), (array, _, _) in found.items() if name.endswith("num_batches_tracked")]
+    assert counted == [120, 120]  # two batches an update
+
+
+def test_two_optimizers_stepped_at_different_times_come_back(tmp_path):
+    optimizers = {"discriminator": {"type": "adamw", "lr": 1e-3, "parameters": ["discriminator"]},
+                  "generator": {"type": "sgd", "lr": 1e-2, "momentum": 0.9, "parameters": ["generator"]}}
+    config = runs.write_config(tmp_path / "config.yaml", plugin_configuration("adversarial", optimizers, trainer={"accumulate_batches": 1}))
+    undisturbed = runs.Run(tmp_path / "undisturbed").supervised(config)
+    # The checkpoints of steps 7, 14, 28 and 35 lie in the middle of the generator's three batches.
+    injections = ["kill:rank=0,step=10", "kill:rank=1,step=16,section=backward", "kill:rank=0,step=30,section=update", "throw:rank=1,step=40,section=backward",
+                  "throw:rank=0,step=50,section=reduce"]
+    run = runs.Run(tmp_path / "run").supervised(config, injections=injections)
+    runs.assert_landed(run, injections)
+    runs.assert_same_runs(run, undisturbed)
+    log = (run.directory / "logs/attempt-006/rank-0.log").read_text()
+    assert "resumed from" in log
+    assert run.done()["global_step"] == 60
+
+
+def test_a_plugin_that_is_none_is_refused(tmp_path):
+    config = plugin_configuration("normalised", {"main": {"type": "sgd"}})
+    for plugin, hint in ((tmp_path / "missing.so", "missing.so"), ("/usr/lib/x86_64-linux-gnu/libm.so.6", "holdfast_register")):
+        config["task"]["plugin"] = str(plugin)
+        run = runs.Run(tmp_path / "run").supervised(runs.write_config(tmp_path / "config.yaml", config), check=False)
+        assert run.code == 78 and hint in run.output, run.output
