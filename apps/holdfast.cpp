@@ -34,8 +34,10 @@ constexpr const char* kUsage =
 int rank_command(const std::vector<std::string>& arguments) {
   const std::size_t first = !arguments.empty() && arguments[0] == "--" ? 1 : 0;
   if (arguments.size() <= first || arguments[first] == "--help") {
-    fmt::print("usage: holdfast rank -- COMMAND [arguments]\nRuns one rank under a shim: knows its death at once, keeps its log and its exit record, "
-               "lets nothing of it survive. `holdfast run` starts it.\n");
+    fmt::print(
+        "usage: holdfast rank -- COMMAND [arguments]\nRuns one rank under a shim: knows its death at once, keeps its log and its exit "
+        "record, "
+        "lets nothing of it survive. `holdfast run` starts it.\n");
     return arguments.size() > first ? kExitOk : kExitUsage;
   }
   return run_shim({arguments.begin() + static_cast<std::ptrdiff_t>(first), arguments.end()});

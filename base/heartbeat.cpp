@@ -16,8 +16,7 @@ namespace {
 
 HeartbeatBlock* map_block(int fd) {
   void* memory = ::mmap(nullptr, sizeof(HeartbeatBlock), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  if (memory == MAP_FAILED)
-    throw StorageError(ErrorText{.attempted = "map the heartbeat's shared memory", .cause = std::strerror(errno)});
+  if (memory == MAP_FAILED) throw StorageError(ErrorText{.attempted = "map the heartbeat's shared memory", .cause = std::strerror(errno)});
   return static_cast<HeartbeatBlock*>(memory);
 }
 

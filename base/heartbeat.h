@@ -14,13 +14,13 @@ namespace holdfast {
 
 /// What is in the shared memory. Each field is consistent by itself; a reader may see fields of two moments.
 struct HeartbeatBlock {
-  std::atomic<std::uint64_t> beats;                // grows with every call; unchanged for long = the rank does nothing
-  std::atomic<std::uint32_t> section;              // Section
-  std::atomic<std::int64_t> step;                  // as in SectionTracker::enter
-  std::atomic<std::uint64_t> collectives;          // sequence number of the last collective that was begun
+  std::atomic<std::uint64_t> beats;        // grows with every call; unchanged for long = the rank does nothing
+  std::atomic<std::uint32_t> section;      // Section
+  std::atomic<std::int64_t> step;          // as in SectionTracker::enter
+  std::atomic<std::uint64_t> collectives;  // sequence number of the last collective that was begun
   std::atomic<std::uint32_t> is_inside_collective;
-  std::atomic<std::int64_t> global_step;           // completed updates
-  std::atomic<std::int64_t> last_step;             // where the run will end; 0: not known yet
+  std::atomic<std::int64_t> global_step;  // completed updates
+  std::atomic<std::int64_t> last_step;    // where the run will end; 0: not known yet
   std::atomic<double> samples_per_second;
   std::atomic<double> steps_per_second;
   std::atomic<double> loss;

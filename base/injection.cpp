@@ -18,9 +18,10 @@ namespace holdfast {
 namespace {
 
 [[noreturn]] void refuse(std::string_view text, const std::string& why) {
-  throw UsageError(fmt::format("--inject {}: {}\n  form: KIND:rank=R,step=S[,section=NAME][,occurrence=N], KIND one of kill, segv, abort, "
-                               "exit, throw; NAME one of data, forward, backward, reduce, update, checkpoint, commit, validation",
-                               text, why));
+  throw UsageError(
+      fmt::format("--inject {}: {}\n  form: KIND:rank=R,step=S[,section=NAME][,occurrence=N], KIND one of kill, segv, abort, "
+                  "exit, throw; NAME one of data, forward, backward, reduce, update, checkpoint, commit, validation",
+                  text, why));
 }
 
 FaultKind kind_from(std::string_view text, std::string_view name) {

@@ -35,7 +35,8 @@ RunLock::RunLock(const Path& path, const std::string& token) {
     const nlohmann::json holder = holder_of(path);
     throw Error(to_string({.attempted = "train in " + path.parent_path().string(),
                            .expected = "a run directory that nobody trains in",
-                           .found = fmt::format("process {} on {} since {}", holder.value("pid", 0), holder.value("host", "?"), holder.value("since", "?")),
+                           .found = fmt::format("process {} on {} since {}", holder.value("pid", 0), holder.value("host", "?"),
+                                                holder.value("since", "?")),
                            .next = "wait for it, stop it, or give another --run-dir"}),
                 kExitUnavailable);
   }

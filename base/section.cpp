@@ -9,7 +9,7 @@
 namespace holdfast {
 namespace {
 
-constexpr std::array<std::string_view, 11> kNames = {"setup", "restore", "data",   "forward",    "backward", "reduce",
+constexpr std::array<std::string_view, 11> kNames = {"setup",  "restore",    "data",   "forward",    "backward", "reduce",
                                                      "update", "checkpoint", "commit", "validation", "finish"};
 
 }  // namespace

@@ -25,7 +25,8 @@ DataSources make_idx(const OptionTree& tree, const ComponentContext& context) {
   require(options.train_images, "data.options.train_images");
   require(options.train_labels, "data.options.train_labels");
   if (options.test_images.empty() != options.test_labels.empty())
-    throw ConfigError(ErrorText{.attempted = "data.options.test_images and test_labels", .expected = "both or none", .found = "one of them"});
+    throw ConfigError(
+        ErrorText{.attempted = "data.options.test_images and test_labels", .expected = "both or none", .found = "one of them"});
   if (context.is_check_only) return {};
   DataSources sources{.training = open_idx(resolve(context, options.train_images), resolve(context, options.train_labels), options)};
   if (!options.test_images.empty())

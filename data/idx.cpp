@@ -25,7 +25,9 @@ class IdxFile {
     const std::span<const std::byte> bytes = file_.bytes();
     const std::size_t header = 4 + 4 * std::size_t{dimensions};
     const auto refuse = [&](const std::string& expected, const std::string& found) {
-      throw DataError(ErrorText{.attempted = "read the IDX file " + path.string(), .expected = expected, .found = found,
+      throw DataError(ErrorText{.attempted = "read the IDX file " + path.string(),
+                                .expected = expected,
+                                .found = found,
                                 .next = "check that images and labels are not exchanged, and install the data again"});
     };
     const std::uint32_t magic = bytes.size() < 4 ? 0 : big_endian_at(bytes, 0);
@@ -51,7 +53,8 @@ class IdxFile {
 
 class IdxSource final : public DataSource {
  public:
-  IdxSource(const Path& images, const Path& labels, const IdxOptions& options) : images_(images, 3), labels_(labels, 1), flatten_(options.flatten) {
+  IdxSource(const Path& images, const Path& labels, const IdxOptions& options)
+      : images_(images, 3), labels_(labels, 1), flatten_(options.flatten) {
     if (images_.size(0) != labels_.size(0))
       throw DataError(ErrorText{.attempted = fmt::format("pair {} with {}", images.string(), labels.string()),
                                 .expected = fmt::format("a label for each of {} images", images_.size(0)),
@@ -65,8 +68,9 @@ class IdxSource final : public DataSource {
   Batch load(std::span<const std::int64_t> indices, std::int64_t, std::uint64_t) const override {
     const auto n = static_cast<std::int64_t>(indices.size());
     const std::int64_t rows = images_.size(1), columns = images_.size(2), pixels = rows * columns;
-    Batch batch{.fields = {flatten_ ? at::empty({n, pixels}, at::kFloat) : at::empty({n, 1, rows, columns}, at::kFloat), at::empty({n}, at::kLong)},
-                .samples = n};
+    Batch batch{
+        .fields = {flatten_ ? at::empty({n, pixels}, at::kFloat) : at::empty({n, 1, rows, columns}, at::kFloat), at::empty({n}, at::kLong)},
+        .samples = n};
     float* image = batch.fields[0].data_ptr<float>();
     std::int64_t* label = batch.fields[1].data_ptr<std::int64_t>();
     for (const std::int64_t index : indices) {

@@ -16,7 +16,7 @@ struct IdxOptions {
   std::string test_images, test_labels;  // both empty: no validation
   double mean = 0.2860;                  // of the pixels, in [0, 1]; the defaults are Fashion-MNIST's
   double standard_deviation = 0.3530;
-  bool flatten = false;                  // [n, rows * columns] instead of [n, 1, rows, columns]
+  bool flatten = false;  // [n, rows * columns] instead of [n, 1, rows, columns]
   void describe(FieldVisitor&);
 };
 

@@ -49,9 +49,7 @@ class PrefetchLoader final : public BatchLoader {
     std::exception_ptr failure;
   };
 
-  Batch load(std::int64_t at) const {
-    return source_->load(plan_.my_indices_at(at), at / plan_.epoch_samples(), plan_.seed);
-  }
+  Batch load(std::int64_t at) const { return source_->load(plan_.my_indices_at(at), at / plan_.epoch_samples(), plan_.seed); }
 
   void work(const std::stop_token& stop) {
     const c10::ParallelGuard serial(true);  // no threads of its own beside those of training

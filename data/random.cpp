@@ -16,8 +16,8 @@ class RandomSource final : public DataSource {
     std::vector<std::int64_t> shape = {samples};
     shape.insert(shape.end(), options.shape.begin(), options.shape.end());
     if (options.kind == RandomKind::images) fields_.push_back(at::randn(shape, generator, at::kFloat));
-    fields_.push_back(at::randint(options.classes, options.kind == RandomKind::images ? std::vector<std::int64_t>{samples} : shape, generator,
-                                  at::kLong));
+    fields_.push_back(at::randint(options.classes, options.kind == RandomKind::images ? std::vector<std::int64_t>{samples} : shape,
+                                  generator, at::kLong));
   }
 
   std::int64_t size() const override { return samples_; }
@@ -49,7 +49,8 @@ void RandomOptions::describe(FieldVisitor& v) {
 DataSources make_random(const RandomOptions& options) {
   const auto seed = static_cast<std::uint64_t>(options.seed);
   DataSources sources{.training = std::make_shared<RandomSource>(options, options.samples, 2 * seed)};
-  if (options.validation_samples > 0) sources.validation = std::make_shared<RandomSource>(options, options.validation_samples, 2 * seed + 1);
+  if (options.validation_samples > 0)
+    sources.validation = std::make_shared<RandomSource>(options, options.validation_samples, 2 * seed + 1);
   return sources;
 }
 

@@ -16,7 +16,7 @@ enum class RandomKind { images, tokens };
 struct RandomOptions {
   RandomKind kind = RandomKind::images;
   std::vector<std::int64_t> shape = {1, 28, 28};  // of an image; of tokens: {length}
-  std::int64_t classes = 10;                       // labels, or the vocabulary
+  std::int64_t classes = 10;                      // labels, or the vocabulary
   std::int64_t samples = 512;
   std::int64_t validation_samples = 0;
   std::int64_t seed = 0;

@@ -38,7 +38,8 @@ class TextSource final : public DataSource {
 void TextOptions::describe(FieldVisitor& v) {
   v.field({"file", "The text; any bytes will do (.gz is unpacked once into a cache)."}, file);
   v.field({.name = "context", .doc = "Bytes of a sequence; at most the context of the task.", .unit = "bytes", .min = 1}, context);
-  v.field({.name = "validation_fraction", .doc = "The last part of the file is kept for validation.", .min = 0, .max = 0.9}, validation_fraction);
+  v.field({.name = "validation_fraction", .doc = "The last part of the file is kept for validation.", .min = 0, .max = 0.9},
+          validation_fraction);
 }
 
 DataSources open_text(const Path& path, const TextOptions& options) {

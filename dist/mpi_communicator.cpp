@@ -73,8 +73,9 @@ class MpiCommunicator final : public Communicator {
     // MPI calls, so that starting early gains nothing (measured; docs/adr/0003).
     sections_.collective(true);
     if (size_ > 1)
-      check(MPI_Allreduce(MPI_IN_PLACE, buffer.data(), int_count(buffer.size() / size_of(type)), mpi_type(type), mpi_op(op), MPI_COMM_WORLD),
-            "MPI_Allreduce");
+      check(
+          MPI_Allreduce(MPI_IN_PLACE, buffer.data(), int_count(buffer.size() / size_of(type)), mpi_type(type), mpi_op(op), MPI_COMM_WORLD),
+          "MPI_Allreduce");
     sections_.collective(false);
     return ++started_;
   }
@@ -111,7 +112,8 @@ class MpiCommunicator final : public Communicator {
       all.resize(static_cast<std::size_t>(std::accumulate(counts.begin(), counts.end(), std::int64_t{0})));
       int_count(all.size());
     }
-    check(MPI_Gatherv(mine.data(), count, MPI_BYTE, all.data(), counts.data(), starts.data(), MPI_BYTE, root, MPI_COMM_WORLD), "MPI_Gatherv");
+    check(MPI_Gatherv(mine.data(), count, MPI_BYTE, all.data(), counts.data(), starts.data(), MPI_BYTE, root, MPI_COMM_WORLD),
+          "MPI_Gatherv");
     sections_.collective(false);
     std::vector<std::string> texts;
     for (std::size_t i = 0; i < counts.size(); ++i)

@@ -8,14 +8,14 @@ namespace holdfast {
 
 /// What a rank says of itself; combined: what is true of all. Trivially copyable (it travels as bytes).
 struct Vote {
-  std::int32_t failed_rank = kNone;         // lowest rank whose step threw
-  std::int32_t nonfinite_rank = kNone;      // lowest rank whose gradient is not finite
-  std::int32_t write_failed_rank = kNone;   // lowest rank whose last checkpoint write failed
-  std::int32_t stop_rank = kNone;           // lowest rank that was asked to stop
-  std::int64_t durable_step = INT64_MAX;    // smallest step that is durable on a rank
-  double loss_sum = 0;                      // of the update's samples (or tokens)
-  std::int64_t count = 0;                   // samples (or tokens) of the update
-  double correct = 0;                       // correctly predicted ones, for tasks that count them
+  std::int32_t failed_rank = kNone;        // lowest rank whose step threw
+  std::int32_t nonfinite_rank = kNone;     // lowest rank whose gradient is not finite
+  std::int32_t write_failed_rank = kNone;  // lowest rank whose last checkpoint write failed
+  std::int32_t stop_rank = kNone;          // lowest rank that was asked to stop
+  std::int64_t durable_step = INT64_MAX;   // smallest step that is durable on a rank
+  double loss_sum = 0;                     // of the update's samples (or tokens)
+  std::int64_t count = 0;                  // samples (or tokens) of the update
+  double correct = 0;                      // correctly predicted ones, for tasks that count them
   static constexpr std::int32_t kNone = INT32_MAX;
 };
 

@@ -33,8 +33,8 @@ void Display::status(const nlohmann::json& status, int attempt, int restarts) {
   const double rate = status.value("steps_per_second", 0.0);
   const auto filled = static_cast<std::size_t>(last > 0 ? std::clamp<std::int64_t>(kWidth * step / last, 0, kWidth) : 0);
   bar_ = fmt::format("[{}{}] {}/{}  {:.1f} steps/s  {:.0f} samples/s  loss {:.4f}  {} left  attempt {}{}", std::string(filled, '#'),
-                     std::string(kWidth - filled, '.'), step, last, rate, status.value("samples_per_second", 0.0), status.value("loss", 0.0),
-                     rate > 0 ? duration_text(static_cast<double>(last - step) / rate) : "-:--", attempt,
+                     std::string(kWidth - filled, '.'), step, last, rate, status.value("samples_per_second", 0.0),
+                     status.value("loss", 0.0), rate > 0 ? duration_text(static_cast<double>(last - step) / rate) : "-:--", attempt,
                      restarts > 0 ? fmt::format(", {} restart{}", restarts, restarts == 1 ? "" : "s") : "");
   write(kEraseLine + bar_);
 }
@@ -44,19 +44,25 @@ void Display::clear() {
   bar_.clear();
 }
 
-std::string summary_table(const std::vector<AttemptOutcome>& outcomes, const Decision& decision, double seconds, const nlohmann::json& done) {
+std::string summary_table(const std::vector<AttemptOutcome>& outcomes, const Decision& decision, double seconds,
+                          const nlohmann::json& done) {
   std::int64_t recomputed = 0;
   std::string text = fmt::format("{:>8}  {:>12}  {:>12}  {}\n", "attempt", "from step", "reached", "end");
   for (const AttemptOutcome& outcome : outcomes) {
     const std::optional<ExitRecord> cause = cause_of(outcome);
     if (!outcome.is_done) recomputed += outcome.reached_step - std::max<std::int64_t>(outcome.durable_after, 0);
-    text += fmt::format("{:>8}  {:>12}  {:>12}  {}\n", outcome.attempt, std::max<std::int64_t>(outcome.durable_before, 0), outcome.reached_step,
-                        outcome.is_done ? "finished" : !cause && outcome.was_stop_requested ? "stopped on request" : describe_end(outcome));
+    text +=
+        fmt::format("{:>8}  {:>12}  {:>12}  {}\n", outcome.attempt, std::max<std::int64_t>(outcome.durable_before, 0), outcome.reached_step,
+                    outcome.is_done                        ? "finished"
+                    : !cause && outcome.was_stop_requested ? "stopped on request"
+                                                           : describe_end(outcome));
   }
-  text += fmt::format("{}: {} attempt{}, {} restart{}, {} steps recomputed, {:.1f} s", decision.kind == Decision::Kind::done ? "finished" : "ended",
-                      outcomes.size(), outcomes.size() == 1 ? "" : "s", outcomes.size() - 1, outcomes.size() == 2 ? "" : "s", recomputed, seconds);
+  text += fmt::format("{}: {} attempt{}, {} restart{}, {} steps recomputed, {:.1f} s",
+                      decision.kind == Decision::Kind::done ? "finished" : "ended", outcomes.size(), outcomes.size() == 1 ? "" : "s",
+                      outcomes.size() - 1, outcomes.size() == 2 ? "" : "s", recomputed, seconds);
   if (done.contains("parameter_hash"))
-    text += fmt::format(", step {}, parameter hash {}", done.value("global_step", std::int64_t{0}), done["parameter_hash"].get<std::string>());
+    text +=
+        fmt::format(", step {}, parameter hash {}", done.value("global_step", std::int64_t{0}), done["parameter_hash"].get<std::string>());
   return text;
 }
 

@@ -27,6 +27,7 @@ class Display {
 };
 
 /// The table at the end: attempts with their causes, steps computed twice, wall time.
-std::string summary_table(const std::vector<AttemptOutcome>& outcomes, const Decision& decision, double seconds, const nlohmann::json& done);
+std::string summary_table(const std::vector<AttemptOutcome>& outcomes, const Decision& decision, double seconds,
+                          const nlohmann::json& done);
 
 }  // namespace holdfast

@@ -47,7 +47,8 @@ std::string describe(const ExitRecord& record) {
   if (record.is_shim_lost) return who + ": its shim is gone without a word (killed, or its host is lost)";
   const std::string how = record.signal != 0 ? fmt::format("ended by signal {} ({})", record.signal, ::strsignal(record.signal))
                                              : fmt::format("exited with code {}", record.exit_code);
-  const std::string where = fmt::format("in section {} of step {}{}", record.section, record.step, record.is_inside_collective ? ", inside a collective" : "");
+  const std::string where =
+      fmt::format("in section {} of step {}{}", record.section, record.step, record.is_inside_collective ? ", inside a collective" : "");
   return fmt::format("{}: {} {}{}", who, how, where, record.error.empty() ? "" : ": " + record.error);
 }
 

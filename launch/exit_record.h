@@ -13,14 +13,14 @@ struct ExitRecord {
   int rank = -1;
   std::string host;
   int pid = 0;
-  int exit_code = 0;         // meaningless when a signal ended it
-  int signal = 0;            // 0: it exited
-  std::string section;       // where it was
-  std::int64_t step = 0;     // the update that it worked on
+  int exit_code = 0;      // meaningless when a signal ended it
+  int signal = 0;         // 0: it exited
+  std::string section;    // where it was
+  std::int64_t step = 0;  // the update that it worked on
   std::int64_t global_step = 0;
   std::uint64_t collectives = 0;
   bool is_inside_collective = false;
-  std::string error;         // its last words
+  std::string error;  // its last words
   std::vector<std::string> last_lines;
   bool was_killed_by_us = false;  // told to by the supervisor, or by its shim after the lease: never a cause
   bool is_shim_lost = false;      // made by the supervisor: the shim is gone without a record

@@ -23,8 +23,9 @@ std::string find_on_path(const std::string& program) {
     const std::string candidate = directory + "/" + program;
     if (::access(candidate.c_str(), X_OK) == 0) return candidate;
   }
-  throw Error(to_string({.attempted = "start the ranks", .expected = "mpirun on PATH", .found = "none", .next = "apt-get install openmpi-bin"}),
-              kExitConfiguration);
+  throw Error(
+      to_string({.attempted = "start the ranks", .expected = "mpirun on PATH", .found = "none", .next = "apt-get install openmpi-bin"}),
+      kExitConfiguration);
 }
 
 }  // namespace

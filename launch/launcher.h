@@ -13,12 +13,12 @@ namespace holdfast {
 
 struct LaunchPlan {
   int ranks = 1;
-  std::string shim;                              // the `holdfast` program
-  std::vector<std::string> command;              // what each rank runs
-  std::map<std::string, std::string> variables;  // HOLDFAST_…, for every rank
+  std::string shim;                                  // the `holdfast` program
+  std::vector<std::string> command;                  // what each rank runs
+  std::map<std::string, std::string> variables;      // HOLDFAST_…, for every rank
   std::map<std::string, std::string> own_variables;  // of mpirun alone (which passes its OMPI_… on by itself)
-  std::vector<std::string> exported;             // further variables of this process, by name
-  Path log;                                      // mpirun's own output
+  std::vector<std::string> exported;                 // further variables of this process, by name
+  Path log;                                          // mpirun's own output
 };
 
 /// The words after "mpirun".

@@ -40,7 +40,8 @@ std::vector<std::string> LogTail::new_lines() {
   const std::string text = read_from(path_, position_);
   position_ += text.size();
   partial_ += text;
-  for (std::size_t end = 0; (end = partial_.find('\n')) != partial_.npos; partial_.erase(0, end + 1)) lines.push_back(partial_.substr(0, end));
+  for (std::size_t end = 0; (end = partial_.find('\n')) != partial_.npos; partial_.erase(0, end + 1))
+    lines.push_back(partial_.substr(0, end));
   return lines;
 }
 

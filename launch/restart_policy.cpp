@@ -52,7 +52,8 @@ std::optional<ExitRecord> cause_of(const AttemptOutcome& outcome) {
 std::string describe_end(const AttemptOutcome& outcome) {
   const std::optional<ExitRecord> cause = cause_of(outcome);
   if (cause) return describe(*cause);
-  if (outcome.launcher_signal != 0) return fmt::format("mpirun was ended by signal {} ({})", outcome.launcher_signal, ::strsignal(outcome.launcher_signal));
+  if (outcome.launcher_signal != 0)
+    return fmt::format("mpirun was ended by signal {} ({})", outcome.launcher_signal, ::strsignal(outcome.launcher_signal));
   return "mpirun ended without DONE, no rank says why";
 }
 
@@ -62,16 +63,18 @@ Decision decide(const RestartOptions& options, const std::vector<AttemptOutcome>
   if (last.is_done) return {.kind = Kind::done, .reason = "finished"};
   if (last.was_kill_requested) return {.kind = Kind::stopped, .exit_code = 128 + SIGINT, .reason = "killed on request"};
   const std::optional<ExitRecord> cause = cause_of(last);
-  if (last.was_stop_requested && !cause) return {.kind = Kind::stopped, .exit_code = kExitTemporary, .reason = "stopped on request; start it again to go on"};
+  if (last.was_stop_requested && !cause)
+    return {.kind = Kind::stopped, .exit_code = kExitTemporary, .reason = "stopped on request; start it again to go on"};
   if (cause && cause->signal == 0 && is_final(cause->exit_code))
     return {.kind = Kind::give_up, .exit_code = cause->exit_code, .reason = describe(*cause) + "\n  starting again cannot help"};
   if (last.was_stop_requested)
     return {.kind = Kind::stopped,
             .exit_code = kExitTemporary,
-            .reason = fmt::format("stopped on request, without a checkpoint of the last step: {}\n  start it again to go on from step {}", describe(*cause),
-                                  std::max<std::int64_t>(last.durable_after, 0))};
+            .reason = fmt::format("stopped on request, without a checkpoint of the last step: {}\n  start it again to go on from step {}",
+                                  describe(*cause), std::max<std::int64_t>(last.durable_after, 0))};
   const std::int64_t futile = attempts_without_progress(outcomes);
-  if (futile >= options.max_attempts_without_progress) return {.kind = Kind::give_up, .exit_code = kExitSoftware, .reason = diagnosis(outcomes, futile)};
+  if (futile >= options.max_attempts_without_progress)
+    return {.kind = Kind::give_up, .exit_code = kExitSoftware, .reason = diagnosis(outcomes, futile)};
   if (options.max_restarts && static_cast<std::int64_t>(outcomes.size()) > *options.max_restarts)
     return {.kind = Kind::give_up,
             .exit_code = kExitSoftware,

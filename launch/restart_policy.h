@@ -15,13 +15,13 @@ namespace holdfast {
 struct AttemptOutcome {
   int attempt = 0;
   std::vector<ExitRecord> ends;
-  bool is_done = false;             // there is a DONE record of this attempt's making
+  bool is_done = false;  // there is a DONE record of this attempt's making
   bool was_stop_requested = false;
   bool was_kill_requested = false;  // the second signal
   std::int64_t durable_before = -1;
   std::int64_t durable_after = -1;
-  std::int64_t reached_step = 0;    // the furthest completed update of any rank
-  int launcher_signal = 0;          // what ended mpirun, unless it was us; 0: nothing did
+  std::int64_t reached_step = 0;            // the furthest completed update of any rank
+  int launcher_signal = 0;                  // what ended mpirun, unless it was us; 0: nothing did
   std::vector<std::string> launcher_lines;  // mpirun's last words, which count where no rank says why
 };
 
@@ -33,9 +33,9 @@ std::string describe_end(const AttemptOutcome& outcome);
 
 struct Decision {
   enum class Kind { restart, done, stopped, give_up } kind = Kind::done;
-  double delay_seconds = 0;   // restart
-  int exit_code = 0;          // otherwise
-  std::string reason;         // for people
+  double delay_seconds = 0;  // restart
+  int exit_code = 0;         // otherwise
+  std::string reason;        // for people
 };
 
 /// `outcomes`: of this supervised run, oldest first, at least one.

@@ -11,8 +11,8 @@
 #include <fmt/format.h>
 
 #include <cerrno>
-#include <cstring>
 #include <cstdlib>
+#include <cstring>
 #include <optional>
 #include <utility>
 
@@ -76,7 +76,8 @@ class Shim {
     if (!address) return;
     lease_ = LineConnection::connect(*address, lease_seconds_);
     if (!lease_)
-      throw Error(to_string({.attempted = "reach the supervisor at " + *address, .found = "no answer", .next = "start the run again"}), kExitUnavailable);
+      throw Error(to_string({.attempted = "reach the supervisor at " + *address, .found = "no answer", .next = "start the run again"}),
+                  kExitUnavailable);
     lease_->send({{"hello",
                    {{"token", environment::get(environment::kToken).value_or("")},
                     {"attempt", attempt_},
@@ -115,7 +116,8 @@ class Shim {
   }
 
   void wait_and_act() {
-    pollfd waiting[2] = {{.fd = signal_fd_, .events = POLLIN, .revents = 0}, {.fd = lease_ ? lease_->fd() : -1, .events = POLLIN, .revents = 0}};
+    pollfd waiting[2] = {{.fd = signal_fd_, .events = POLLIN, .revents = 0},
+                         {.fd = lease_ ? lease_->fd() : -1, .events = POLLIN, .revents = 0}};
     ::poll(waiting, 2, kTickMilliseconds);
     signalfd_siginfo info{};
     while (::read(signal_fd_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) handle_signal(static_cast<int>(info.ssi_signo));
@@ -129,7 +131,8 @@ class Shim {
 
   /// To the rank only, not to what it started; and not before the rank can do something about it.
   void pass_stop_on() {
-    if (is_stop_wanted_ && !status_ && heartbeat_->block().takes_stop_requests != 0 && !std::exchange(is_stop_told_, true)) ::kill(pid_, SIGTERM);
+    if (is_stop_wanted_ && !status_ && heartbeat_->block().takes_stop_requests != 0 && !std::exchange(is_stop_told_, true))
+      ::kill(pid_, SIGTERM);
   }
 
   void handle_signal(int number) {

@@ -71,7 +71,8 @@ std::vector<Action> Supervision::handle(const event::RankEnded& event) {
 }
 
 std::vector<Action> Supervision::handle(const event::ShimLost& event) {
-  return handle(event::RankEnded{{.rank = event.rank, .host = event.host, .was_killed_by_us = phase_ == Phase::ending, .is_shim_lost = true}});
+  return handle(
+      event::RankEnded{{.rank = event.rank, .host = event.host, .was_killed_by_us = phase_ == Phase::ending, .is_shim_lost = true}});
 }
 
 std::vector<Action> Supervision::handle(const event::LauncherEnded& event) {
@@ -79,7 +80,8 @@ std::vector<Action> Supervision::handle(const event::LauncherEnded& event) {
   const bool was_killed = WIFSIGNALED(event.wait_status) && !has_forced_kill_;
   if (was_killed) current_.launcher_signal = WTERMSIG(event.wait_status);
   if (phase_ == Phase::running || was_killed)
-    actions.push_back(action::Journal{"launcher_ended", {{"attempt", attempt_}, {"wait_status", event.wait_status}, {"signal", current_.launcher_signal}}});
+    actions.push_back(action::Journal{"launcher_ended",
+                                      {{"attempt", attempt_}, {"wait_status", event.wait_status}, {"signal", current_.launcher_signal}}});
   if (phase_ == Phase::running) end_attempt(actions);
   return actions;
 }
@@ -90,9 +92,11 @@ std::vector<Action> Supervision::handle(const event::StopSignal&) {
   if (phase_ == Phase::waiting || phase_ == Phase::idle) {
     phase_ = Phase::over;
     return {action::Journal{"stop_requested", {{"attempt", attempt_}}},
-            action::Finish{{.kind = Decision::Kind::stopped, .exit_code = kExitTemporary, .reason = "stopped on request between two attempts"}}};
+            action::Finish{
+                {.kind = Decision::Kind::stopped, .exit_code = kExitTemporary, .reason = "stopped on request between two attempts"}}};
   }
-  if (stop_signals_ == 1) return {action::Journal{"stop_requested", {{"attempt", attempt_}}}, action::TellStop{}, action::StartGraceTimer{}};
+  if (stop_signals_ == 1)
+    return {action::Journal{"stop_requested", {{"attempt", attempt_}}}, action::TellStop{}, action::StartGraceTimer{}};
   current_.was_kill_requested = true;
   phase_ = Phase::ending;
   has_told_kill_ = has_forced_kill_ = true;
@@ -128,14 +132,15 @@ std::vector<Action> Supervision::handle(const event::AllGone& event) {
   outcomes_.push_back(current_);
   const Decision decision = decide(options_, outcomes_);
   const std::optional<ExitRecord> cause = cause_of(current_);
-  std::vector<Action> actions = {action::Journal{"attempt_ended",
-                                                 {{"attempt", attempt_},
-                                                  {"is_done", event.is_done},
-                                                  {"durable_step", event.durable_step},
-                                                  {"reached_step", current_.reached_step},
-                                                  {"recomputed_steps", event.is_done ? 0 : current_.reached_step - std::max<std::int64_t>(event.durable_step, 0)},
-                                                  {"cause", cause ? to_json(*cause) : nlohmann::json()},
-                                                  {"reason", decision.reason}}}};
+  std::vector<Action> actions = {
+      action::Journal{"attempt_ended",
+                      {{"attempt", attempt_},
+                       {"is_done", event.is_done},
+                       {"durable_step", event.durable_step},
+                       {"reached_step", current_.reached_step},
+                       {"recomputed_steps", event.is_done ? 0 : current_.reached_step - std::max<std::int64_t>(event.durable_step, 0)},
+                       {"cause", cause ? to_json(*cause) : nlohmann::json()},
+                       {"reason", decision.reason}}}};
   if (decision.kind == Decision::Kind::restart) {
     phase_ = Phase::waiting;
     actions.push_back(action::Journal{"restart", {{"after_attempt", attempt_}, {"delay_seconds", decision.delay_seconds}}});

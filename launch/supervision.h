@@ -32,9 +32,9 @@ struct ShimLost {  // its connection is gone, and no record came before
 struct LauncherEnded {
   int wait_status;
 };
-struct StopSignal {};     // SIGINT, SIGTERM
-struct GraceExpired {};   // a stop took too long
-struct KillDeadline {};   // ending takes too long: force
+struct StopSignal {};    // SIGINT, SIGTERM
+struct GraceExpired {};  // a stop took too long
+struct KillDeadline {};  // ending takes too long: force
 /// Nothing of the attempt is left: launcher gone, shims gone, swept.
 struct AllGone {
   bool is_done;
@@ -52,24 +52,24 @@ struct Launch {
   int attempt;
   bool is_restart;
 };
-struct TellStop {};                // to every shim: the ranks are to checkpoint and end
-struct TellKill {};                // to every shim: kill the ranks now
-struct ForceKill {};               // SIGKILL the launcher and sweep
+struct TellStop {};   // to every shim: the ranks are to checkpoint and end
+struct TellKill {};   // to every shim: kill the ranks now
+struct ForceKill {};  // SIGKILL the launcher and sweep
 struct StartGraceTimer {};
 struct StartKillTimer {};
 struct StartDelay {
   double seconds;
 };
 struct Journal {
-  std::string event;               // name of the line; see docs/journal.md
+  std::string event;  // name of the line; see docs/journal.md
   nlohmann::json fields;
 };
 struct Finish {
   Decision decision;
 };
 }  // namespace action
-using Action = std::variant<action::Launch, action::TellStop, action::TellKill, action::ForceKill, action::StartGraceTimer, action::StartKillTimer,
-                            action::StartDelay, action::Journal, action::Finish>;
+using Action = std::variant<action::Launch, action::TellStop, action::TellKill, action::ForceKill, action::StartGraceTimer,
+                            action::StartKillTimer, action::StartDelay, action::Journal, action::Finish>;
 
 class Supervision {
  public:
@@ -102,7 +102,7 @@ class Supervision {
   int attempt_;
   int launches_ = 0;
   int stop_signals_ = 0;
-  bool has_told_kill_ = false;    // in this attempt
+  bool has_told_kill_ = false;  // in this attempt
   bool has_forced_kill_ = false;
   Phase phase_ = Phase::idle;
   AttemptOutcome current_;

@@ -62,7 +62,10 @@ class Supervisor {
         leases_(clock_, token_,
                 {.joined = [this](int rank) { act_on(event::RankJoined{rank}); },
                  .said = [this](int rank, const nlohmann::json& message) { take_message(rank, message); },
-                 .lost = [this](int rank, const std::string& host) { act_on(event::ShimLost{rank, host}); }}) {}
+                 .lost =
+                     [this](int rank, const std::string& host) {
+                       act_on(event::ShimLost{rank, host});
+                     }}) {}
 
   int run() {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -92,7 +95,8 @@ class Supervisor {
     signalfd_siginfo info{};
     while (::read(signal_fd_, &info, sizeof info) == static_cast<ssize_t>(sizeof info))
       if (info.ssi_signo != SIGCHLD) {
-        display_.line(stop_count_++ == 0 ? "stop requested: the ranks checkpoint at the end of their step (once more: kill)" : "killing the ranks");
+        display_.line(stop_count_++ == 0 ? "stop requested: the ranks checkpoint at the end of their step (once more: kill)"
+                                         : "killing the ranks");
         act_on(event::StopSignal{});
       }
     int status = 0;
@@ -204,11 +208,12 @@ class Supervisor {
     const double seconds = clock_.seconds() - started_at_;
     const bool is_done = finish_->kind == Decision::Kind::done;
     const nlohmann::json record = is_done ? record_.done() : nlohmann::json::object();
-    journal_.write(is_done                                             ? "done"
+    journal_.write(is_done                                    ? "done"
                    : finish_->kind == Decision::Kind::stopped ? "stopped"
-                                                                       : "gave_up",
+                                                              : "gave_up",
                    {{"exit_code", finish_->exit_code}, {"reason", finish_->reason}, {"seconds", seconds}, {"record", record}});
-    if (finish_->kind == Decision::Kind::give_up) display_.line("gave up: " + finish_->reason + "\n  logs: " + (layout_.root / "logs").string());
+    if (finish_->kind == Decision::Kind::give_up)
+      display_.line("gave up: " + finish_->reason + "\n  logs: " + (layout_.root / "logs").string());
     if (finish_->kind == Decision::Kind::stopped) display_.line(finish_->reason);
     display_.line(summary_table(supervision_.outcomes(), *finish_, seconds, record));
     return finish_->exit_code;

@@ -164,13 +164,9 @@ nlohmann::ordered_json describe_to_ordered_json(const std::function<void(FieldVi
   return dump.take();
 }
 
-nlohmann::json describe_to_json(const std::function<void(FieldVisitor&)>& describe) {
-  return describe_to_ordered_json(describe);
-}
+nlohmann::json describe_to_json(const std::function<void(FieldVisitor&)>& describe) { return describe_to_ordered_json(describe); }
 
-nlohmann::json OptionTree::to_json() const {
-  return node_to_json(*node_);
-}
+nlohmann::json OptionTree::to_json() const { return node_to_json(*node_); }
 
 std::string to_yaml(const nlohmann::ordered_json& value) {
   std::string out;

@@ -6,9 +6,7 @@
 namespace holdfast {
 namespace {
 
-char lower(char letter) {
-  return static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
-}
+char lower(char letter) { return static_cast<char>(std::tolower(static_cast<unsigned char>(letter))); }
 
 }  // namespace
 

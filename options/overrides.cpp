@@ -130,9 +130,7 @@ NodePointer with_override(const NodePointer& root, const std::string& override_t
   return lay_over(root, change, 0);
 }
 
-std::string OptionTree::where(std::string_view path) const {
-  return find_path(*node_, path).where;
-}
+std::string OptionTree::where(std::string_view path) const { return find_path(*node_, path).where; }
 
 bool OptionTree::has(std::string_view path) const {
   const Node* node = find_path(*node_, path).node;

@@ -248,12 +248,8 @@ class Reader : public FieldVisitor {
 
 }  // namespace
 
-std::unique_ptr<FieldVisitor> make_reader(const OptionTree& tree) {
-  return std::make_unique<Reader>(tree);
-}
+std::unique_ptr<FieldVisitor> make_reader(const OptionTree& tree) { return std::make_unique<Reader>(tree); }
 
-void refuse_unknown_keys(FieldVisitor& reader) {
-  dynamic_cast<Reader&>(reader).refuse_unknown();
-}
+void refuse_unknown_keys(FieldVisitor& reader) { dynamic_cast<Reader&>(reader).refuse_unknown(); }
 
 }  // namespace holdfast

@@ -97,9 +97,7 @@ std::string chapter(const std::vector<DescribedField>& fields, const DescribedFi
 
 }  // namespace
 
-std::string_view example_configuration() {
-  return kExample;
-}
+std::string_view example_configuration() { return kExample; }
 
 std::string reference_table(const std::vector<DescribedField>& fields, const std::vector<std::string>& group) {
   std::string out = "| key | type | default | unit | range | meaning |\n|---|---|---|---|---|---|\n";

@@ -19,9 +19,7 @@ Json empty_section() {
   return section;
 }
 
-Json bound(double value) {
-  return value == std::trunc(value) ? Json(static_cast<std::int64_t>(value)) : Json(value);
-}
+Json bound(double value) { return value == std::trunc(value) ? Json(static_cast<std::int64_t>(value)) : Json(value); }
 
 void add_bounds(const DescribedField& field, Json& schema) {
   if (std::isfinite(field.min)) schema[field.min_is_excluded ? "exclusiveMinimum" : "minimum"] = bound(field.min);

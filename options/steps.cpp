@@ -15,9 +15,7 @@ namespace {
 constexpr std::int64_t kLastPossibleStep = std::numeric_limits<std::int64_t>::max();
 
 // Without the sum of a + b - 1, which can overflow.
-std::int64_t divide_up(std::int64_t a, std::int64_t b) {
-  return a / b + (a % b != 0 ? 1 : 0);
-}
+std::int64_t divide_up(std::int64_t a, std::int64_t b) { return a / b + (a % b != 0 ? 1 : 0); }
 
 // 1.1 epochs of 10 updates are 11 updates, though 1.1 * 10 is a little more than 11 in binary.
 std::int64_t steps_of_epochs(double epochs, std::int64_t updates) {
@@ -60,17 +58,11 @@ std::int64_t last_step(const TrainerOptions& options, const EpochShape& epoch) {
   return last;
 }
 
-bool crosses_multiple(std::int64_t before, std::int64_t after, std::int64_t n) {
-  return after / n > before / n;
-}
+bool crosses_multiple(std::int64_t before, std::int64_t after, std::int64_t n) { return after / n > before / n; }
 
-bool is_due(const CheckpointOptions& options, const StepEvent& event) {
-  return is_due_for(options, event);
-}
+bool is_due(const CheckpointOptions& options, const StepEvent& event) { return is_due_for(options, event); }
 
-bool is_due(const ValidationOptions& options, const StepEvent& event) {
-  return is_due_for(options, event);
-}
+bool is_due(const ValidationOptions& options, const StepEvent& event) { return is_due_for(options, event); }
 
 double schedule_factor(const ScheduleOptions& options, std::int64_t completed, std::int64_t end) {
   const std::int64_t warmup = options.warmup_steps;

@@ -10,9 +10,9 @@
 namespace holdfast {
 
 struct EpochShape {
-  std::int64_t samples;            // of one epoch, after drop_last
-  std::int64_t batches;            // global batches of one epoch, the short last one included
-  std::int64_t updates;            // a short last accumulation group steps too
+  std::int64_t samples;  // of one epoch, after drop_last
+  std::int64_t batches;  // global batches of one epoch, the short last one included
+  std::int64_t updates;  // a short last accumulation group steps too
 };
 
 /// ConfigError when an epoch has no batch (drop_last with fewer samples than a batch).
@@ -25,9 +25,9 @@ bool crosses_multiple(std::int64_t before, std::int64_t after, std::int64_t n);
 
 /// What has just been completed.
 struct StepEvent {
-  std::int64_t step_before, step_after;    // global_step
+  std::int64_t step_before, step_after;      // global_step
   std::int64_t epochs_before, epochs_after;  // finished epochs
-  bool is_last;                             // the run ends here
+  bool is_last;                              // the run ends here
 };
 
 bool is_due(const CheckpointOptions& options, const StepEvent& event);

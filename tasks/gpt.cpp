@@ -13,8 +13,13 @@ namespace F = torch::nn::functional;
 
 struct Block final : nn::Module {
   Block(std::int64_t width, std::int64_t heads_)
-      : heads(heads_), ln1(nn::LayerNormOptions({width})), ln2(nn::LayerNormOptions({width})), qkv(width, 3 * width), proj(width, width),
-        up(width, 4 * width), down(4 * width, width) {
+      : heads(heads_),
+        ln1(nn::LayerNormOptions({width})),
+        ln2(nn::LayerNormOptions({width})),
+        qkv(width, 3 * width),
+        proj(width, width),
+        up(width, 4 * width),
+        down(4 * width, width) {
     register_module("ln1", ln1);
     register_module("ln2", ln2);
     register_module("qkv", qkv);
@@ -27,7 +32,8 @@ struct Block final : nn::Module {
     const std::int64_t n = x.size(0), length = x.size(1), width = x.size(2);
     const auto parts = qkv(ln1(x)).split(width, 2);
     const auto by_head = [&](const at::Tensor& part) { return part.view({n, length, heads, width / heads}).transpose(1, 2); };
-    const at::Tensor attended = at::scaled_dot_product_attention(by_head(parts[0]), by_head(parts[1]), by_head(parts[2]), {}, 0.0, /*is_causal=*/true);
+    const at::Tensor attended =
+        at::scaled_dot_product_attention(by_head(parts[0]), by_head(parts[1]), by_head(parts[2]), {}, 0.0, /*is_causal=*/true);
     x = x + proj(attended.transpose(1, 2).reshape({n, length, width}));
     return x + down(F::gelu(up(ln2(x)), F::GELUFuncOptions().approximate("tanh")));
   }

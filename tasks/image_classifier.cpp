@@ -20,7 +20,8 @@ class ImageClassifier : public Task {
   Evaluation evaluate(const Batch& batch) override {
     const at::Tensor scores = logits(batch.fields[0]);
     const at::Tensor sum = F::cross_entropy(scores, batch.fields[1], F::CrossEntropyFuncOptions().reduction(torch::kSum));
-    return {.loss_sum = sum.item<double>(), .count = batch.samples, .correct = scores.argmax(1).eq(batch.fields[1]).sum().item<std::int64_t>()};
+    return {
+        .loss_sum = sum.item<double>(), .count = batch.samples, .correct = scores.argmax(1).eq(batch.fields[1]).sum().item<std::int64_t>()};
   }
 
  protected:
@@ -50,9 +51,9 @@ class Mlp final : public ImageClassifier {
 
 struct CnnModule final : nn::Module {
   explicit CnnModule(const CnnOptions& options)
-      : body(nn::Conv2d(nn::Conv2dOptions(1, 32, 3)), nn::ReLU(), nn::Conv2d(nn::Conv2dOptions(32, 64, 3)), nn::ReLU(),
-             nn::MaxPool2d(2), nn::Dropout(options.dropout.at(0)), nn::Flatten(), nn::Linear(9216, 128), nn::ReLU(),
-             nn::Dropout(options.dropout.at(1)), nn::Linear(128, options.classes)) {
+      : body(nn::Conv2d(nn::Conv2dOptions(1, 32, 3)), nn::ReLU(), nn::Conv2d(nn::Conv2dOptions(32, 64, 3)), nn::ReLU(), nn::MaxPool2d(2),
+             nn::Dropout(options.dropout.at(0)), nn::Flatten(), nn::Linear(9216, 128), nn::ReLU(), nn::Dropout(options.dropout.at(1)),
+             nn::Linear(128, options.classes)) {
     register_module("body", body);
     if (!options.channels_last) return;
     const torch::NoGradGuard no_grad;
@@ -91,7 +92,8 @@ void CnnOptions::describe(FieldVisitor& v) {
   v.field({.name = "classes", .doc = "Labels are 0 to classes - 1.", .min = 2}, classes);
   v.field({.name = "dropout", .doc = "Two probabilities: after the pooling and after the hidden layer.", .min = 0, .max = 1}, dropout);
   v.field({.name = "label_smoothing", .doc = kSmoothingDoc, .min = 0, .max = 1}, label_smoothing);
-  v.field({"channels_last", "Memory format of the convolutions: faster on most processors; the values are the same up to rounding."}, channels_last);
+  v.field({"channels_last", "Memory format of the convolutions: faster on most processors; the values are the same up to rounding."},
+          channels_last);
 }
 
 std::unique_ptr<Task> make_mlp(const MlpOptions& options) { return std::make_unique<Mlp>(options); }

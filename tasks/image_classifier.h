@@ -22,7 +22,7 @@ struct CnnOptions {
   std::int64_t classes = 10;
   std::vector<double> dropout = {0.25, 0.5};  // after the pooling, after the hidden layer
   double label_smoothing = 0;
-  bool channels_last = true;                  // memory format of the convolutions
+  bool channels_last = true;  // memory format of the convolutions
   void describe(FieldVisitor&);
 };
 

@@ -13,12 +13,9 @@ using nlohmann::json;
 json describe_environment(const Communicator& ranks, std::int64_t threads_per_rank, const Optimization& optimization) {
   json buckets = json::object();
   for (const auto& optimizer : optimization.all()) buckets[optimizer->name()] = optimizer->gradients().layout();
-  return {{"world_size", ranks.size()},
-          {"ranks_per_host", ranks.local_size()},
-          {"threads_per_rank", threads_per_rank},
-          {"instruction_set", at::get_cpu_capability()},
-          {"libtorch", libtorch_version()},
-          {"mpi", mpi_library_version()},
+  return {{"world_size", ranks.size()},           {"ranks_per_host", ranks.local_size()},
+          {"threads_per_rank", threads_per_rank}, {"instruction_set", at::get_cpu_capability()},
+          {"libtorch", libtorch_version()},       {"mpi", mpi_library_version()},
           {"bucket_elements", std::move(buckets)}};
 }
 

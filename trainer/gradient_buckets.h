@@ -54,7 +54,7 @@ class GradientBuckets {
 
  private:
   struct Bucket {
-    at::Tensor flat;           // float32 [elements + parameters]: gradients, then one flag per parameter
+    at::Tensor flat;  // float32 [elements + parameters]: gradients, then one flag per parameter
     std::int64_t elements = 0;
     std::vector<std::size_t> members;
   };
@@ -62,8 +62,8 @@ class GradientBuckets {
 
   std::vector<NamedParameter> parameters_;
   std::vector<at::Tensor> views_;
-  at::Tensor used_;    // uint8 [parameters]: reached by this rank's backward; after all_reduce by any rank's
-  at::Tensor pending_; // float64 [2]: loss sum and count since zero()
+  at::Tensor used_;     // uint8 [parameters]: reached by this rank's backward; after all_reduce by any rank's
+  at::Tensor pending_;  // float64 [2]: loss sum and count since zero()
   std::vector<Bucket> buckets_;
 };
 

@@ -38,7 +38,8 @@ void MetricsLog::write(const nlohmann::json& line) {
 }
 
 void MetricsLog::sync() {
-  if (::fsync(::fileno(file_.get())) != 0) throw StorageError(ErrorText{.attempted = "fsync " + path_.string(), .cause = std::strerror(errno)});
+  if (::fsync(::fileno(file_.get())) != 0)
+    throw StorageError(ErrorText{.attempted = "fsync " + path_.string(), .cause = std::strerror(errno)});
 }
 
 }  // namespace holdfast

@@ -44,7 +44,8 @@ void require_match(const std::string& where, const std::vector<std::string>& pre
 Optimization::Optimization(const Configuration& configuration, std::vector<NamedParameter> parameters)
     : schedules_(configuration.schedules), clip_norm_(configuration.trainer.clip_norm) {
   require_match("trainer.frozen", configuration.trainer.frozen, parameters);
-  for (const auto& [name, options] : configuration.optimizers) require_match("optimizers." + name + ".parameters", options.parameters, parameters);
+  for (const auto& [name, options] : configuration.optimizers)
+    require_match("optimizers." + name + ".parameters", options.parameters, parameters);
   std::map<std::string, std::vector<NamedParameter>> owned;
   for (NamedParameter& parameter : parameters) {
     const auto is_frozen = [&](const std::string& prefix) { return has_prefix(parameter.name, prefix); };

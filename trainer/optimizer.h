@@ -33,10 +33,10 @@ class Optimizer {
   const GradientBuckets& gradients() const { return gradients_; }
 
  private:
-  struct Slot {            // by parameter
-    at::Tensor first;      // momentum, or Adam's first moment; as the parameter
-    at::Tensor second;     // Adam's second moment
-    at::Tensor step;       // Adam's step count, float32 scalar
+  struct Slot {         // by parameter
+    at::Tensor first;   // momentum, or Adam's first moment; as the parameter
+    at::Tensor second;  // Adam's second moment
+    at::Tensor step;    // Adam's step count, float32 scalar
     bool is_decayed = true;
   };
   void step_group(const std::vector<std::size_t>& members, double lr, double weight_decay, const at::Tensor& divisor);

@@ -67,9 +67,9 @@ void Progress::draw(double now) {
   const int filled = static_cast<int>(done * kWidth);
   const std::string left =
       shown_.steps_per_second > 0 ? duration_text(static_cast<double>(last_step_ - step_) / shown_.steps_per_second) : "-:--";
-  fmt::print("\r\033[K[{}{}] {}/{}  {:.1f} steps/s  {:.0f} samples/s  loss {:.4f}  {} left", std::string(static_cast<std::size_t>(filled), '#'),
-             std::string(static_cast<std::size_t>(kWidth - filled), '.'), step_, last_step_, shown_.steps_per_second,
-             shown_.samples_per_second, loss_, left);
+  fmt::print("\r\033[K[{}{}] {}/{}  {:.1f} steps/s  {:.0f} samples/s  loss {:.4f}  {} left",
+             std::string(static_cast<std::size_t>(filled), '#'), std::string(static_cast<std::size_t>(kWidth - filled), '.'), step_,
+             last_step_, shown_.steps_per_second, shown_.samples_per_second, loss_, left);
   std::fflush(stdout);
 }
 

@@ -23,10 +23,11 @@ template <class Map>
 const typename Map::mapped_type& find(const Map& map, const char* kind, const std::string& name) {
   const auto found = map.find(name);
   if (found == map.end())
-    throw ConfigError(ErrorText{.attempted = fmt::format("{}.name", kind),
-                                .expected = fmt::format("one of: {}", fmt::join(names_of(map), ", ")),
-                                .found = fmt::format("'{}'", name),
-                                .next = fmt::format("a {} of your own comes from a plugin: {}: {{plugin: ./libmine.so, name: …}}", kind, kind)});
+    throw ConfigError(
+        ErrorText{.attempted = fmt::format("{}.name", kind),
+                  .expected = fmt::format("one of: {}", fmt::join(names_of(map), ", ")),
+                  .found = fmt::format("'{}'", name),
+                  .next = fmt::format("a {} of your own comes from a plugin: {}: {{plugin: ./libmine.so, name: …}}", kind, kind)});
   return found->second;
 }
 
@@ -58,13 +59,13 @@ std::vector<std::string> Registry::data_names() const { return names_of(data_); 
 void load_plugin(const std::string& path, Registry& registry) {
   const std::string attempted = "load the plugin " + path;
   void* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!library) throw ConfigError(ErrorText{.attempted = attempted, .cause = ::dlerror(), .next = "build it against this version of Holdfast"});
+  if (!library)
+    throw ConfigError(ErrorText{.attempted = attempted, .cause = ::dlerror(), .next = "build it against this version of Holdfast"});
   using Entry = void (*)(Registry&);
   const auto entry = reinterpret_cast<Entry>(::dlsym(library, "holdfast_register"));
   if (!entry)
-    throw ConfigError(ErrorText{.attempted = attempted,
-                                .expected = "the entry point `extern \"C\" void holdfast_register(holdfast::Registry&)`",
-                                .found = "none"});
+    throw ConfigError(ErrorText{
+        .attempted = attempted, .expected = "the entry point `extern \"C\" void holdfast_register(holdfast::Registry&)`", .found = "none"});
   entry(registry);
 }
 

@@ -15,8 +15,8 @@ namespace holdfast {
 
 /// What a factory may need beside its options.
 struct ComponentContext {
-  std::string directory;        // of the configuration file: relative paths start here
-  bool is_check_only = false;   // check the options, touch no data
+  std::string directory;       // of the configuration file: relative paths start here
+  bool is_check_only = false;  // check the options, touch no data
 };
 
 class Registry {

@@ -27,10 +27,10 @@ json to_json(const RunState& state) {
   json validations = json::array();
   for (const ValidationRecord& record : state.validations)
     validations.push_back({{"step", record.step}, {"loss", number_to_json(record.loss)}, {"accuracy", record.accuracy}});
-  return {{"global_step", state.global_step},         {"batch_index", state.batch_index},
-          {"samples_seen", state.samples_seen},       {"window_loss_sum", number_to_json(state.window_loss_sum)},
-          {"window_count", state.window_count},       {"optimizer_updates", state.optimizer_updates},
-          {"validations", std::move(validations)},    {"owes_validation", state.owes_validation}};
+  return {{"global_step", state.global_step},      {"batch_index", state.batch_index},
+          {"samples_seen", state.samples_seen},    {"window_loss_sum", number_to_json(state.window_loss_sum)},
+          {"window_count", state.window_count},    {"optimizer_updates", state.optimizer_updates},
+          {"validations", std::move(validations)}, {"owes_validation", state.owes_validation}};
 }
 
 RunState run_state_from_json(const json& stored) {

@@ -25,7 +25,7 @@ struct RunState {
   std::int64_t window_count = 0;
   std::map<std::string, std::int64_t> optimizer_updates;
   std::vector<ValidationRecord> validations;
-  bool owes_validation = false;   // one is due at global_step: a run that is asked to stop leaves it to the next start
+  bool owes_validation = false;  // one is due at global_step: a run that is asked to stop leaves it to the next start
 };
 
 nlohmann::json to_json(const RunState& state);

@@ -32,11 +32,12 @@ Trainer::Trainer(const Parts& parts, Configuration configuration, json resolved_
       options_(std::move(resolved_options)),
       settings_(std::move(settings)),
       optimization_(configuration_, named_parameters(parts_.task.model())),
-      training_step_({parts_.ranks, parts_.sections, parts_.task, parts_.training, optimization_, configuration_.trainer.accumulate_batches}),
+      training_step_(
+          {parts_.ranks, parts_.sections, parts_.task, parts_.training, optimization_, configuration_.trainer.accumulate_batches}),
       checkpointer_({parts_.ranks, parts_.files, parts_.clock, parts_.sections}, settings_.layout, configuration_.checkpoints,
                     settings_.attempt) {
-  const EpochShape epoch = epoch_shape(parts_.training.epoch_samples(), configuration_.data.global_batch_size, false,
-                                       configuration_.trainer.accumulate_batches);
+  const EpochShape epoch =
+      epoch_shape(parts_.training.epoch_samples(), configuration_.data.global_batch_size, false, configuration_.trainer.accumulate_batches);
   last_step_ = last_step(configuration_.trainer, epoch);
   optimization_.set_last_step(last_step_);
   environment_ = describe_environment(parts_.ranks, settings_.threads_per_rank, optimization_);
@@ -46,7 +47,8 @@ RunEnd Trainer::run() {
   begin();
   if (state_.owes_validation) validate();
   if (state_.global_step >= last_step_) {
-    if (is_rank_0()) log_info("the run is finished: step {} of {}; give more trainer.max_steps or max_epochs to go on", state_.global_step, last_step_);
+    if (is_rank_0())
+      log_info("the run is finished: step {} of {}; give more trainer.max_steps or max_epochs to go on", state_.global_step, last_step_);
     finish();
     return RunEnd::was_finished;
   }
@@ -103,15 +105,16 @@ void Trainer::go_on_from(const Restored& restored) {
   try {
     state_ = run_state_from_json(restored.manifest.state);
   } catch (const json::exception& error) {
-    throw CorruptCheckpoint(ErrorText{.attempted = "read the trainer's state in the manifest of " + restored.path.string(), .cause = error.what()});
+    throw CorruptCheckpoint(
+        ErrorText{.attempted = "read the trainer's state in the manifest of " + restored.path.string(), .cause = error.what()});
   }
   for (const auto& optimizer : optimization_.all()) optimizer->set_updates(state_.optimizer_updates[optimizer->name()]);
-  if (restored.is_new_rank)
-    seed_generators(static_cast<std::uint64_t>(configuration_.run.seed), parts_.ranks.rank(), state_.global_step);
+  if (restored.is_new_rank) seed_generators(static_cast<std::uint64_t>(configuration_.run.seed), parts_.ranks.rank(), state_.global_step);
   saved_step_ = state_.global_step;
   saved_batch_ = state_.batch_index;
   if (!is_rank_0()) return;
-  log_info("resumed from {} at step {} of {}, {} samples seen", restored.path.string(), state_.global_step, last_step_, state_.samples_seen);
+  log_info("resumed from {} at step {} of {}, {} samples seen", restored.path.string(), state_.global_step, last_step_,
+           state_.samples_seen);
   for (const std::string& difference : option_differences(restored.manifest.options, options_))
     log_info("the configuration has changed: {}", difference);
   for (const std::string& difference : environment_differences(restored.manifest.environment, environment_))
@@ -161,7 +164,8 @@ void Trainer::validate() {
   state_.validations.push_back(record);
   if (!is_rank_0()) return;
   metrics_->write({{"kind", "validation"}, {"step", record.step}, {"loss", record.loss}, {"accuracy", record.accuracy}});
-  progress_->print(fmt::format("step {}/{}  validation: loss {:.4f}, accuracy {:.2f} %", record.step, last_step_, record.loss, 100 * record.accuracy));
+  progress_->print(
+      fmt::format("step {}/{}  validation: loss {:.4f}, accuracy {:.2f} %", record.step, last_step_, record.loss, 100 * record.accuracy));
 }
 
 void Trainer::save_if_due(const StepEvent& event, bool is_stopping) {
@@ -200,7 +204,11 @@ std::vector<StateEntry> Trainer::state_entries() const {
 }
 
 Snapshot Trainer::snapshot() const {
-  return {.global_step = state_.global_step, .entries = state_entries(), .state = to_json(state_), .options = options_, .environment = environment_};
+  return {.global_step = state_.global_step,
+          .entries = state_entries(),
+          .state = to_json(state_),
+          .options = options_,
+          .environment = environment_};
 }
 
 void Trainer::finish() {

@@ -74,7 +74,7 @@ class Trainer {
   Checkpointer checkpointer_;
   nlohmann::json environment_;
   RunState state_;
-  std::int64_t saved_step_ = -1;         // global_step and batch_index of the newest state that was saved
+  std::int64_t saved_step_ = -1;  // global_step and batch_index of the newest state that was saved
   std::int64_t saved_batch_ = -1;
   std::unique_ptr<MetricsLog> metrics_;  // rank 0
   std::unique_ptr<Progress> progress_;

@@ -49,7 +49,8 @@ ValidationRecord run_validation(const ValidationParts& parts, std::optional<std:
   parts.task.model().train();
   const Vote all = parts.ranks.vote(mine);
   if (failure) std::rethrow_exception(failure);
-  if (is_set(all.failed_rank)) throw PeerLost(fmt::format("rank {} failed in the validation after step {}; its log says why", all.failed_rank, step));
+  if (is_set(all.failed_rank))
+    throw PeerLost(fmt::format("rank {} failed in the validation after step {}; its log says why", all.failed_rank, step));
   const double count = static_cast<double>(std::max<std::int64_t>(all.count, 1));
   return {step, all.loss_sum / count, all.correct / count};
 }

@@ -42,7 +42,12 @@ Arguments parse(const std::vector<std::string>& words) {
   try {
     po::variables_map values;
     const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
-    po::store(po::command_line_parser(words).options(options).positional(po::positional_options_description().add("command", 1).add("path", -1)).style(style).run(), values);
+    po::store(po::command_line_parser(words)
+                  .options(options)
+                  .positional(po::positional_options_description().add("command", 1).add("path", -1))
+                  .style(style)
+                  .run(),
+              values);
     po::notify(values);
   } catch (const po::error& error) {
     throw UsageError(fmt::format("holdfast ckpt: {}\n  next: holdfast ckpt --help", error.what()));
@@ -92,14 +97,15 @@ int list(FileSystem& files, const Path& run, bool wants_json) {
     fmt::print("{}\n", rows.dump(2));
     return kExitOk;
   }
-  fmt::print("{:>10}  {:>5}  {:>7}  {:>12}  {:<24}  {:<32}  {}\n", "step", "ranks", "attempt", "bytes", "created", "parameter hash", "asked for by");
+  fmt::print("{:>10}  {:>5}  {:>7}  {:>12}  {:<24}  {:<32}  {}\n", "step", "ranks", "attempt", "bytes", "created", "parameter hash",
+             "asked for by");
   for (const json& row : rows) {
     if (row.contains("error"))
       fmt::print("{:>10}  {}: {}\n", "damaged", row["path"].get<std::string>(), row["error"].get<std::string>());
     else
-      fmt::print("{:>10}  {:>5}  {:>7}  {:>12}  {:<24}  {:<32}  {}\n", row["step"].get<std::int64_t>(), row["world_size"].get<int>(), row["attempt"].get<int>(),
-                 row["bytes"].get<std::uint64_t>(), row["created"].get<std::string>(), row["parameter_hash"].get<std::string>(),
-                 fmt::join(row["entries"].get<std::vector<std::string>>(), ", "));
+      fmt::print("{:>10}  {:>5}  {:>7}  {:>12}  {:<24}  {:<32}  {}\n", row["step"].get<std::int64_t>(), row["world_size"].get<int>(),
+                 row["attempt"].get<int>(), row["bytes"].get<std::uint64_t>(), row["created"].get<std::string>(),
+                 row["parameter_hash"].get<std::string>(), fmt::join(row["entries"].get<std::vector<std::string>>(), ", "));
   }
   return kExitOk;
 }
@@ -118,10 +124,12 @@ int show(FileSystem& files, const Path& path, bool wants_json) {
     fmt::print("{}", to_text(manifest));
     return kExitOk;
   }
-  fmt::print("{}\n  id             {}\n  step           {}\n  ranks          {}\n  attempt        {}\n  created        {}\n  role           {}{}\n"
-             "  parameter hash {}\n  state          {}\n  environment    {}\n",
-             path.string(), manifest.id, manifest.global_step, manifest.world_size, manifest.attempt, manifest.created, manifest.role,
-             manifest.is_resumable ? "" : " (not resumable)", to_hex(state_hash(manifest, "model/")), manifest.state.dump(), manifest.environment.dump());
+  fmt::print(
+      "{}\n  id             {}\n  step           {}\n  ranks          {}\n  attempt        {}\n  created        {}\n  role           {}{}\n"
+      "  parameter hash {}\n  state          {}\n  environment    {}\n",
+      path.string(), manifest.id, manifest.global_step, manifest.world_size, manifest.attempt, manifest.created, manifest.role,
+      manifest.is_resumable ? "" : " (not resumable)", to_hex(state_hash(manifest, "model/")), manifest.state.dump(),
+      manifest.environment.dump());
   std::size_t width = 6;
   for (const TensorInfo& tensor : manifest.tensors) width = std::max(width, tensor.name.size());
   fmt::print("\n  {:<{}}  {:<9}  {:<11}  {:<20}  {:>12}  {}\n", "tensor", width, "dtype", "kind", "shape", "bytes", "shards");
@@ -136,7 +144,8 @@ int verify(FileSystem& files, const std::vector<Path>& paths) {
   std::size_t damaged = 0;
   for (const Path& path : paths) {
     const auto findings = verify_checkpoint(files, path, [&](std::uint64_t done, std::uint64_t total) {
-      if (is_terminal && total > 0) fmt::print("\r{}: {:.0f} %\033[K", path.string(), 100.0 * static_cast<double>(done) / static_cast<double>(total));
+      if (is_terminal && total > 0)
+        fmt::print("\r{}: {:.0f} %\033[K", path.string(), 100.0 * static_cast<double>(done) / static_cast<double>(total));
     });
     if (is_terminal) fmt::print("\r\033[K");
     fmt::print("{}: {}\n", path.string(), findings.empty() ? "sound" : "DAMAGED");
@@ -158,8 +167,8 @@ int diff(FileSystem& files, const Path& a, const Path& b) {
     else
       fmt::print("  {}: {}\n", difference.tensor, difference.what);
   }
-  fmt::print("{}: {} tensors and the trainer's state compared, {} differences\n", differences.empty() ? "equal" : "different", manifest_a.tensors.size(),
-             differences.size());
+  fmt::print("{}: {} tensors and the trainer's state compared, {} differences\n", differences.empty() ? "equal" : "different",
+             manifest_a.tensors.size(), differences.size());
   return differences.empty() ? kExitOk : kExitDifferent;
 }
 

@@ -157,9 +157,7 @@ std::filesystem::path own_directory() {
 
 }  // namespace
 
-int config_command(const std::vector<std::string>& arguments) {
-  return config_command(arguments, own_directory());
-}
+int config_command(const std::vector<std::string>& arguments) { return config_command(arguments, own_directory()); }
 
 int config_command(const std::vector<std::string>& arguments, const std::filesystem::path& program_directory) {
   const ConfigArguments parsed = parse_arguments(arguments);

@@ -35,17 +35,20 @@ int run_command(const std::vector<std::string>& arguments) {
   std::vector<std::string> overrides, injections, exported;
   int ranks = 0;
   po::options_description shown(kUsage), all;
-  shown.add_options()("ranks,n", po::value(&ranks), "processes, one for each rank")("run-dir", po::value<std::string>(),
-                                                                                   "directory of the run (default: run.directory, else runs/NAME)")(
+  shown.add_options()("ranks,n", po::value(&ranks), "processes, one for each rank")(
+      "run-dir", po::value<std::string>(), "directory of the run (default: run.directory, else runs/NAME)")(
       "set", po::value(&overrides)->composing(), "KEY=VALUE, overrides the file; may be repeated")(
       "export,x", po::value(&exported)->composing(), "VARIABLE of the environment that every rank gets; may be repeated")(
       "inject", po::value(&injections)->composing(),
-      "KIND:rank=R,step=S[,section=NAME][,occurrence=N]: a fault to recover from, KIND one of kill, segv, abort, exit, throw; fires once per run; may be "
-      "repeated")("trainer", po::value(&trainer), "program of each rank (default: holdfast-train beside this program)")("help,h", "print this and end");
+      "KIND:rank=R,step=S[,section=NAME][,occurrence=N]: a fault to recover from, KIND one of kill, segv, abort, exit, throw; fires once "
+      "per run; may be "
+      "repeated")("trainer", po::value(&trainer), "program of each rank (default: holdfast-train beside this program)")(
+      "help,h", "print this and end");
   all.add(shown).add_options()("config", po::value(&config));
   po::variables_map values;
   try {
-    po::store(po::command_line_parser(arguments).options(all).positional(po::positional_options_description().add("config", 1)).run(), values);
+    po::store(po::command_line_parser(arguments).options(all).positional(po::positional_options_description().add("config", 1)).run(),
+              values);
     po::notify(values);
   } catch (const po::error& error) {
     throw UsageError(fmt::format("holdfast run: {}\n  next: holdfast run --help", error.what()));
@@ -56,9 +59,11 @@ int run_command(const std::vector<std::string>& arguments) {
     fmt::print("{}", text.str());
     return kExitOk;
   }
-  if (config.empty() || ranks < 1) throw UsageError("holdfast run: a configuration file and -n RANKS (1 or more) are needed\n  next: holdfast run --help");
+  if (config.empty() || ranks < 1)
+    throw UsageError("holdfast run: a configuration file and -n RANKS (1 or more) are needed\n  next: holdfast run --help");
   for (const std::string& injection : injections)
-    if (parse_injection(injection).rank >= ranks) throw UsageError(fmt::format("--inject {}: there are {} ranks, counted from 0", injection, ranks));
+    if (parse_injection(injection).rank >= ranks)
+      throw UsageError(fmt::format("--inject {}: there are {} ranks, counted from 0", injection, ranks));
 
   Configuration configuration = load_configuration(config, overrides);
   if (values.count("run-dir")) configuration.run.directory = values["run-dir"].as<std::string>();

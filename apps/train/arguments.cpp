@@ -26,7 +26,8 @@ po::options_description described_options(TrainArguments& arguments, std::vector
   auto add = options.add_options();
   add("run-dir", po::value<std::string>(), "directory of the run (default: run.directory, else runs/NAME)");
   add("set", po::value(&arguments.overrides)->composing(), "KEY=VALUE, overrides the file: trainer.max_steps=100; may be repeated");
-  add("inject", po::value(&injections)->composing(), "KIND:rank=R,step=S[,section=NAME][,occurrence=N], a fault to recover from; may be repeated");
+  add("inject", po::value(&injections)->composing(),
+      "KIND:rank=R,step=S[,section=NAME][,occurrence=N], a fault to recover from; may be repeated");
   add("check", po::bool_switch(&arguments.is_check_only), "check the configuration, the task's and the data's options too, and end");
   add("version", "print versions and end");
   add("help,h", "print this and end");
@@ -44,7 +45,11 @@ std::optional<TrainArguments> parse_train_arguments(int argc, char** argv) {
   po::variables_map values;
   try {
     const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
-    po::store(po::command_line_parser(argc, argv).options(all).positional(po::positional_options_description().add("config", 1)).style(style).run(),
+    po::store(po::command_line_parser(argc, argv)
+                  .options(all)
+                  .positional(po::positional_options_description().add("config", 1))
+                  .style(style)
+                  .run(),
               values);
     po::notify(values);
   } catch (const po::error& error) {

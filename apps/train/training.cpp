@@ -94,7 +94,8 @@ std::unique_ptr<BatchLoader> training_loader(const Configuration& configuration,
 }
 
 /// null when there is no validation data.
-std::unique_ptr<BatchLoader> validation_loader(const Configuration& configuration, const Components& components, const Communicator& ranks) {
+std::unique_ptr<BatchLoader> validation_loader(const Configuration& configuration, const Components& components,
+                                               const Communicator& ranks) {
   if (!components.data.validation) return nullptr;
   const BatchPlan plan{.dataset_samples = components.data.validation->size(),
                        .global_batch_size = configuration.validation.batch_size.value_or(configuration.data.global_batch_size),
@@ -135,7 +136,8 @@ int run_training(const TrainArguments& arguments, Heartbeat* heartbeat) {
   set_determinism(configuration.trainer.determinism);
   const std::unique_ptr<BatchLoader> training = training_loader(configuration, components, *ranks);
   const std::unique_ptr<BatchLoader> validation = validation_loader(configuration, components, *ranks);
-  Trainer trainer({*ranks, *files, clock, sections, heartbeat, *components.task, *training, validation.get()}, configuration, to_json(configuration),
+  Trainer trainer({*ranks, *files, clock, sections, heartbeat, *components.task, *training, validation.get()}, configuration,
+                  to_json(configuration),
                   {.layout = layout,
                    .attempt = environment::get_number(environment::kAttempt, 1),
                    .is_restart = environment::get_number(environment::kIsRestart, 0) != 0,

@@ -71,9 +71,10 @@ void Checkpointer::save(const Snapshot& snapshot, const std::vector<std::string>
     failure = broadcast_text(ranks_, failure, 0);
   }
   if (!failure.empty())
-    throw StorageError(ErrorText{.attempted = fmt::format("save the checkpoint of step {}", snapshot.global_step),
-                                 .cause = failure,
-                                 .next = fmt::format("the newest good checkpoint is that of step {}; the next save tries again", durable_step_)});
+    throw StorageError(
+        ErrorText{.attempted = fmt::format("save the checkpoint of step {}", snapshot.global_step),
+                  .cause = failure,
+                  .next = fmt::format("the newest good checkpoint is that of step {}; the next save tries again", durable_step_)});
   durable_step_ = snapshot.global_step;
 }
 
@@ -108,7 +109,8 @@ std::string Checkpointer::write_my_shard(const Snapshot& snapshot, const std::st
   try {
     const Path directory = layout_.checkpoints() / pending;
     const Path path = directory / shard_name(ranks_.rank(), ranks_.size());
-    ShardRecord record = write_shard(files_, path, pieces, {snapshot.global_step, ranks_.rank(), ranks_.size()}, [this] { sections_.point(); });
+    ShardRecord record =
+        write_shard(files_, path, pieces, {snapshot.global_step, ranks_.rank(), ranks_.size()}, [this] { sections_.point(); });
     files_.sync_directory(directory);
     record.host = host_name();
     return to_json(record).dump();
@@ -143,8 +145,7 @@ void Checkpointer::commit(const Snapshot& snapshot, const std::string& pending, 
 
 void Checkpointer::apply_retention(const CheckpointName& saved, const std::vector<std::string>& entries) {
   history_.push_back({.step = saved.step, .version = saved.version, .entries = entries});
-  for (StoredState& state : history_)
-    state.is_protected = resumed_from_ && CheckpointName{state.step, state.version} == *resumed_from_;
+  for (StoredState& state : history_) state.is_protected = resumed_from_ && CheckpointName{state.step, state.version} == *resumed_from_;
   const std::vector<std::size_t> doomed = states_to_delete(entries_, history_);
   for (auto index = doomed.rbegin(); index != doomed.rend(); ++index) {
     const auto state = history_.begin() + static_cast<std::ptrdiff_t>(*index);
@@ -247,8 +248,7 @@ std::vector<Path> Checkpointer::paths_to_try(const std::string& resume) {
 Manifest Checkpointer::load_weights(const Path& checkpoint, const std::vector<StateEntry>& targets) {
   std::string failure;
   const std::optional<Restored> restored = try_restore(checkpoint, targets, RestoreScope::model_only, failure);
-  if (!restored)
-    throw CorruptCheckpoint(ErrorText{.attempted = "take the weights of " + checkpoint.string(), .cause = failure});
+  if (!restored) throw CorruptCheckpoint(ErrorText{.attempted = "take the weights of " + checkpoint.string(), .cause = failure});
   return restored->manifest;
 }
 

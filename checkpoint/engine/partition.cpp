@@ -19,8 +19,10 @@ std::vector<Part> parts_of_rank(std::span<const StateEntry> entries, int rank, i
   std::uint64_t total = 0;
   for (const StateEntry& entry : entries)
     if (entry.info.kind == TensorKind::replicated) total += entry.info.bytes();
-  const auto share_end = [&](int r) { return total / static_cast<std::uint64_t>(world_size) * static_cast<std::uint64_t>(r) +
-                                             (r == world_size ? total % static_cast<std::uint64_t>(world_size) : 0); };
+  const auto share_end = [&](int r) {
+    return total / static_cast<std::uint64_t>(world_size) * static_cast<std::uint64_t>(r) +
+           (r == world_size ? total % static_cast<std::uint64_t>(world_size) : 0);
+  };
   const std::uint64_t begin = share_end(rank), end = rank + 1 == world_size ? total : share_end(rank + 1);
 
   std::vector<Part> parts;

@@ -17,8 +17,9 @@ std::string describe(const TensorInfo& info) { return fmt::format("{} [{}]", nam
 
 /// Every wanted tensor is on both sides with the same shape and dtype.
 void require_same_tensors(const Path& checkpoint, const Manifest& manifest, std::span<const StateEntry> targets, RestoreScope scope) {
-  const std::string next = "resume with the configuration that wrote it (it is in its manifest), or start a new run directory; "
-                           "`init_from` takes only the weights";
+  const std::string next =
+      "resume with the configuration that wrote it (it is in its manifest), or start a new run directory; "
+      "`init_from` takes only the weights";
   std::map<std::string, const TensorInfo*> stored;
   for (const TensorInfo& info : manifest.tensors)
     if (is_wanted(info.name, scope)) stored[info.name] = &info;
@@ -27,16 +28,18 @@ void require_same_tensors(const Path& checkpoint, const Manifest& manifest, std:
     const auto found = stored.find(target.info.name);
     const std::string attempted = fmt::format("restore {} from {}", target.info.name, checkpoint.string());
     if (found == stored.end())
-      throw ConfigError(ErrorText{.attempted = attempted, .expected = describe(target.info), .found = "no tensor of that name", .next = next});
+      throw ConfigError(
+          ErrorText{.attempted = attempted, .expected = describe(target.info), .found = "no tensor of that name", .next = next});
     if (found->second->dtype != target.info.dtype || found->second->shape != target.info.shape)
       throw ConfigError(
           ErrorText{.attempted = attempted, .expected = describe(target.info), .found = describe(*found->second), .next = next});
     stored.erase(found);
   }
   if (!stored.empty())
-    throw ConfigError(ErrorText{.attempted = "restore from " + checkpoint.string(),
-                                .found = fmt::format("{} which this run does not have ({} such tensors)", stored.begin()->first, stored.size()),
-                                .next = next});
+    throw ConfigError(
+        ErrorText{.attempted = "restore from " + checkpoint.string(),
+                  .found = fmt::format("{} which this run does not have ({} such tensors)", stored.begin()->first, stored.size()),
+                  .next = next});
 }
 
 /// Copies the part of `piece` (bytes in `from`) that lies in the target's slice.
@@ -45,8 +48,9 @@ void copy_overlap(const StateEntry& target, const Slice& piece, std::span<const 
   const std::int64_t begin = std::max(piece.offset, target.slice.offset);
   const std::int64_t end = std::min(piece.offset + piece.count, target.slice.offset + target.slice.count);
   if (begin >= end) return;
-  target.copy_from(static_cast<std::uint64_t>((begin - target.slice.offset) * element),
-                   from.subspan(static_cast<std::size_t>((begin - piece.offset) * element), static_cast<std::size_t>((end - begin) * element)));
+  target.copy_from(
+      static_cast<std::uint64_t>((begin - target.slice.offset) * element),
+      from.subspan(static_cast<std::size_t>((begin - piece.offset) * element), static_cast<std::size_t>((end - begin) * element)));
 }
 
 bool overlaps(const StateEntry& target, const Slice& piece) {

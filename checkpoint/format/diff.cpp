@@ -63,7 +63,8 @@ TensorDifference compare_values(const std::string& name, const std::vector<std::
   for (std::size_t at = 0; at < a.size(); at += element) {
     if (std::memcmp(&a[at], &b[at], element) == 0) continue;
     if (difference.elements++ == 0) difference.first_index = static_cast<std::int64_t>(at / element);
-    const double x = value_at(&a[at], dtype), y = value_at(&b[at], dtype), absolute = std::abs(x - y), scale = std::max(std::abs(x), std::abs(y));
+    const double x = value_at(&a[at], dtype), y = value_at(&b[at], dtype), absolute = std::abs(x - y),
+                 scale = std::max(std::abs(x), std::abs(y));
     difference.max_absolute = std::isnan(absolute) ? absolute : std::max(difference.max_absolute, absolute);
     difference.max_relative = std::isnan(absolute) ? absolute : std::max(difference.max_relative, scale > 0 ? absolute / scale : 0);
   }
@@ -113,7 +114,8 @@ class Comparison {
     if (rank >= a_.world_size || rank >= b_.world_size) {
       differences_.push_back({.tensor = name, .what = rank >= b_.world_size ? "only in A" : "only in B"});
     } else if (block_digests_of_rank(a_, tensor, rank) != block_digests_of_rank(b_, tensor, rank)) {
-      differences_.push_back(compare_values(name, read_tensor(files_, path_a_, a_, tensor, rank), read_tensor(files_, path_b_, b_, tensor, rank), tensor.dtype));
+      differences_.push_back(compare_values(name, read_tensor(files_, path_a_, a_, tensor, rank),
+                                            read_tensor(files_, path_b_, b_, tensor, rank), tensor.dtype));
     }
   }
 
@@ -125,8 +127,9 @@ class Comparison {
     for (const std::string& key : keys) {
       if (key.find("/wall_clock/") != key.npos) continue;
       if (!a.contains(key) || !b.contains(key) || a[key] != b[key])
-        differences_.push_back({.tensor = "state" + key,
-                                .what = fmt::format("{} and {}", a.contains(key) ? a[key].dump() : "nothing", b.contains(key) ? b[key].dump() : "nothing")});
+        differences_.push_back(
+            {.tensor = "state" + key,
+             .what = fmt::format("{} and {}", a.contains(key) ? a[key].dump() : "nothing", b.contains(key) ? b[key].dump() : "nothing")});
     }
   }
 

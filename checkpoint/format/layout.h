@@ -20,10 +20,10 @@ struct RunLayout {
   Path injected() const { return root / "injected.txt"; }
   Path done() const { return root / "DONE.json"; }
   Path checkpoints() const { return root / "checkpoints"; }
-  Path attempt_logs(int attempt) const;               // logs/attempt-003
-  Path rank_log(int attempt, int rank) const;         // .../rank-1.log
-  Path exit_record(int attempt, int rank) const;      // .../rank-1.exit.json
-  Path launcher_log(int attempt) const;               // .../launcher.log: what mpirun itself printed
+  Path attempt_logs(int attempt) const;           // logs/attempt-003
+  Path rank_log(int attempt, int rank) const;     // .../rank-1.log
+  Path exit_record(int attempt, int rank) const;  // .../rank-1.exit.json
+  Path launcher_log(int attempt) const;           // .../launcher.log: what mpirun itself printed
 };
 
 /// checkpoints/step-00001000, or step-00001000.1 for another state at the same step.

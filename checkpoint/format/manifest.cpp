@@ -22,7 +22,8 @@ std::string hex_of(const std::vector<Digest>& blocks) {
 std::vector<Digest> blocks_from(const std::string& text) {
   std::vector<Digest> blocks;
   if (text.size() % kDigestDigits != 0) throw std::invalid_argument("a list of digests of a length that is no multiple of 32");
-  for (std::size_t at = 0; at < text.size(); at += kDigestDigits) blocks.push_back(digest_from_hex(std::string_view(text).substr(at, kDigestDigits)));
+  for (std::size_t at = 0; at < text.size(); at += kDigestDigits)
+    blocks.push_back(digest_from_hex(std::string_view(text).substr(at, kDigestDigits)));
   return blocks;
 }
 
@@ -31,7 +32,9 @@ std::size_t checksum_position(const std::string& text, const std::string& where)
   static const std::string kKey = "\"checksum\": \"";
   const std::size_t at = text.rfind(kKey);
   if (at == text.npos || at + kKey.size() + kDigestDigits > text.size())
-    throw CorruptCheckpoint(ErrorText{.attempted = "read " + where, .expected = "a manifest that ends with its checksum", .found = "none",
+    throw CorruptCheckpoint(ErrorText{.attempted = "read " + where,
+                                      .expected = "a manifest that ends with its checksum",
+                                      .found = "none",
                                       .next = "use another checkpoint"});
   return at + kKey.size();
 }
@@ -96,7 +99,8 @@ ShardRecord shard_record_from_json(const json& stored, const std::string& where)
                               .blocks = blocks_from(piece.at("blocks"))});
     return shard;
   } catch (const std::exception& error) {
-    throw CorruptCheckpoint(ErrorText{.attempted = "read a shard's record in " + where, .cause = error.what(), .next = "use another checkpoint"});
+    throw CorruptCheckpoint(
+        ErrorText{.attempted = "read a shard's record in " + where, .cause = error.what(), .next = "use another checkpoint"});
   }
 }
 
@@ -141,7 +145,8 @@ Manifest manifest_from_text(const std::string& text, const std::string& where) {
     const json stored = json::parse(text);
     if (stored.at("format") != kFormatName) refuse({.expected = kFormatName, .found = stored.at("format").dump()});
     if (stored.at("format_version") != kFormatVersion)
-      refuse({.expected = fmt::format("format version {}", kFormatVersion), .found = stored.at("format_version").dump(),
+      refuse({.expected = fmt::format("format version {}", kFormatVersion),
+              .found = stored.at("format_version").dump(),
               .next = "read it with the version of Holdfast that wrote it, or a newer one"});
     manifest = {.id = stored.at("id"),
                 .global_step = stored.at("global_step"),

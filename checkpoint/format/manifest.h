@@ -18,10 +18,10 @@ inline constexpr int kFormatVersion = 1;
 
 /// Where a piece of a tensor lies in a shard.
 struct PieceRecord {
-  std::string tensor;              // TensorInfo::name
+  std::string tensor;  // TensorInfo::name
   Slice slice;
-  std::uint64_t file_offset = 0;   // bytes
-  std::vector<Digest> blocks;      // of the piece's bytes, kDigestBlockBytes each
+  std::uint64_t file_offset = 0;  // bytes
+  std::vector<Digest> blocks;     // of the piece's bytes, kDigestBlockBytes each
 };
 
 /// What a rank reports of the shard that it wrote.
@@ -29,27 +29,27 @@ struct ShardRecord {
   std::string file;
   int rank = 0;
   std::string host;
-  std::uint64_t bytes = 0;         // exact size of the file
-  std::uint64_t head_bytes = 0;    // everything before the first piece: HDF5's metadata
-  Digest head;                     // digest of those bytes
+  std::uint64_t bytes = 0;       // exact size of the file
+  std::uint64_t head_bytes = 0;  // everything before the first piece: HDF5's metadata
+  Digest head;                   // digest of those bytes
   std::vector<PieceRecord> pieces;
 };
 
 struct Manifest {
-  std::string id;                  // random, names this state for ever
+  std::string id;  // random, names this state for ever
   std::int64_t global_step = 0;
-  int version = 0;                 // as in CheckpointName
+  int version = 0;  // as in CheckpointName
   int attempt = 0;
   int world_size = 0;
-  std::string created;             // UTC
-  std::string role = "original";   // original | transformed:NAME | emergency | weights_only
+  std::string created;            // UTC
+  std::string role = "original";  // original | transformed:NAME | emergency | weights_only
   bool is_resumable = true;
   std::vector<std::string> entries;  // names of the `checkpoints:` entries that asked for it
   std::vector<TensorInfo> tensors;
-  std::vector<ShardRecord> shards;   // by rank
-  nlohmann::json state;            // the trainer's: position, counters, schedules, metrics history
-  nlohmann::json options;          // the resolved configuration
-  nlohmann::json environment;      // versions, hosts, threads, bucket layout: what bits depend on besides
+  std::vector<ShardRecord> shards;  // by rank
+  nlohmann::json state;             // the trainer's: position, counters, schedules, metrics history
+  nlohmann::json options;           // the resolved configuration
+  nlohmann::json environment;       // versions, hosts, threads, bucket layout: what bits depend on besides
 };
 
 nlohmann::json to_json(const ShardRecord& shard);

@@ -28,7 +28,8 @@ class Check {
  private:
   void require(bool is_good, const std::string& expected, const std::string& found) const {
     if (!is_good)
-      throw CorruptCheckpoint(ErrorText{.attempted = "read " + where_, .expected = expected, .found = found, .next = "use another checkpoint"});
+      throw CorruptCheckpoint(
+          ErrorText{.attempted = "read " + where_, .expected = expected, .found = found, .next = "use another checkpoint"});
   }
 
   void check_shard(const ShardRecord& shard, int rank) {
@@ -40,14 +41,17 @@ class Check {
       require(found != tensors_.end(), name + ": pieces of listed tensors", piece.tensor);
       const TensorInfo& tensor = *found->second;
       const std::int64_t elements = tensor.elements();
-      require(piece.slice.offset >= 0 && piece.slice.count >= 0 && piece.slice.offset <= elements && piece.slice.count <= elements - piece.slice.offset,
+      require(piece.slice.offset >= 0 && piece.slice.count >= 0 && piece.slice.offset <= elements &&
+                  piece.slice.count <= elements - piece.slice.offset,
               fmt::format("{}: a slice inside {} elements of {}", name, elements, piece.tensor),
               fmt::format("{} from {}", piece.slice.count, piece.slice.offset));
       const std::uint64_t bytes = static_cast<std::uint64_t>(piece.slice.count) * size_of(tensor.dtype);
-      require(piece.file_offset <= shard.bytes && bytes <= shard.bytes - piece.file_offset && (bytes == 0 || piece.file_offset >= shard.head_bytes),
-              fmt::format("{}: {} inside the file of {} bytes", name, piece.tensor, shard.bytes), fmt::format("{} bytes at {}", bytes, piece.file_offset));
-      require(piece.blocks.size() == (bytes + kDigestBlockBytes - 1) / kDigestBlockBytes, name + ": a digest for each block of " + piece.tensor,
-              std::to_string(piece.blocks.size()));
+      require(piece.file_offset <= shard.bytes && bytes <= shard.bytes - piece.file_offset &&
+                  (bytes == 0 || piece.file_offset >= shard.head_bytes),
+              fmt::format("{}: {} inside the file of {} bytes", name, piece.tensor, shard.bytes),
+              fmt::format("{} bytes at {}", bytes, piece.file_offset));
+      require(piece.blocks.size() == (bytes + kDigestBlockBytes - 1) / kDigestBlockBytes,
+              name + ": a digest for each block of " + piece.tensor, std::to_string(piece.blocks.size()));
       slices_[piece.tensor].push_back(piece.slice);
     }
   }
@@ -55,8 +59,10 @@ class Check {
   void check_cover(const TensorInfo& tensor) {
     std::vector<Slice>& slices = slices_[tensor.name];
     if (tensor.kind == TensorKind::per_rank) {
-      require(static_cast<int>(slices.size()) == manifest_.world_size, tensor.name + " once for each rank", fmt::format("{} times", slices.size()));
-      for (const Slice& slice : slices) require(slice == Slice{0, tensor.elements()}, "the whole of " + tensor.name, std::to_string(slice.count));
+      require(static_cast<int>(slices.size()) == manifest_.world_size, tensor.name + " once for each rank",
+              fmt::format("{} times", slices.size()));
+      for (const Slice& slice : slices)
+        require(slice == Slice{0, tensor.elements()}, "the whole of " + tensor.name, std::to_string(slice.count));
       return;
     }
     std::sort(slices.begin(), slices.end(), [](const Slice& a, const Slice& b) { return a.offset < b.offset; });
@@ -65,7 +71,8 @@ class Check {
       require(slice.offset == covered, fmt::format("element {} of {} next", covered, tensor.name), std::to_string(slice.offset));
       covered += slice.count;
     }
-    require(covered == tensor.elements() && !slices.empty(), fmt::format("all {} elements of {}", tensor.elements(), tensor.name), std::to_string(covered));
+    require(covered == tensor.elements() && !slices.empty(), fmt::format("all {} elements of {}", tensor.elements(), tensor.name),
+            std::to_string(covered));
   }
 
   const Manifest& manifest_;

@@ -1,7 +1,7 @@
 #include "checkpoint/format/skeleton.h"
 
-#include <fmt/format.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,14 +17,15 @@
 namespace holdfast {
 namespace {
 
-constexpr hsize_t kAlignment = 4096;        // of datasets of at least this size: what direct I/O wants
+constexpr hsize_t kAlignment = 4096;         // of datasets of at least this size: what direct I/O wants
 constexpr hsize_t kMetadataPerPiece = 1024;  // object header with attributes and its share of the group, generously
 
 /// A file in memory, with a name for as long as HDF5 needs one to open it (HDF5 resolves names, so that a memfd has none that
 /// it takes).
 class MemoryFile {
  public:
-  MemoryFile() : path_((std::filesystem::is_directory("/dev/shm") ? Path("/dev/shm") : std::filesystem::temp_directory_path()) / "holdfast-XXXXXX") {
+  MemoryFile()
+      : path_((std::filesystem::is_directory("/dev/shm") ? Path("/dev/shm") : std::filesystem::temp_directory_path()) / "holdfast-XXXXXX") {
     fd_ = ::mkostemp(path_.data(), O_CLOEXEC);
     if (fd_ < 0) throw StorageError(ErrorText{.attempted = "create the temporary file " + path_, .cause = std::strerror(errno)});
   }
@@ -129,7 +130,11 @@ Hdf5Handle make_dataset_properties() {
 
 class SkeletonBuilder {
  public:
-  SkeletonBuilder(hid_t file) : file_(file), dataset_properties_(make_dataset_properties()), link_properties_(H5Pcreate(H5P_LINK_CREATE), H5Pclose, "create link properties"), float16_(make_float16()) {
+  SkeletonBuilder(hid_t file)
+      : file_(file),
+        dataset_properties_(make_dataset_properties()),
+        link_properties_(H5Pcreate(H5P_LINK_CREATE), H5Pclose, "create link properties"),
+        float16_(make_float16()) {
     check_hdf5(H5Pset_create_intermediate_group(link_properties_, 1), "set intermediate groups");
   }
 
@@ -139,8 +144,9 @@ class SkeletonBuilder {
     const bool is_whole = piece.slice == Slice{0, tensor.elements()};
     const std::vector<hsize_t> extents = is_whole ? std::vector<hsize_t>(tensor.shape.begin(), tensor.shape.end())
                                                   : std::vector<hsize_t>{static_cast<hsize_t>(piece.slice.count)};
-    const Hdf5Handle space(extents.empty() ? H5Screate(H5S_SCALAR) : H5Screate_simple(static_cast<int>(extents.size()), extents.data(), nullptr),
-                           H5Sclose, "create a dataspace");
+    const Hdf5Handle space(
+        extents.empty() ? H5Screate(H5S_SCALAR) : H5Screate_simple(static_cast<int>(extents.size()), extents.data(), nullptr), H5Sclose,
+        "create a dataspace");
     const std::string path = (tensor.kind == TensorKind::per_rank ? "/rank/" : "/") + tensor.name;
     const hid_t type = tensor.dtype == DType::f16 ? hid_t(float16_) : stored_type(tensor.dtype);
     const Hdf5Handle dataset(H5Dcreate2(file_, path.c_str(), type, space, link_properties_, dataset_properties_, H5P_DEFAULT), H5Dclose,

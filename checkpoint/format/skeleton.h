@@ -11,8 +11,8 @@
 namespace holdfast {
 
 struct Skeleton {
-  std::vector<std::byte> head;          // the file's bytes before the first piece
-  std::vector<std::uint64_t> offsets;   // of each piece in the file; 0 for an empty one
+  std::vector<std::byte> head;         // the file's bytes before the first piece
+  std::vector<std::uint64_t> offsets;  // of each piece in the file; 0 for an empty one
   std::uint64_t file_bytes = 0;
 };
 

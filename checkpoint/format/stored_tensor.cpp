@@ -15,7 +15,8 @@ void for_each_piece(const Manifest& manifest, const TensorInfo& tensor, int rank
   std::map<std::int64_t, std::pair<const ShardRecord*, const PieceRecord*>> pieces;
   for (const ShardRecord& shard : manifest.shards)
     for (const PieceRecord& piece : shard.pieces)
-      if (piece.tensor == tensor.name && (tensor.kind != TensorKind::per_rank || shard.rank == rank)) pieces[piece.slice.offset] = {&shard, &piece};
+      if (piece.tensor == tensor.name && (tensor.kind != TensorKind::per_rank || shard.rank == rank))
+        pieces[piece.slice.offset] = {&shard, &piece};
   for (const auto& [offset, found] : pieces) visit(*found.first, *found.second);
 }
 
@@ -35,12 +36,14 @@ std::vector<Digest> block_digests_of_rank(const Manifest& manifest, const Tensor
   return joined_digests(manifest, tensor, rank);
 }
 
-std::vector<std::byte> read_tensor(FileSystem& files, const Path& checkpoint, const Manifest& manifest, const TensorInfo& tensor, int rank) {
+std::vector<std::byte> read_tensor(FileSystem& files, const Path& checkpoint, const Manifest& manifest, const TensorInfo& tensor,
+                                   int rank) {
   std::vector<std::byte> bytes(tensor.bytes());
   const std::size_t element = size_of(tensor.dtype);
   for_each_piece(manifest, tensor, rank, [&](const ShardRecord& shard, const PieceRecord& piece) {
     const std::size_t size = static_cast<std::size_t>(piece.slice.count) * element;
-    ShardReader(files, checkpoint, shard).read(piece, element, std::span(bytes).subspan(static_cast<std::size_t>(piece.slice.offset) * element, size));
+    ShardReader(files, checkpoint, shard)
+        .read(piece, element, std::span(bytes).subspan(static_cast<std::size_t>(piece.slice.offset) * element, size));
   });
   return bytes;
 }
@@ -54,7 +57,8 @@ Digest state_hash(const Manifest& manifest, const std::string& prefix) {
   for (const TensorInfo& tensor : manifest.tensors) {
     if (tensor.kind == TensorKind::per_rank || !tensor.name.starts_with(prefix)) continue;
     TensorDigests digests{tensor, {}};
-    for (const auto& [offset, piece] : pieces[tensor.name]) digests.blocks.insert(digests.blocks.end(), piece->blocks.begin(), piece->blocks.end());
+    for (const auto& [offset, piece] : pieces[tensor.name])
+      digests.blocks.insert(digests.blocks.end(), piece->blocks.begin(), piece->blocks.end());
     tensors.push_back(std::move(digests));
   }
   return hash_of(std::move(tensors));

@@ -16,6 +16,7 @@ std::vector<Digest> block_digests_of(const Manifest& manifest, const TensorInfo&
 std::vector<Digest> block_digests_of_rank(const Manifest& manifest, const TensorInfo& tensor, int rank);
 
 /// All bytes of a tensor in row-major order, checked; of a per-rank tensor those of `rank`. Throws CorruptCheckpoint.
-std::vector<std::byte> read_tensor(FileSystem& files, const Path& checkpoint, const Manifest& manifest, const TensorInfo& tensor, int rank = 0);
+std::vector<std::byte> read_tensor(FileSystem& files, const Path& checkpoint, const Manifest& manifest, const TensorInfo& tensor,
+                                   int rank = 0);
 
 }  // namespace holdfast

@@ -13,14 +13,15 @@ namespace holdfast {
 namespace {
 
 /// Everything that is wrong with one shard.
-void verify_shard(FileSystem& files, const Path& checkpoint, const Manifest& manifest, const ShardRecord& shard, std::vector<Finding>& findings,
-                  const std::function<void(std::uint64_t)>& advance) {
+void verify_shard(FileSystem& files, const Path& checkpoint, const Manifest& manifest, const ShardRecord& shard,
+                  std::vector<Finding>& findings, const std::function<void(std::uint64_t)>& advance) {
   try {
     const ShardReader reader(files, checkpoint, shard);
     advance(shard.head_bytes);
     std::vector<std::byte> buffer;
     for (const PieceRecord& piece : shard.pieces) {
-      const auto tensor = std::find_if(manifest.tensors.begin(), manifest.tensors.end(), [&](const TensorInfo& t) { return t.name == piece.tensor; });
+      const auto tensor =
+          std::find_if(manifest.tensors.begin(), manifest.tensors.end(), [&](const TensorInfo& t) { return t.name == piece.tensor; });
       const std::size_t element = size_of(tensor->dtype);
       buffer.resize(static_cast<std::size_t>(piece.slice.count) * element);
       try {
@@ -48,7 +49,9 @@ std::vector<Finding> verify_checkpoint(FileSystem& files, const Path& checkpoint
   std::vector<Finding> findings;
   const auto name = parse_directory_name(checkpoint.filename().string());
   if (name && *name != CheckpointName{manifest.global_step, manifest.version})
-    findings.push_back({"", "", fmt::format("{}: expected {}, by its manifest", checkpoint.string(), directory_name({manifest.global_step, manifest.version}))});
+    findings.push_back(
+        {"", "",
+         fmt::format("{}: expected {}, by its manifest", checkpoint.string(), directory_name({manifest.global_step, manifest.version}))});
   std::uint64_t done = 0, total = 0;
   std::set<std::string> expected = {kManifestName};
   for (const ShardRecord& shard : manifest.shards) {
@@ -56,7 +59,8 @@ std::vector<Finding> verify_checkpoint(FileSystem& files, const Path& checkpoint
     expected.insert(shard.file);
   }
   for (const std::string& file : files.list(checkpoint))
-    if (!expected.contains(file)) findings.push_back({file, "", fmt::format("{}: no part of this checkpoint", (checkpoint / file).string())});
+    if (!expected.contains(file))
+      findings.push_back({file, "", fmt::format("{}: no part of this checkpoint", (checkpoint / file).string())});
   for (const ShardRecord& shard : manifest.shards)
     verify_shard(files, checkpoint, manifest, shard, findings, [&](std::uint64_t bytes) {
       done += bytes;

@@ -22,10 +22,10 @@ std::vector<Finding> verify_checkpoint(FileSystem& files, const Path& checkpoint
 
 struct TensorDifference {
   std::string tensor;
-  std::string what;             // "values", "shape", "dtype", "only in A", "only in B"
+  std::string what;               // "values", "shape", "dtype", "only in A", "only in B"
   std::int64_t first_index = -1;  // flat, of the first element that differs
   double max_absolute = 0, max_relative = 0;
-  std::int64_t elements = 0;    // how many differ
+  std::int64_t elements = 0;  // how many differ
 };
 
 /// Compares two checkpoints whatever their world sizes: tensors by digests first, values where they differ, per-rank

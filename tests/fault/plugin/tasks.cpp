@@ -60,6 +60,8 @@ struct Adversarial final : holdfast::Task {
 }  // namespace
 
 extern "C" void holdfast_register(holdfast::Registry& registry) {
-  registry.add_task("normalised", [](const holdfast::OptionTree&, const holdfast::ComponentContext&) { return std::make_unique<Normalised>(); });
-  registry.add_task("adversarial", [](const holdfast::OptionTree&, const holdfast::ComponentContext&) { return std::make_unique<Adversarial>(); });
+  registry.add_task("normalised",
+                    [](const holdfast::OptionTree&, const holdfast::ComponentContext&) { return std::make_unique<Normalised>(); });
+  registry.add_task("adversarial",
+                    [](const holdfast::OptionTree&, const holdfast::ComponentContext&) { return std::make_unique<Adversarial>(); });
 }

@@ -64,19 +64,23 @@ TEST_F(DataFiles, IdxImagesAreNormalised) {
 }
 
 TEST_F(DataFiles, ImagesAndLabelsExchangedAreRefused) {
-  EXPECT_THAT(message([&] { open_idx(write("l", labels(5)), write("i", images(5)), {}); }), AllOf(HasSubstr("magic 0x00000803"), HasSubstr("0x00000801"), HasSubstr("exchanged")));
+  EXPECT_THAT(message([&] { open_idx(write("l", labels(5)), write("i", images(5)), {}); }),
+              AllOf(HasSubstr("magic 0x00000803"), HasSubstr("0x00000801"), HasSubstr("exchanged")));
 }
 
 TEST_F(DataFiles, AShortIdxFileIsRefused) {
-  EXPECT_THAT(message([&] { open_idx(write("i", images(5).substr(0, 30)), write("l", labels(5)), {}); }), AllOf(HasSubstr("36 bytes for 5 items"), HasSubstr("30 bytes")));
+  EXPECT_THAT(message([&] { open_idx(write("i", images(5).substr(0, 30)), write("l", labels(5)), {}); }),
+              AllOf(HasSubstr("36 bytes for 5 items"), HasSubstr("30 bytes")));
 }
 
 TEST_F(DataFiles, AnotherNumberOfLabelsIsRefused) {
-  EXPECT_THAT(message([&] { open_idx(write("i", images(5)), write("l", labels(4)), {}); }), AllOf(HasSubstr("each of 5 images"), HasSubstr("4 labels")));
+  EXPECT_THAT(message([&] { open_idx(write("i", images(5)), write("l", labels(4)), {}); }),
+              AllOf(HasSubstr("each of 5 images"), HasSubstr("4 labels")));
 }
 
 TEST_F(DataFiles, AMissingFileIsNamed) {
-  EXPECT_THAT(message([&] { open_idx(directory_ / "absent", write("l", labels(4)), {}); }), AllOf(HasSubstr("absent"), HasSubstr("No such file")));
+  EXPECT_THAT(message([&] { open_idx(directory_ / "absent", write("l", labels(4)), {}); }),
+              AllOf(HasSubstr("absent"), HasSubstr("No such file")));
 }
 
 TEST_F(DataFiles, AGzippedFileIsUnpackedOnce) {

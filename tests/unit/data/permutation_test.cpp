@@ -75,7 +75,8 @@ TEST(BatchPlan, TheGlobalBatchIsTheSameAtEveryWorldSize) {
       for (const int world : {1, 2, 3, 4}) {
         std::vector<std::int64_t> all;
         for (int rank = 0; rank < world; ++rank) {
-          const BatchPlan plan{.dataset_samples = 1000, .global_batch_size = 128, .drop_last = drop_last, .seed = 3, .rank = rank, .world_size = world};
+          const BatchPlan plan{
+              .dataset_samples = 1000, .global_batch_size = 128, .drop_last = drop_last, .seed = 3, .rank = rank, .world_size = world};
           const auto mine = plan.my_indices_at(seen);
           all.insert(all.end(), mine.begin(), mine.end());
           size = plan.global_samples_at(seen);

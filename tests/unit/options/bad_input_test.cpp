@@ -15,9 +15,7 @@
 namespace holdfast {
 
 // The name of the test in ctest's list.
-void PrintTo(const DescribedField& field, std::ostream* out) {
-  *out << field.dotted();
-}
+void PrintTo(const DescribedField& field, std::ostream* out) { *out << field.dotted(); }
 
 namespace {
 
@@ -100,15 +98,9 @@ std::vector<std::string> values_of_wrong_type(const DescribedField& field) {
   return {};
 }
 
-bool is_integer(const DescribedField& field) {
-  return field.type == FieldType::integer || field.type == FieldType::integers;
-}
-bool is_list(const DescribedField& field) {
-  return field.type == FieldType::integers || field.type == FieldType::numbers;
-}
-bool is_number(const DescribedField& field) {
-  return is_integer(field) || is_list(field) || field.type == FieldType::number;
-}
+bool is_integer(const DescribedField& field) { return field.type == FieldType::integer || field.type == FieldType::integers; }
+bool is_list(const DescribedField& field) { return field.type == FieldType::integers || field.type == FieldType::numbers; }
+bool is_number(const DescribedField& field) { return is_integer(field) || is_list(field) || field.type == FieldType::number; }
 
 std::string number_text(const DescribedField& field, double value) {
   return is_integer(field) ? fmt::format("{}", static_cast<std::int64_t>(value)) : fmt::format("{}", value);
@@ -209,9 +201,7 @@ TEST_P(EveryValue, IsReadAndShown) {
 
 class EveryNumber : public testing::TestWithParam<DescribedField> {};
 
-TEST_P(EveryNumber, HasABound) {
-  EXPECT_FALSE(values_out_of_range(GetParam()).empty()) << "give it a range in run_options.cpp";
-}
+TEST_P(EveryNumber, HasABound) { EXPECT_FALSE(values_out_of_range(GetParam()).empty()) << "give it a range in run_options.cpp"; }
 
 TEST_P(EveryNumber, IsRefusedOutOfRangeWithTheRange) {
   const DescribedField& field = GetParam();
@@ -243,9 +233,7 @@ std::vector<DescribedField> fields_that(const std::function<bool(const Described
   return out;
 }
 
-bool holds_a_value(const DescribedField& field) {
-  return !field.is_group() || field.is_subtree;
-}
+bool holds_a_value(const DescribedField& field) { return !field.is_group() || field.is_subtree; }
 
 std::string test_name(const testing::TestParamInfo<DescribedField>& info) {
   std::string name = info.param.dotted();

@@ -34,9 +34,7 @@ std::string error_in(const std::string& text, const std::vector<std::string>& ov
   return message;
 }
 
-std::string error_with(const std::vector<std::string>& overrides) {
-  return error_in(kGood, overrides);
-}
+std::string error_with(const std::vector<std::string>& overrides) { return error_in(kGood, overrides); }
 
 TEST(Configuration, NamesTheRunAfterItsFile) {
   const Configuration configuration = load(kGood);
@@ -59,9 +57,7 @@ TEST(Configuration, SavesEveryEpochUnlessToldOtherwise) {
   EXPECT_EQ(load(kGood, {"checkpoints.0.every_steps=5"}).checkpoints[0].every_epochs, std::nullopt);
 }
 
-TEST(Configuration, LeavesThePathOfAPluginAsItIs) {
-  EXPECT_EQ(load(kGood, {"task={plugin: lib/mine.so}"}).task.plugin, "lib/mine.so");
-}
+TEST(Configuration, LeavesThePathOfAPluginAsItIs) { EXPECT_EQ(load(kGood, {"task={plugin: lib/mine.so}"}).task.plugin, "lib/mine.so"); }
 
 TEST(Configuration, ReadsBackWhatItShows) {
   const Configuration configuration =

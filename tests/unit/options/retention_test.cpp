@@ -7,9 +7,7 @@ namespace {
 
 using Indices = std::vector<std::size_t>;
 
-CheckpointOptions entry(const std::string& name, std::int64_t keep_last) {
-  return {.name = name, .keep_last = keep_last};
-}
+CheckpointOptions entry(const std::string& name, std::int64_t keep_last) { return {.name = name, .keep_last = keep_last}; }
 
 std::vector<StoredState> states_of(const std::vector<std::vector<std::string>>& entries) {
   std::vector<StoredState> states;
@@ -24,9 +22,7 @@ TEST(Retention, KeepsTheNewestOfAnEntry) {
   EXPECT_EQ(states_to_delete({entry("a", 9)}, states), Indices{});
 }
 
-TEST(Retention, KeepsAllWhenToldSo) {
-  EXPECT_EQ(states_to_delete({entry("a", -1)}, states_of({{"a"}, {"a"}, {"a"}})), Indices{});
-}
+TEST(Retention, KeepsAllWhenToldSo) { EXPECT_EQ(states_to_delete({entry("a", -1)}, states_of({{"a"}, {"a"}, {"a"}})), Indices{}); }
 
 TEST(Retention, KeepsAStateWhileAnyEntryDoes) {
   const auto states = states_of({{"a", "b"}, {"a"}, {"a"}, {"b"}, {"a"}});

@@ -74,9 +74,7 @@ TEST(LastStep, IsNotOneMoreForBinaryRounding) {
   EXPECT_EQ(last(std::nullopt, 2.3, 1000), 2300);
 }
 
-TEST(LastStep, DoesNotOverflow) {
-  EXPECT_EQ(last(std::nullopt, 1e300, 1000), 9'223'372'036'854'775'807);
-}
+TEST(LastStep, DoesNotOverflow) { EXPECT_EQ(last(std::nullopt, 1e300, 1000), 9'223'372'036'854'775'807); }
 
 TEST(Crossing, IsEveryMultipleAfterBeforeUpToAfter) {
   EXPECT_TRUE(crosses_multiple(9, 10, 10));

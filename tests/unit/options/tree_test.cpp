@@ -47,21 +47,15 @@ TEST(Tree, TellsTextFromNumbersByItsQuotes) {
   EXPECT_EQ(json, nlohmann::json::parse(R"({"a":12,"b":"12","c":true,"d":"true","e":0.001,"f":0.5,"g":null,"h":"word"})"));
 }
 
-TEST(Tree, KeepsIntegersOf64Bits) {
-  EXPECT_EQ(json_of("a: 9223372036854775807")["a"], 9223372036854775807);
-}
+TEST(Tree, KeepsIntegersOf64Bits) { EXPECT_EQ(json_of("a: 9223372036854775807")["a"], 9223372036854775807); }
 
-TEST(Tree, ResolvesAnchors) {
-  EXPECT_EQ(json_of("a: &one {x: 1}\nb: *one\n")["b"]["x"], 1);
-}
+TEST(Tree, ResolvesAnchors) { EXPECT_EQ(json_of("a: &one {x: 1}\nb: *one\n")["b"]["x"], 1); }
 
 TEST(Tree, RefusesAKeyTwiceInOneMapping) {
   EXPECT_EQ(error_in("a: 1\nb:\n  c: 1\n  d: 2\n  c: 3\n"), "x.yaml:5:3: duplicate key 'c' (the first one is at x.yaml:3:3)");
 }
 
-TEST(Tree, AllowsOneKeyInTwoMappings) {
-  EXPECT_EQ(json_of("a: {c: 1}\nb: {c: 2}\n")["b"]["c"], 2);
-}
+TEST(Tree, AllowsOneKeyInTwoMappings) { EXPECT_EQ(json_of("a: {c: 1}\nb: {c: 2}\n")["b"]["c"], 2); }
 
 TEST(Tree, RefusesWhatIsNotYamlWithItsPlace) {
   EXPECT_THAT(error_in("a: 1\nb: [1, 2\nc: 3\n"), StartsWith("x.yaml:"));
@@ -103,9 +97,7 @@ TEST(Override, ReachesIntoListsAndAppends) {
   EXPECT_EQ(json_of("a: []", {"a.0.b=1"}), nlohmann::json::parse(R"({"a":[{"b":1}]})"));
 }
 
-TEST(Override, TheLastOneWins) {
-  EXPECT_EQ(json_of("a: 1", {"a=2", "a=3"})["a"], 3);
-}
+TEST(Override, TheLastOneWins) { EXPECT_EQ(json_of("a: 1", {"a=2", "a=3"})["a"], 3); }
 
 TEST(Override, TakesEverythingAfterTheFirstEqualsSignAsYaml) {
   EXPECT_EQ(json_of("", {"a=b=c"})["a"], "b=c");

@@ -21,7 +21,8 @@ std::string refusal(const std::string& name, const std::string& yaml) {
 }
 
 TEST(TaskOptions, AMisspeltKeyIsRefusedWithItsPlace) {
-  EXPECT_THAT(refusal("gpt", "layrs: 2\n"), testing::AllOf(testing::HasSubstr("task.yaml:1:1"), testing::HasSubstr("did you mean 'layers'")));
+  EXPECT_THAT(refusal("gpt", "layrs: 2\n"),
+              testing::AllOf(testing::HasSubstr("task.yaml:1:1"), testing::HasSubstr("did you mean 'layers'")));
 }
 
 TEST(TaskOptions, HeadsMustDivideWidth) { EXPECT_THAT(refusal("gpt", "{width: 10, heads: 4}"), testing::HasSubstr("multiple of heads")); }

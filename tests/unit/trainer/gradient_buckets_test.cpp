@@ -21,7 +21,8 @@ TEST(GradientBuckets, GradientsAreViewsThatABackwardPassFills) {
 }
 
 TEST(GradientBuckets, AreCutByBytesInReverseOrderOfRegistration) {
-  GradientBuckets buckets({parameter("a", torch::ones({10})), parameter("b", torch::ones({20})), parameter("c", torch::ones({30}))}, 40 * 4);
+  GradientBuckets buckets({parameter("a", torch::ones({10})), parameter("b", torch::ones({20})), parameter("c", torch::ones({30}))},
+                          40 * 4);
   EXPECT_EQ(buckets.layout(), (std::vector<std::int64_t>{50, 10}));
 }
 

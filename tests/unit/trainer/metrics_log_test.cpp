@@ -19,16 +19,29 @@ class Metrics : public testing::Test {
 };
 
 TEST_F(Metrics, AreCutBackToTheRestoredStep) {
-  std::ofstream(path_) << R"({"step":10})" "\n" R"({"step":20})" "\n" R"({"step":30})" "\n";
+  std::ofstream(path_) << R"({"step":10})"
+                          "\n"
+                          R"({"step":20})"
+                          "\n"
+                          R"({"step":30})"
+                          "\n";
   MetricsLog log(*files_, path_, 20);
   log.write({{"step", 30}, {"again", true}});
-  EXPECT_EQ(text(), R"({"step":10})" "\n" R"({"step":20})" "\n" R"({"again":true,"step":30})" "\n");
+  EXPECT_EQ(text(), R"({"step":10})"
+                    "\n"
+                    R"({"step":20})"
+                    "\n"
+                    R"({"again":true,"step":30})"
+                    "\n");
 }
 
 TEST_F(Metrics, ATornLastLineGoes) {
-  std::ofstream(path_) << R"({"step":10})" "\n" R"({"step":2)";
+  std::ofstream(path_) << R"({"step":10})"
+                          "\n"
+                          R"({"step":2)";
   MetricsLog log(*files_, path_, 100);
-  EXPECT_EQ(text(), R"({"step":10})" "\n");
+  EXPECT_EQ(text(), R"({"step":10})"
+                    "\n");
 }
 
 }  // namespace

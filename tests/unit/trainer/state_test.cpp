@@ -1,9 +1,9 @@
 // What goes into a snapshot comes out of it.
 #include <gtest/gtest.h>
 
+#include <torch/torch.h>
 #include <cmath>
 #include <limits>
-#include <torch/torch.h>
 
 #include "trainer/environment.h"
 #include "trainer/rng.h"
@@ -32,7 +32,8 @@ TEST(StateEntry, CopiesRowMajorWhateverTheStrides) {
 }
 
 TEST(StateEntry, KnowsEveryDtypeThatCheckpointsHave) {
-  for (const at::ScalarType type : {at::kByte, at::kChar, at::kShort, at::kInt, at::kLong, at::kHalf, at::kBFloat16, at::kFloat, at::kDouble, at::kBool}) {
+  for (const at::ScalarType type :
+       {at::kByte, at::kChar, at::kShort, at::kInt, at::kLong, at::kHalf, at::kBFloat16, at::kFloat, at::kDouble, at::kBool}) {
     const at::Tensor values = torch::randint(0, 2, {7}, at::kLong).to(type), target = torch::zeros({7}, type);
     entry_of("t", target, TensorKind::replicated, true).copy_from(0, bytes_of(entry_of("v", values, TensorKind::replicated, true)));
     EXPECT_TRUE(torch::equal(values, target)) << c10::toString(type);

@@ -107,7 +107,8 @@ TEST(TrainingStep, BackwardUnderManualOptimizationReachesTheNamedOptimizersParam
 TEST(TrainingStep, AFrozenParameterIsStoredButNotTrained) {
   Alternating task;
   Optimization optimization(two_optimizers(), parameters_of(task.model()));
-  for (const auto& item : task.model().named_parameters()) EXPECT_EQ(item.value().requires_grad(), !item.key().starts_with("spare")) << item.key();
+  for (const auto& item : task.model().named_parameters())
+    EXPECT_EQ(item.value().requires_grad(), !item.key().starts_with("spare")) << item.key();
   bool is_stored = false;
   for (const StateEntry& entry : model_entries(task.model())) is_stored |= entry.info.name == "model/spare.weight";
   EXPECT_TRUE(is_stored);
