@@ -1,10 +1,11 @@
 # Compiler settings that hold for every target of the project.
-add_library(holdfast_compiler INTERFACE)
-target_include_directories(holdfast_compiler INTERFACE ${CMAKE_SOURCE_DIR})
-target_compile_options(holdfast_compiler INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
-  -Wno-missing-field-initializers)
+add_library(holdfast_headers INTERFACE)
+target_include_directories(holdfast_headers INTERFACE
+  $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/holdfast>)
+target_compile_features(holdfast_headers INTERFACE cxx_std_20)
+add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers)
 if(HOLDFAST_WARNINGS_AS_ERRORS)
-  target_compile_options(holdfast_compiler INTERFACE -Werror)
+  add_compile_options(-Werror)
 endif()
 if(HOLDFAST_SANITIZE)
   add_compile_options(-fsanitize=address,undefined -fno-omit-frame-pointer)

@@ -13,7 +13,7 @@ set(HDF5_PREFER_PARALLEL OFF)
 find_package(HDF5 REQUIRED COMPONENTS C)
 find_package(MPI REQUIRED COMPONENTS C)
 
-add_library(holdfast_hdf5 INTERFACE)
+add_library(holdfast_hdf5 INTERFACE IMPORTED)
 target_include_directories(holdfast_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
 target_link_libraries(holdfast_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
 
