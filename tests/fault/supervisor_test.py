@@ -125,6 +125,19 @@ def test_a_launcher_that_cannot_start_the_ranks_is_quoted(tmp_path):
     assert "no rank says why" in run.output and "the fabric is on fire" in run.output
 
 
+def test_a_launcher_that_returns_0_has_not_finished_the_run(tmp_path):
+    config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp"))
+    fake = tmp_path / "bin"
+    fake.mkdir()
+    (fake / "mpirun").write_text(f'#!/bin/sh\n{shutil.which("mpirun")} "$@"\necho $? >> "{tmp_path}/codes"\nexit 0\n')
+    (fake / "mpirun").chmod(0o755)
+    run = runs.Run(tmp_path / "run").supervised(config, injections=["kill:rank=1,step=20"], variables={"PATH": f"{fake}:{os.environ['PATH']}"})
+    codes = (tmp_path / "codes").read_text().split()
+    assert codes[0] != "0" and codes[1] == "0"
+    assert len(run.journal("restart")) == 1 and run.done()["global_step"] == 60
+    assert run.seconds < 20
+
+
 def test_what_cannot_help_is_not_tried_again(tmp_path):
     missing = runs.write_config(tmp_path / "data.yaml", runs.configuration("mlp", data={"name": "idx", "options": {
         "train_images": str(tmp_path / "none"), "train_labels": str(tmp_path / "none"), "test_images": str(tmp_path / "none"),

@@ -1,0 +1,101 @@
+"""Takes away, one by one, the lines that Holdfast's guarantees rest on, and checks that the named test notices.
+
+    python3 tests/mutations/mutate.py [--work DIR] [-k WORDS]
+
+Works in a copy of the tree under DIR (default build/mutations). For each entry of mutations.yaml whose guarantee contains WORDS:
+the test passes with the line (or the run ends), fails without it. Ends with 0 if every mutation was noticed.
+"""
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+FOLDERS = ["apps", "base", "checkpoint", "cmake", "configs", "data", "dist", "docs", "launch", "options", "scripts", "slurm", "tasks", "tests", "trainer"]
+BUILD_SECONDS, TEST_SECONDS = 1800, 600
+
+
+class Copy:
+    """A copy of the sources and its build. Files keep their times, so that only what differs is built again."""
+
+    def __init__(self, directory):
+        self.source, self.build = directory / "source", directory / "build"
+
+    def refresh(self):
+        for folder in FOLDERS:
+            shutil.rmtree(self.source / folder, ignore_errors=True)
+            shutil.copytree(ROOT / folder, self.source / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        for file in ("CMakeLists.txt", "CMakePresets.json"):
+            shutil.copy2(ROOT / file, self.source / file)
+
+    def compile(self):
+        """Returns the compiler's words if it refuses."""
+        for command in (["cmake", "--preset", "release", "-S", self.source, "-B", self.build], ["cmake", "--build", self.build, "--parallel"]):
+            done = subprocess.run(command, cwd=self.source, capture_output=True, text=True, timeout=BUILD_SECONDS)
+            if done.returncode:
+                return done.stdout + done.stderr
+        return None
+
+    def passes(self, test):
+        if test.startswith("ctest "):
+            command = ["ctest", "--test-dir", self.build, "--no-tests=error", "--output-on-failure", "-R", test.split(" ", 1)[1]]
+        else:
+            command = ["/usr/bin/python3", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", self.source / test]
+        environment = {**os.environ, "HOLDFAST_BIN": str(self.build / "bin"), "PYTHONPATH": str(self.source / "tests/fault"), "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TEST_SECONDS)
+        self.output = done.stdout + done.stderr
+        if re.search(r"No tests were found|no tests ran|not found:", self.output):
+            sys.exit(f"{test}: no such test\n{self.output}")
+        return done.returncode == 0
+
+    def apply(self, edits):
+        for edit in edits:
+            path = self.source / edit["file"]
+            text = path.read_text()
+            if text.count(edit["find"]) != 1:
+                sys.exit(f"{edit['file']}: {edit['find']!r} occurs {text.count(edit['find'])} times, expected once; mend tests/mutations/mutations.yaml")
+            path.write_text(text.replace(edit["find"], edit["replace"]))
+
+    def restore(self, edits):
+        for edit in edits:
+            shutil.copy(ROOT / edit["file"], self.source / edit["file"])  # with a new time: it is built again
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=pathlib.Path, default=ROOT / "build/mutations")
+    parser.add_argument("-k", default="", metavar="WORDS", help="only guarantees that contain these words")
+    arguments = parser.parse_args()
+    mutations = [one for one in yaml.safe_load((ROOT / "tests/mutations/mutations.yaml").read_text()) if arguments.k in one["guarantee"]]
+    if not mutations:
+        sys.exit(f"no guarantee contains {arguments.k!r}")
+    copy = Copy(arguments.work)
+    copy.refresh()
+    if problem := copy.compile():
+        sys.exit(f"the tree does not build\n{problem}")
+    for test in sorted({one["test"] for one in mutations}):
+        if not copy.passes(test):
+            sys.exit(f"{test} fails without any mutation\n{copy.output}")
+    unnoticed = []
+    for one in mutations:
+        start = time.monotonic()
+        copy.apply(one["edits"])
+        if problem := copy.compile():
+            sys.exit(f"{one['guarantee']}: the mutation does not build\n{problem}")
+        is_noticed = not copy.passes(one["test"])
+        copy.restore(one["edits"])
+        if not is_noticed:
+            unnoticed.append(one["guarantee"])
+        print(f"{'noticed  ' if is_noticed else 'UNNOTICED'}  {one['guarantee']}  ({one['test']}, {time.monotonic() - start:.0f} s)", flush=True)
+    print(f"{len(mutations) - len(unnoticed)} of {len(mutations)} mutations were noticed")
+    return 1 if unnoticed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
