@@ -1,0 +1,56 @@
+"""The documents say what is there: the plugin of docs/your-own-task.md, and the tests that docs/guarantees.md and the decisions name."""
+import json
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ["HOLDFAST_BUILD"])
+PLUGIN = ROOT / "tests/plugin"
+NAMING = [ROOT / "docs/guarantees.md", *sorted((ROOT / "docs/adr").glob("*.md"))]
+
+
+@pytest.mark.parametrize("name", ["my_task.cpp", "CMakeLists.txt", "my_task.yaml"])
+def test_your_own_task_shows_the_files_that_are_built(name):
+    blocks = re.findall(r"^```\w+\n(.*?)^```$", (ROOT / "docs/your-own-task.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert (PLUGIN / name).read_text() in blocks
+
+
+def test_the_plugin_builds_by_the_commands_of_its_document_and_survives_a_kill(tmp_path):
+    for command in (["cmake", "-S", PLUGIN, "-B", tmp_path / "build", f"-DHoldfast_DIR={BUILD}"], ["cmake", "--build", tmp_path / "build"]):
+        done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=200)
+        assert done.returncode == 0, done.stdout + done.stderr
+    (tmp_path / "my_task.yaml").write_text((PLUGIN / "my_task.yaml").read_text())
+    done = subprocess.run([BUILD / "bin/holdfast", "run", "my_task.yaml", "-n", "2", "--inject", "kill:rank=0,step=120"], cwd=tmp_path,
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "at step 100 of 200" in done.stdout and "1 restart, 19 steps recomputed" in done.stdout
+    done = json.loads((tmp_path / "runs/my_task/DONE.json").read_text())
+    assert done["global_step"] == 200 and done["metrics"]["validation_accuracy"] > 0.75
+
+
+def names_of_tests():
+    listed = subprocess.run(["ctest", "--test-dir", BUILD, "-N"], capture_output=True, text=True, check=True, timeout=60).stdout
+    names = set(re.findall(r"Test\s+#\d+: (\S+)", listed))
+    for path in (ROOT / "tests").rglob("*.cpp"):
+        names |= {f"{suite}.{name}" for suite, name in re.findall(r"^TEST(?:_F|_P)?\((\w+),\s*(\w+)\)", path.read_text(), re.MULTILINE)}
+    for path in (ROOT / "tests").rglob("*_test.py"):
+        names |= set(re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE))
+    return names
+
+
+@pytest.mark.parametrize("document", NAMING, ids=lambda path: path.stem)
+def test_every_test_that_is_named_exists(document):
+    known = names_of_tests()
+    for word in re.findall(r"`([^`\n]+)`", document.read_text()):
+        if not re.fullmatch(r"test_\w+|(fault|ranks|rules|unit|documents|mutations)\.[\w*]+|(Of/)?[A-Z]\w+\.(\*|[A-Z]\w+)", word) or word.endswith((".json", ".md")):
+            continue
+        pattern = re.escape(word).replace(r"\*", r"\S*")
+        assert any(re.fullmatch(pattern, name) for name in known), f"{document.relative_to(ROOT)} names {word}, which is no test"
+
+
+def test_the_documents_name_many_tests():
+    assert len(re.findall(r"`(?:test_\w+|fault\.\w+)", (ROOT / "docs/guarantees.md").read_text())) > 30
