@@ -3,7 +3,9 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
+import time
 
 import pytest
 
@@ -54,3 +56,29 @@ def test_every_test_that_is_named_exists(document):
 
 def test_the_documents_name_many_tests():
     assert len(re.findall(r"`(?:test_\w+|fault\.\w+)", (ROOT / "docs/guarantees.md").read_text())) > 30
+
+
+def test_the_job_script_stops_at_the_time_limit_and_queues_itself_again(tmp_path):
+    """Slurm's part is played here: its variables, its signal, and a scontrol that writes down how it was called."""
+    scontrol = tmp_path / "bin/scontrol"
+    scontrol.parent.mkdir()
+    scontrol.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n')
+    scontrol.chmod(0o755)
+    variables = {**os.environ, "PATH": f"{scontrol.parent}:{os.environ['PATH']}", "SLURM_NTASKS": "2", "SLURM_JOB_ID": "7", "HOLDFAST": str(BUILD / "bin/holdfast")}
+    config = tmp_path / "config.yaml"
+    config.write_text("task: {name: mlp, options: {widths: [64, 32, 10]}}\ndata: {name: random, options: {shape: [64]}}\n"
+                      "optimizers: {main: {}}\ntrainer: {max_steps: 1000000}\n")
+    command = ["bash", str(ROOT / "slurm/holdfast.sbatch"), str(config), "--run-dir", str(tmp_path / "run")]
+    with open(tmp_path / "output", "w") as output:
+        job = subprocess.Popen(command, stdout=output, stderr=output, env=variables)
+    end = time.monotonic() + 30
+    while "step 50/" not in (tmp_path / "output").read_text():
+        assert job.poll() is None and time.monotonic() < end, (tmp_path / "output").read_text()
+        time.sleep(0.05)
+    job.send_signal(signal.SIGUSR1)
+    assert job.wait(30) == 75
+    assert (tmp_path / "calls").read_text() == "requeue 7\n"
+    assert list((tmp_path / "run/checkpoints").glob("step-*"))
+    again = subprocess.run([*command, "--set", "trainer.max_steps=10"], capture_output=True, text=True, timeout=60, env=variables)
+    assert again.returncode == 0 and "the run is finished" in again.stdout, again.stdout + again.stderr
+    assert (tmp_path / "calls").read_text() == "requeue 7\n", "a finished run is not queued again"
