@@ -8,6 +8,9 @@
 namespace holdfast {
 namespace {
 
+// What is sent of a log has to fit into one message of a LineConnection (64 KiB), where a byte may take six.
+constexpr std::size_t kLongestLine = 8 << 10;
+
 std::uint64_t size_of_file(const Path& path) {
   std::error_code missing;
   const auto size = std::filesystem::file_size(path, missing);
@@ -23,7 +26,7 @@ std::string read_from(const Path& path, std::uint64_t offset) {
 }  // namespace
 
 std::vector<std::string> last_lines(const Path& path, std::size_t count) {
-  constexpr std::uint64_t kMost = 16 << 10;
+  constexpr std::uint64_t kMost = kLongestLine;
   const std::uint64_t size = size_of_file(path);
   std::istringstream text(read_from(path, size > kMost ? size - kMost : 0));
   std::vector<std::string> lines;
@@ -39,9 +42,18 @@ std::vector<std::string> LogTail::new_lines() {
   if (size_of_file(path_) <= position_) return lines;
   const std::string text = read_from(path_, position_);
   position_ += text.size();
-  partial_ += text;
-  for (std::size_t end = 0; (end = partial_.find('\n')) != partial_.npos; partial_.erase(0, end + 1))
-    lines.push_back(partial_.substr(0, end));
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    const std::size_t room = kLongestLine - partial_.size();
+    partial_.append(text, begin, std::min(end - begin, room));
+    is_cut_ = is_cut_ || end - begin > room;
+    if (end < text.size()) {
+      lines.push_back(partial_ + (is_cut_ ? "…" : ""));
+      partial_.clear();
+      is_cut_ = false;
+    }
+    begin = end + 1;
+  }
   return lines;
 }
 

@@ -8,20 +8,21 @@
 
 namespace holdfast {
 
-/// The last `count` lines (whole file if shorter); at most 16 KiB are read.
+/// The last `count` lines (whole file if shorter); at most 8 KiB are read.
 std::vector<std::string> last_lines(const Path& path, std::size_t count);
 
 class LogTail {
  public:
   /// Starts at the file's present end.
   explicit LogTail(Path path);
-  /// The lines that were completed since the last call.
+  /// The lines that were completed since the last call; of one longer than 8 KiB the beginning.
   std::vector<std::string> new_lines();
 
  private:
   Path path_;
   std::uint64_t position_;
   std::string partial_;
+  bool is_cut_ = false;  // the line in partial_ has more than that
 };
 
 }  // namespace holdfast
