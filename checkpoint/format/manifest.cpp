@@ -53,8 +53,11 @@ TensorInfo tensor_from(const json& stored) {
                     .dtype = dtype_from(stored.at("dtype").get<std::string>()),
                     .shape = stored.at("shape"),
                     .kind = tensor_kind_from(stored.at("kind").get<std::string>())};
-  for (const std::int64_t extent : tensor.shape)
+  auto bytes = static_cast<std::int64_t>(size_of(tensor.dtype));
+  for (const std::int64_t extent : tensor.shape) {
     if (extent < 0) throw std::invalid_argument("a negative extent in the shape of " + tensor.name);
+    if (__builtin_mul_overflow(bytes, extent, &bytes)) throw std::invalid_argument(tensor.name + " has more bytes than any file");
+  }
   return tensor;
 }
 

@@ -9,13 +9,14 @@
 namespace holdfast {
 namespace {
 
-/// Calls visit(shard, piece) for the pieces of `tensor`, in the order of their offsets.
+/// Calls visit(shard, piece) for the pieces of `tensor`, in the order of their offsets. Empty ones are left out: one may begin
+/// where another, that holds something, begins.
 template <class Visit>
 void for_each_piece(const Manifest& manifest, const TensorInfo& tensor, int rank, const Visit& visit) {
   std::map<std::int64_t, std::pair<const ShardRecord*, const PieceRecord*>> pieces;
   for (const ShardRecord& shard : manifest.shards)
     for (const PieceRecord& piece : shard.pieces)
-      if (piece.tensor == tensor.name && (tensor.kind != TensorKind::per_rank || shard.rank == rank))
+      if (piece.slice.count > 0 && piece.tensor == tensor.name && (tensor.kind != TensorKind::per_rank || shard.rank == rank))
         pieces[piece.slice.offset] = {&shard, &piece};
   for (const auto& [offset, found] : pieces) visit(*found.first, *found.second);
 }
@@ -52,7 +53,8 @@ Digest state_hash(const Manifest& manifest, const std::string& prefix) {
   // One walk over all pieces: a manifest may hold tens of thousands.
   std::map<std::string, std::map<std::int64_t, const PieceRecord*>> pieces;
   for (const ShardRecord& shard : manifest.shards)
-    for (const PieceRecord& piece : shard.pieces) pieces[piece.tensor][piece.slice.offset] = &piece;
+    for (const PieceRecord& piece : shard.pieces)
+      if (piece.slice.count > 0) pieces[piece.tensor][piece.slice.offset] = &piece;
   std::vector<TensorDigests> tensors;
   for (const TensorInfo& tensor : manifest.tensors) {
     if (tensor.kind == TensorKind::per_rank || !tensor.name.starts_with(prefix)) continue;
