@@ -139,12 +139,16 @@ void Checkpointer::commit(const Snapshot& snapshot, const std::string& pending, 
                     .environment = snapshot.environment};
   for (const std::string& shard : shards) manifest.shards.push_back(shard_record_from_json(json::parse(shard), "the rank's report"));
   publish(files_, layout_.checkpoints(), pending, manifest);
-  point_last_to(files_, layout_.checkpoints(), name);
-  apply_retention(name, entries);
+  history_.push_back({.step = name.step, .version = name.version, .entries = entries});
+  try {
+    point_last_to(files_, layout_.checkpoints(), name);
+    apply_retention();
+  } catch (const StorageError& error) {
+    log_error("{} is durable, what should have followed failed (the next save tries again): {}", directory_name(name), error.what());
+  }
 }
 
-void Checkpointer::apply_retention(const CheckpointName& saved, const std::vector<std::string>& entries) {
-  history_.push_back({.step = saved.step, .version = saved.version, .entries = entries});
+void Checkpointer::apply_retention() {
   for (StoredState& state : history_) state.is_protected = resumed_from_ && CheckpointName{state.step, state.version} == *resumed_from_;
   const std::vector<std::size_t> doomed = states_to_delete(entries_, history_);
   for (auto index = doomed.rbegin(); index != doomed.rend(); ++index) {

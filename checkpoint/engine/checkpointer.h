@@ -58,7 +58,7 @@ class Checkpointer {
   std::string write_my_shard(const Snapshot& snapshot, const std::string& pending);
   void commit(const Snapshot& snapshot, const std::string& pending, const CheckpointName& name, const std::vector<std::string>& shards,
               const std::vector<std::string>& entries);
-  void apply_retention(const CheckpointName& saved, const std::vector<std::string>& entries);
+  void apply_retention();
   CheckpointName next_name(std::int64_t step) const;
   std::optional<Restored> try_restore(const Path& path, const std::vector<StateEntry>& targets, RestoreScope scope, std::string& failure);
   std::vector<Path> paths_to_try(const std::string& resume);

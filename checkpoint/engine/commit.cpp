@@ -33,6 +33,7 @@ void point_last_to(FileSystem& files, const Path& checkpoints, const CheckpointN
 void retire(FileSystem& files, const Path& checkpoints, const CheckpointName& name) {
   const Path doomed = checkpoints / deleting_name(name);
   remove_tree(files, doomed);
+  if (files.kind(checkpoints / directory_name(name)) == FileKind::none) return;  // renamed the last time, and gone only now
   files.rename_new(checkpoints / directory_name(name), doomed);
   remove_tree(files, doomed);
 }
