@@ -25,22 +25,25 @@ const auto differs = [](const std::string& tensor, const std::string& what) {
 
 class Diff : public testing::Test {
  protected:
-  Path make(const char* below, const std::vector<MadeTensor>& tensors, const CheckpointFacts& facts = {}) {
+  Path make(const std::string& below, const std::vector<MadeTensor>& tensors, const CheckpointFacts& facts = {}) {
     return make_checkpoint(*files_, directory_.path() / below, tensors, facts);
   }
   std::vector<TensorDifference> between(const std::vector<MadeTensor>& a, const std::vector<MadeTensor>& b) {
     return diff_checkpoints(*files_, make("a", a), make("b", b));
   }
 
+  std::string fresh_name() { return std::to_string(++names_); }
+
+  int names_ = 0;
   TemporaryDirectory directory_;
   std::unique_ptr<FileSystem> files_ = make_posix_file_system();
 };
 
 TEST_F(Diff, EqualAtEveryWorldSize) {
   const std::vector<MadeTensor> tensors = {made("model/w", DType::f32, {1100, 1000}), made("model/b", DType::bf16, {7})};
-  const Path one = make("1", tensors, {.world_size = 1});
+  const Path one = make("one", tensors, {.world_size = 1});
   for (const int world_size : {2, 3, 4}) {
-    const Path other = make(std::to_string(world_size).c_str(), tensors, {.world_size = world_size});
+    const Path other = make(fresh_name(), tensors, {.world_size = world_size});
     EXPECT_THAT(diff_checkpoints(*files_, one, other), IsEmpty()) << world_size;
     EXPECT_EQ(state_hash(read_manifest(*files_, one)), state_hash(read_manifest(*files_, other))) << world_size;
   }
@@ -60,11 +63,9 @@ TEST_F(Diff, TellsHowManyElementsDifferWhereAndByHowMuch) {
 
 TEST_F(Diff, ReadsTheValuesOfEveryDtype) {
   const auto largest = [this](DType dtype, const auto& a, const auto& b) {
-    static int count = 0;
-    const std::string at = std::to_string(++count);
     const auto size = static_cast<std::int64_t>(a.size());
-    const auto found = diff_checkpoints(*files_, make(("a" + at).c_str(), {made_of("t", dtype, {size}, a)}),
-                                        make(("b" + at).c_str(), {made_of("t", dtype, {size}, b)}));
+    const auto found = diff_checkpoints(*files_, make(fresh_name(), {made_of("t", dtype, {size}, a)}),
+                                        make(fresh_name(), {made_of("t", dtype, {size}, b)}));
     return found.size() == 1 ? found[0].max_absolute : -1;
   };
   EXPECT_EQ(largest(DType::u8, std::vector<std::uint8_t>{255}, std::vector<std::uint8_t>{0}), 255);
@@ -140,8 +141,8 @@ TEST_F(Diff, RefusesADamagedCheckpoint) {
 }
 
 TEST_F(Diff, TheStateHashFollowsValuesNamesAndPrefix) {
-  auto hash = [this, count = 0](const std::vector<MadeTensor>& tensors, const std::string& prefix) mutable {
-    return state_hash(read_manifest(*files_, make(("h" + std::to_string(++count)).c_str(), tensors)), prefix);
+  const auto hash = [this](const std::vector<MadeTensor>& tensors, const std::string& prefix) {
+    return state_hash(read_manifest(*files_, make(fresh_name(), tensors)), prefix);
   };
   const MadeTensor w = made("model/w", DType::f32, {8}), v = made("model/v", DType::f32, {8}),
                    m = made("optimizers/m", DType::f32, {8}, TensorKind::replicated, 2);
