@@ -174,16 +174,16 @@ void Trainer::save_if_due(const StepEvent& event, bool is_stopping) {
     if (is_due(entry, event) || is_stopping) due.push_back(entry.name);
   if (due.empty() && !is_stopping) return;
   if (state_.global_step == saved_step_ && state_.batch_index == saved_batch_) return;  // this very state is on disk
+  if (metrics_) metrics_->sync();  // outside: a failure that only rank 0 knows must not keep it out of the others' collectives
   try {
     save(due);
   } catch (const StorageError& error) {
-    if (is_stopping) throw;
+    if (is_stopping || event.is_last) throw;         // no other save follows
     if (is_rank_0()) log_error("{}", error.what());  // training goes on; the next due save tries again
   }
 }
 
 void Trainer::save(const std::vector<std::string>& entries) {
-  if (metrics_) metrics_->sync();
   const double start = parts_.clock.seconds();
   checkpointer_.save(snapshot(), entries);
   saved_step_ = state_.global_step;

@@ -170,6 +170,22 @@ def test_a_finished_run_says_so_and_a_longer_one_goes_on(tmp_path, config):
     assert steps == sorted(set(steps)) and steps[-1] == 40
 
 
+def test_a_last_save_that_fails_is_no_finish(tmp_path):
+    """Something foreign has the last checkpoint's name: the save fails, the next attempt moves it aside and makes up for it."""
+    config = runs.write_config(tmp_path / "config.yaml", runs.configuration(
+        "mlp", max_steps=3000, checkpoints=[{"name": "regular", "every_steps": 1000}], validation={"every_epochs": 1000}))
+    undisturbed = runs.Run(tmp_path / "undisturbed").supervised(config)
+    run = runs.Run(tmp_path / "run")
+    process = run.start(config)
+    run.wait_for_step(100, process)
+    (run.directory / "checkpoints/step-00003000/foreign").mkdir(parents=True)
+    assert process.wait(30) == 0, (run.directory / "output.txt").read_text()
+    assert [line["exit_code"] for line in run.journal("rank_lost")][0] == 74
+    assert len(run.journal("restart")) == 1
+    assert (run.directory / "checkpoints/abandoned-2/step-00003000/foreign").is_dir()
+    runs.assert_same_runs(run, undisturbed)
+
+
 def test_another_architecture_is_refused_and_nothing_is_touched(tmp_path, config):
     run = runs.Run(tmp_path / "run").supervised(config)
     run.supervised(config, arguments=["--set", "task.options.widths=[64, 48, 10]", "--set", "trainer.max_steps=40"], check=False)
