@@ -89,10 +89,11 @@ void LineConnection::receive(const std::function<void(const nlohmann::json&)>& o
       break;
     }
     incoming_.append(buffer, static_cast<std::size_t>(n));
-    if (incoming_.find('\n') == incoming_.npos && incoming_.size() > kLongestLine) is_open_ = false;
+    if (incoming_.size() - (incoming_.rfind('\n') + 1) > kLongestLine) is_open_ = false;  // without a newline: npos + 1 is 0
   }
   for (std::size_t end = 0; (end = incoming_.find('\n')) != incoming_.npos;) {
-    const auto message = nlohmann::json::parse(incoming_.substr(0, end), nullptr, /*allow_exceptions=*/false);
+    const auto message =
+        end > kLongestLine ? nlohmann::json() : nlohmann::json::parse(incoming_.substr(0, end), nullptr, /*allow_exceptions=*/false);
     incoming_.erase(0, end + 1);
     if (!message.is_object()) {
       is_open_ = false;

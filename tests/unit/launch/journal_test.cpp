@@ -25,10 +25,10 @@ class JournalTest : public testing::Test {
 TEST_F(JournalTest, AddsEventAndTimeToTheFields) {
   Journal(path_, clock_).write("restart", {{"after_attempt", 1}, {"delay_seconds", 0.5}});
   EXPECT_EQ(Journal::read(path_), (std::vector<json>{{{"event", "restart"},
-                                                       {"time", "1970-01-01T00:16:40.500Z"},
-                                                       {"unix_seconds", 1000.5},
-                                                       {"after_attempt", 1},
-                                                       {"delay_seconds", 0.5}}}));
+                                                      {"time", "1970-01-01T00:16:40.500Z"},
+                                                      {"unix_seconds", 1000.5},
+                                                      {"after_attempt", 1},
+                                                      {"delay_seconds", 0.5}}}));
 }
 
 TEST_F(JournalTest, IsReadableWhileItIsWritten) {

@@ -29,21 +29,21 @@ TEST_P(Cause, DecidesWhetherToStartAgain) {
 
 INSTANTIATE_TEST_SUITE_P(
     RestartPolicy, Cause,
-    testing::Values(Case{"Killed", {killed(1, 9), killed_by_us(0)}, Kind::restart, 0}, Case{"Segv", {killed(0, 11)}, Kind::restart, 0},
-                    Case{"Abort", {killed(0, 6)}, Kind::restart, 0}, Case{"Exception", {exited(0, kExitSoftware)}, Kind::restart, 0},
-                    Case{"ExitOfItsOwn", {exited(0, 3)}, Kind::restart, 0}, Case{"PeerLost", {exited(0, kExitUnavailable)}, Kind::restart, 0},
-                    Case{"Storage", {exited(0, kExitStorage)}, Kind::restart, 0}, Case{"ShimLost", {lost_shim(0)}, Kind::restart, 0},
-                    Case{"NothingIsKnown", {}, Kind::restart, 0},
-                    Case{"CleanExitWithoutDone", {exited(0, 0), exited(1, 0)}, Kind::restart, 0},
-                    Case{"Configuration", {exited(1, kExitConfiguration)}, Kind::give_up, kExitConfiguration},
-                    Case{"Usage", {exited(1, kExitUsage)}, Kind::give_up, kExitUsage},
-                    Case{"Data", {exited(1, kExitData)}, Kind::give_up, kExitData},
-                    Case{"DataAfterALostPeer", {exited(0, kExitUnavailable), exited(1, kExitData)}, Kind::give_up, kExitData},
-                    Case{"KilledBeforeAConfigurationError", {killed(0, 9), exited(1, kExitConfiguration)}, Kind::restart, 0}),
+    testing::Values(
+        Case{"Killed", {killed(1, 9), killed_by_us(0)}, Kind::restart, 0}, Case{"Segv", {killed(0, 11)}, Kind::restart, 0},
+        Case{"Abort", {killed(0, 6)}, Kind::restart, 0}, Case{"Exception", {exited(0, kExitSoftware)}, Kind::restart, 0},
+        Case{"ExitOfItsOwn", {exited(0, 3)}, Kind::restart, 0}, Case{"PeerLost", {exited(0, kExitUnavailable)}, Kind::restart, 0},
+        Case{"Storage", {exited(0, kExitStorage)}, Kind::restart, 0}, Case{"ShimLost", {lost_shim(0)}, Kind::restart, 0},
+        Case{"NothingIsKnown", {}, Kind::restart, 0}, Case{"CleanExitWithoutDone", {exited(0, 0), exited(1, 0)}, Kind::restart, 0},
+        Case{"Configuration", {exited(1, kExitConfiguration)}, Kind::give_up, kExitConfiguration},
+        Case{"Usage", {exited(1, kExitUsage)}, Kind::give_up, kExitUsage}, Case{"Data", {exited(1, kExitData)}, Kind::give_up, kExitData},
+        Case{"DataAfterALostPeer", {exited(0, kExitUnavailable), exited(1, kExitData)}, Kind::give_up, kExitData},
+        Case{"KilledBeforeAConfigurationError", {killed(0, 9), exited(1, kExitConfiguration)}, Kind::restart, 0}),
     [](const auto& one) { return one.param.name; });
 
 TEST(CauseOf, IsTheFirstFailureThatIsNoConsequence) {
-  const auto cause = cause_of(attempt(1, {exited(0, kExitTemporary), killed_by_us(1), exited(2, kExitUnavailable), killed(3, 11), killed(4, 9)}));
+  const auto cause =
+      cause_of(attempt(1, {exited(0, kExitTemporary), killed_by_us(1), exited(2, kExitUnavailable), killed(3, 11), killed(4, 9)}));
   ASSERT_TRUE(cause);
   EXPECT_EQ(cause->rank, 3);
 }
