@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <limits>
 #include <sstream>
 
 #include "base/error.h"
@@ -20,7 +21,8 @@ namespace {
 [[noreturn]] void refuse(std::string_view text, const std::string& why) {
   throw UsageError(
       fmt::format("--inject {}: {}\n  form: KIND:rank=R,step=S[,section=NAME][,occurrence=N], KIND one of kill, segv, abort, "
-                  "exit, throw; NAME one of data, forward, backward, reduce, update, checkpoint, commit, validation",
+                  "exit, throw; NAME one of data (if none is given), forward, backward, reduce, update, checkpoint, commit, "
+                  "validation, finish, restore (whose step is 0)",
                   text, why));
 }
 
@@ -39,6 +41,12 @@ std::int64_t number_from(std::string_view text, std::string_view key, std::strin
   if (error != std::errc{} || end != value.data() + value.size() || number < 0)
     refuse(text, fmt::format("'{}' must be a number that is not negative, found '{}'", key, value));
   return number;
+}
+
+int int_from(std::string_view text, std::string_view key, std::string_view value) {
+  const std::int64_t number = number_from(text, key, value);
+  if (number > std::numeric_limits<int>::max()) refuse(text, fmt::format("'{}' is too large", key));
+  return static_cast<int>(number);
 }
 
 [[noreturn]] void strike(const Injection& injection) {
@@ -76,19 +84,21 @@ Injection parse_injection(std::string_view text) {
     if (equals == part.npos) refuse(text, fmt::format("'{}' is not KEY=VALUE", part));
     const std::string key = part.substr(0, equals), value = part.substr(equals + 1);
     if (key == "rank") {
-      injection.rank = static_cast<int>(number_from(text, key, value));
+      injection.rank = int_from(text, key, value);
       has_rank = true;
     } else if (key == "step") {
       injection.step = number_from(text, key, value);
       has_step = true;
     } else if (key == "occurrence") {
-      injection.occurrence = static_cast<int>(number_from(text, key, value));
+      injection.occurrence = int_from(text, key, value);
+      if (injection.occurrence == 0) refuse(text, "'occurrence' counts from 1");
     } else if (key == "section") {
       try {
         injection.section = section_from(value);
       } catch (const std::invalid_argument&) {
         refuse(text, fmt::format("unknown section '{}'", value));
       }
+      if (injection.section == Section::setup) refuse(text, "no fault strikes in section 'setup'");
     } else {
       refuse(text, fmt::format("unknown key '{}'", key));
     }
