@@ -15,8 +15,8 @@ json describe_environment(const Communicator& ranks, std::int64_t threads_per_ra
   for (const auto& optimizer : optimization.all()) buckets[optimizer->name()] = optimizer->gradients().layout();
   return {{"world_size", ranks.size()},           {"ranks_per_host", ranks.local_size()},
           {"threads_per_rank", threads_per_rank}, {"instruction_set", at::get_cpu_capability()},
-          {"libtorch", libtorch_version()},       {"mpi", mpi_library_version()},
-          {"bucket_elements", std::move(buckets)}};
+          {"holdfast", HOLDFAST_VERSION},         {"libtorch", libtorch_version()},
+          {"mpi", mpi_library_version()},         {"bucket_elements", std::move(buckets)}};
 }
 
 std::vector<std::string> environment_differences(const json& then, const json& now) {

@@ -27,7 +27,7 @@ const typename Map::mapped_type& find(const Map& map, const char* kind, const st
         ErrorText{.attempted = fmt::format("{}.name", kind),
                   .expected = fmt::format("one of: {}", fmt::join(names_of(map), ", ")),
                   .found = fmt::format("'{}'", name),
-                  .next = fmt::format("a {} of your own comes from a plugin: {}: {{plugin: ./libmine.so, name: …}}", kind, kind)});
+                  .next = "one of your own comes from the plugin that `task: {plugin: ./libmine.so}` names"});
   return found->second;
 }
 

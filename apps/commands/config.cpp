@@ -102,7 +102,7 @@ std::string summary(const Configuration& configuration) {
   return out;
 }
 
-// The trainer writes its message to our stderr itself. Returns its exit code.
+// The trainer writes what it refuses to our stderr itself; its "ok" is left out for ours. Returns its exit code.
 int run_trainer_check(const std::filesystem::path& trainer, const ConfigArguments& arguments) {
   std::vector<std::string> words = {trainer.string(), "--check", arguments.file};
   for (const std::string& override_text : arguments.overrides) words.insert(words.end(), {"--set", override_text});
@@ -110,8 +110,13 @@ int run_trainer_check(const std::filesystem::path& trainer, const ConfigArgument
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   pid_t child = 0;
+  posix_spawn_file_actions_t redirection;
+  posix_spawn_file_actions_init(&redirection);
+  posix_spawn_file_actions_addopen(&redirection, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
   const std::string attempted = fmt::format("running {} --check", trainer.string());
-  if (const int error = posix_spawn(&child, trainer.c_str(), nullptr, nullptr, argv.data(), environ); error != 0)
+  const int error = posix_spawn(&child, trainer.c_str(), &redirection, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&redirection);
+  if (error != 0)
     throw Error(to_string({.attempted = attempted, .cause = std::strerror(error)}), kExitSoftware);
   int status = 0;
   while (waitpid(child, &status, 0) < 0)

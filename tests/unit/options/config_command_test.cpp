@@ -80,6 +80,12 @@ TEST_F(ConfigCommand, CheckAsksTheTrainerWithTheSameArguments) {
   EXPECT_THAT(output_, testing::Not(HasSubstr("not checked")));
 }
 
+TEST_F(ConfigCommand, CheckSaysOkOnceWhateverTheTrainerPrints) {
+  put_trainer("echo \"$2: ok\"");
+  EXPECT_EQ(run({"check", file_}), kExitOk);
+  EXPECT_EQ(output_.find(": ok"), output_.rfind(": ok"));
+}
+
 TEST_F(ConfigCommand, CheckPassesTheTrainersMessageAndExitCodeOn) {
   put_trainer("echo 'x.yaml:1:2: unknown key' >&2; exit 78");
   EXPECT_EQ(run({"check", file_}), kExitConfiguration);
