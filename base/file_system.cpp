@@ -27,9 +27,12 @@ void write_text_durably(FileSystem& files, const Path& path, std::string_view te
 }
 
 void make_directories(FileSystem& files, const Path& path) {
-  if (path.empty() || std::filesystem::is_directory(path)) return;
+  if (path.empty()) return;
+  const FileKind kind = files.kind(path);
+  if (kind == FileKind::directory || kind == FileKind::link) return;
   make_directories(files, path.parent_path());
   files.make_directory(path);
+  files.sync_directory(path.parent_path());
 }
 
 void remove_tree(FileSystem& files, const Path& path) {

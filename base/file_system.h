@@ -67,7 +67,7 @@ std::string read_text(FileSystem& files, const Path& path);
 /// Writes `path` so that a reader sees the old or the new text, and a crash leaves one of them: temporary file, fsync,
 /// rename over, fsync of the directory.
 void write_text_durably(FileSystem& files, const Path& path, std::string_view text);
-/// Creates the directory and its missing parents.
+/// Creates the directory and its missing parents, durably.
 void make_directories(FileSystem& files, const Path& path);
 /// Removes a directory with all that it holds (links are removed, not followed), or a file; nothing there is fine.
 void remove_tree(FileSystem& files, const Path& path);

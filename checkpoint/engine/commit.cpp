@@ -1,5 +1,6 @@
 #include "checkpoint/engine/commit.h"
 
+#include "base/error.h"
 #include "base/log.h"
 
 namespace holdfast {
@@ -18,8 +19,15 @@ void publish(FileSystem& files, const Path& checkpoints, const std::string& pend
   file->sync();
   file->close();
   files.sync_directory(directory);
-  files.rename_new(directory, checkpoints / directory_name({manifest.global_step, manifest.version}));
-  files.sync_directory(checkpoints);
+  const Path committed = checkpoints / directory_name({manifest.global_step, manifest.version});
+  files.rename_new(directory, committed);
+  try {
+    files.sync_directory(checkpoints);
+  } catch (const StorageError&) {
+    // What is said to have failed must not be there: the next save of this step needs the name.
+    files.rename_new(committed, directory);
+    throw;
+  }
 }
 
 void point_last_to(FileSystem& files, const Path& checkpoints, const CheckpointName& name) {
