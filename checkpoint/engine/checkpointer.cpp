@@ -29,6 +29,17 @@ std::string failures_in(const std::vector<std::string>& answers) {
   return text;
 }
 
+/// A checkpoint that was moved to another step's name would be taken for one that this run has gone beyond.
+void require_own_name(const Path& path, const Manifest& manifest) {
+  const CheckpointName own{manifest.global_step, manifest.version};
+  const auto name = parse_directory_name(path.filename().string());
+  if (name && *name != own)
+    throw CorruptCheckpoint(ErrorText{.attempted = "restore from " + path.string(),
+                                      .expected = directory_name(own) + ", by its manifest",
+                                      .found = path.filename().string(),
+                                      .next = "give it its own name again"});
+}
+
 /// The tensor as it stands in the manifest.
 std::vector<TensorInfo> infos_of(const std::vector<StateEntry>& entries) {
   std::vector<TensorInfo> infos;
@@ -175,6 +186,7 @@ std::optional<Restored> Checkpointer::try_restore(const Path& path, const std::v
   json answer = json::object();
   try {
     restored.manifest = manifest_from_text(text, (path / kManifestName).string());
+    require_own_name(path, restored.manifest);
     if (scope == RestoreScope::everything && !restored.manifest.is_resumable)
       throw ConfigError(ErrorText{.attempted = "resume from " + path.string(),
                                   .expected = "a resumable checkpoint",

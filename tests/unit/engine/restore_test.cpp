@@ -1,0 +1,122 @@
+// Falling back from damaged checkpoints, and what becomes of those that a run goes on without.
+#include <gmock/gmock.h>
+
+#include "checkpoint/format/verify.h"
+#include "training.h"
+
+namespace holdfast {
+namespace {
+
+using testing::AllOf;
+using testing::Each;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+const Path kCheckpoints = RunLayout{kRun}.checkpoints();
+
+class Fallback : public testing::Test {
+ protected:
+  void SetUp() override {
+    for (const std::int64_t step : {10, 20, 30}) attempt(1, [&](TestRank& self) { restore_and_save(self, step); });
+    ASSERT_THAT(steps_on_disk(files_), ElementsAre(10, 20, 30));
+  }
+  std::vector<RankEnd> attempt(int number, const std::function<void(TestRank&)>& body, int world_size = 2) {
+    OperationRecord record;
+    return run_attempt(files_, record, world_size, number, 3, body);
+  }
+  /// The step that a restore finds on every rank, and what it logs.
+  std::int64_t restored_step(int number) {
+    std::vector<std::int64_t> found(2, -2);
+    testing::internal::CaptureStdout();
+    const auto ends = attempt(number, [&](TestRank& self) {
+      const auto restored = self.checkpointer.restore("auto", self.state.entries());
+      const std::int64_t step = restored ? restored->manifest.global_step : -1;
+      if (restored && !self.state.is_that_of(step)) throw std::logic_error("another state than that of the step");
+      found[static_cast<std::size_t>(self.ranks.rank())] = step;
+    });
+    log_ = testing::internal::GetCapturedStdout();
+    for (const RankEnd& end : ends) error_ += end.error;
+    EXPECT_THAT(found, Each(found[0]));
+    return found[0];
+  }
+  void damage(std::int64_t step, int rank, const std::string& tensor) {
+    const Path checkpoint = kCheckpoints / directory_name({step, 0});
+    const Manifest manifest = read_manifest(files_, checkpoint);
+    const ShardRecord& shard = manifest.shards[static_cast<std::size_t>(rank)];
+    for (const PieceRecord& piece : shard.pieces)
+      if (piece.tensor == tensor) return files_.flip_bit(checkpoint / shard.file, piece.file_offset);
+    FAIL() << tensor << " is not in " << shard.file;
+  }
+
+  MemoryFileSystem files_;
+  std::string log_, error_;
+};
+
+TEST_F(Fallback, ADamagedNewestFallsBackToTheOneBeforeNamingShardDatasetAndBlock) {
+  damage(30, 1, "rng/cpu");
+  EXPECT_EQ(restored_step(2), 20);
+  EXPECT_THAT(log_, AllOf(HasSubstr("cannot restore from /memory/run/checkpoints/step-00000030"), HasSubstr("rank 1: "),
+                          HasSubstr("shard-00001-of-00002.h5, dataset rng/cpu, block 0")));
+}
+
+TEST_F(Fallback, DamageThatOnlyOneRankReadsMovesAllRanksBack) {
+  damage(30, 0, "rng/cpu");
+  EXPECT_EQ(restored_step(2), 20);
+  EXPECT_THAT(log_, HasSubstr("rank 0: "));
+}
+
+TEST_F(Fallback, GoesBackAsFarAsItMust) {
+  damage(30, 1, "rng/cpu");
+  remove_tree(files_, kCheckpoints / "step-00000020" / kManifestName);
+  EXPECT_EQ(restored_step(2), 10);
+  EXPECT_THAT(log_, AllOf(HasSubstr("step-00000030"), HasSubstr("step-00000020/manifest.json")));
+}
+
+TEST_F(Fallback, TheDamagedOneIsMovedOutOfTheWayAndTheStepCanBeReachedAgain) {
+  damage(30, 1, "rng/cpu");
+  for (const RankEnd& end : attempt(2, [](TestRank& self) { restore_and_save(self, 30); })) EXPECT_TRUE(end.is_good()) << end.error;
+  EXPECT_THAT(steps_on_disk(files_), ElementsAre(10, 20, 30));
+  EXPECT_THAT(files_.list(kCheckpoints / "abandoned-2"), ElementsAre("step-00000030"));
+  EXPECT_THAT(verify_checkpoint(files_, kCheckpoints / "step-00000030"), IsEmpty());
+}
+
+TEST_F(Fallback, NoSoundOneIsAnErrorThatListsWhatWasTriedAndMovesNothing) {
+  for (const std::int64_t step : {10, 20, 30}) damage(step, 1, "rng/cpu");
+  EXPECT_EQ(restored_step(2), -2);
+  for (const char* word : {"step-00000010", "step-00000020", "step-00000030", "dataset rng/cpu, block 0", "next: "})
+    EXPECT_THAT(error_, HasSubstr(word));
+  EXPECT_THAT(steps_on_disk(files_), ElementsAre(10, 20, 30));
+}
+
+TEST_F(Fallback, AStartFromTheBeginningKeepsWhatWasThereOutOfTheWay) {
+  attempt(2, [](TestRank& self) { EXPECT_FALSE(self.checkpointer.restore("none", self.state.entries())); });
+  EXPECT_THAT(steps_on_disk(files_), IsEmpty());
+  EXPECT_THAT(files_.list(kCheckpoints / "abandoned-2"), ElementsAre("step-00000010", "step-00000020", "step-00000030"));
+}
+
+TEST_F(Fallback, AnotherStateOfTheSameStepHasItsOwnName) {
+  for (const RankEnd& end : attempt(2, [](TestRank& self) { restore_and_save(self, 30); })) EXPECT_TRUE(end.is_good()) << end.error;
+  EXPECT_THAT(list_checkpoints(files_, kCheckpoints).back(), (CheckpointName{30, 1}));
+  EXPECT_EQ(files_.read_link(kCheckpoints / kLastLink), "step-00000030.1");
+  EXPECT_EQ(restored_step(3), 30);
+}
+
+TEST_F(Fallback, ATensorThatTheRunDoesNotHaveIsAMatterOfConfigurationNotOfDamage) {
+  const auto ends = attempt(2, [](TestRank& self) {
+    std::vector<StateEntry> targets = self.state.entries();
+    targets.pop_back();
+    self.checkpointer.restore("auto", targets);
+  });
+  for (const RankEnd& end : ends) EXPECT_THAT(end.error, AllOf(HasSubstr("rng/cpu which this run does not have"), HasSubstr("init_from")));
+  EXPECT_THAT(steps_on_disk(files_), ElementsAre(10, 20, 30)) << "nothing is moved";
+}
+
+TEST_F(Fallback, ACheckpointUnderAnotherStepsNameIsRefused) {
+  files_.rename_new(kCheckpoints / "step-00000030", kCheckpoints / "step-00000040");
+  EXPECT_EQ(restored_step(2), 20);
+  EXPECT_THAT(log_, AllOf(HasSubstr("step-00000040"), HasSubstr("expected step-00000030")));
+}
+
+}  // namespace
+}  // namespace holdfast
