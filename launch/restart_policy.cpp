@@ -24,7 +24,8 @@ std::int64_t attempts_without_progress(const std::vector<AttemptOutcome>& outcom
 }
 
 std::string diagnosis(const std::vector<AttemptOutcome>& outcomes, std::int64_t count) {
-  std::string text = fmt::format("{} attempts in a row ended without a new durable step:", count);
+  std::string text =
+      fmt::format("{} ended without a new durable step:", count == 1 ? "1 attempt" : fmt::format("{} attempts in a row", count));
   for (auto outcome = outcomes.end() - count; outcome != outcomes.end(); ++outcome)
     text += fmt::format("\n  attempt {}: {}", outcome->attempt, describe_end(*outcome));
   const std::optional<ExitRecord> last = cause_of(outcomes.back());
@@ -54,6 +55,9 @@ std::string describe_end(const AttemptOutcome& outcome) {
   if (cause) return describe(*cause);
   if (outcome.launcher_signal != 0)
     return fmt::format("mpirun was ended by signal {} ({})", outcome.launcher_signal, ::strsignal(outcome.launcher_signal));
+  for (const ExitRecord& end : outcome.ends)
+    if (end.signal == 0 && end.exit_code == kExitTemporary)
+      return fmt::format("the ranks stopped after a checkpoint: rank {} was asked to, the supervisor was not", end.rank);
   return "mpirun ended without DONE, no rank says why";
 }
 
@@ -63,6 +67,12 @@ Decision decide(const RestartOptions& options, const std::vector<AttemptOutcome>
   if (last.is_done) return {.kind = Kind::done, .reason = "finished"};
   if (last.was_kill_requested) return {.kind = Kind::stopped, .exit_code = 128 + SIGINT, .reason = "killed on request"};
   const std::optional<ExitRecord> cause = cause_of(last);
+  const std::int64_t durable = std::max<std::int64_t>(last.durable_after, 0);
+  if (last.was_stop_requested && !cause && last.reached_step > durable)
+    return {.kind = Kind::stopped,
+            .exit_code = kExitTemporary,
+            .reason = fmt::format("stopped on request, without a checkpoint of the last step ({})\n  start it again to go on from step {}",
+                                  last.reached_step, durable)};
   if (last.was_stop_requested && !cause)
     return {.kind = Kind::stopped, .exit_code = kExitTemporary, .reason = "stopped on request; start it again to go on"};
   if (cause && cause->signal == 0 && is_final(cause->exit_code))
@@ -71,7 +81,7 @@ Decision decide(const RestartOptions& options, const std::vector<AttemptOutcome>
     return {.kind = Kind::stopped,
             .exit_code = kExitTemporary,
             .reason = fmt::format("stopped on request, without a checkpoint of the last step: {}\n  start it again to go on from step {}",
-                                  describe(*cause), std::max<std::int64_t>(last.durable_after, 0))};
+                                  describe(*cause), durable)};
   const std::int64_t futile = attempts_without_progress(outcomes);
   if (futile >= options.max_attempts_without_progress)
     return {.kind = Kind::give_up, .exit_code = kExitSoftware, .reason = diagnosis(outcomes, futile)};

@@ -73,6 +73,7 @@ TEST(RestartPolicy, IsNotDoneBecauseEveryRankReturnedZero) {
 
 TEST(Stop, EndsWith75WhenTheRanksHaveCheckpointed) {
   AttemptOutcome outcome = attempt(1, {exited(0, kExitTemporary), exited(1, kExitTemporary)});
+  outcome.reached_step = outcome.durable_after;
   outcome.was_stop_requested = true;
   const Decision decision = decide({}, {outcome});
   EXPECT_EQ(decision.kind, Kind::stopped);
@@ -88,6 +89,20 @@ TEST(Stop, EndsWith75WithADeadRankTooAndSaysWhereItGoesOn) {
   EXPECT_EQ(decision.exit_code, kExitTemporary);
   EXPECT_THAT(decision.reason, HasSubstr("without a checkpoint of the last step: rank 1 on a: ended by signal 9"));
   EXPECT_THAT(decision.reason, HasSubstr("start it again to go on from step 14"));
+}
+
+TEST(Stop, ThatTookTooLongSaysWhatItLost) {
+  AttemptOutcome outcome = attempt(1, {killed_by_us(0), killed_by_us(1)});
+  outcome.was_stop_requested = true;
+  const Decision decision = decide({}, {outcome});
+  EXPECT_EQ(decision.exit_code, kExitTemporary);
+  EXPECT_THAT(decision.reason, HasSubstr("without a checkpoint of the last step (17)\n  start it again to go on from step 14"));
+}
+
+TEST(Stop, OfTheRanksAloneIsAnsweredByAnotherAttemptAndNamed) {
+  const Decision decision = decide({}, {attempt(1, {exited(1, kExitTemporary), exited(0, kExitTemporary)})});
+  EXPECT_EQ(decision.kind, Kind::restart);
+  EXPECT_EQ(decision.reason, "the ranks stopped after a checkpoint: rank 1 was asked to, the supervisor was not");
 }
 
 TEST(Stop, GoesOnFromStepZeroWhereNothingIsDurable) {
@@ -164,6 +179,7 @@ TEST(Diagnosis, QuotesMpirunWhereNoRankSaysWhy) {
   AttemptOutcome outcome = attempt(1, {}, 7, 7);
   outcome.launcher_lines = {"no such host"};
   const std::string reason = decide({.max_attempts_without_progress = 1}, {outcome}).reason;
+  EXPECT_THAT(reason, HasSubstr("1 attempt ended without a new durable step:"));
   EXPECT_THAT(reason, HasSubstr("mpirun ended without DONE, no rank says why\nlast lines of mpirun:\n  | no such host"));
 }
 
