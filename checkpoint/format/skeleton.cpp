@@ -97,6 +97,7 @@ Hdf5Handle make_float16() {
 void write_text(hid_t object, const char* name, std::string_view text) {
   const Hdf5Handle type(H5Tcopy(H5T_C_S1), H5Tclose, "copy a type");
   check_hdf5(H5Tset_size(type, std::max<std::size_t>(text.size(), 1)), "set the size of a text");
+  check_hdf5(H5Tset_strpad(type, H5T_STR_NULLPAD), "set that a text needs no end mark");
   const Hdf5Handle space(H5Screate(H5S_SCALAR), H5Sclose, "create a dataspace");
   const Hdf5Handle attribute(H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose, "create an attribute");
   check_hdf5(H5Awrite(attribute, type, text.data()), "write an attribute");

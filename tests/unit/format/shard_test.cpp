@@ -54,6 +54,8 @@ class Shard : public testing::Test {
     const Hdf5Handle file(H5Fopen((directory_.path() / record.file).c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose, "open");
     const Hdf5Handle attribute(H5Aopen_by_name(file, object.c_str(), name, H5P_DEFAULT, H5P_DEFAULT), H5Aclose, name);
     const Hdf5Handle type(H5Aget_type(attribute), H5Tclose, "type");
+    // A text that has to end with a zero byte inside its size would lose its last letter to a strict reader.
+    EXPECT_EQ(H5Tget_strpad(type), H5T_STR_NULLPAD) << name;
     std::string text(H5Tget_size(type), '\0');
     check_hdf5(H5Aread(attribute, type, text.data()), "read");
     return text;
