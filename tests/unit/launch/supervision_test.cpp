@@ -1,0 +1,135 @@
+#include "launch/supervision.h"
+
+#include <gmock/gmock.h>
+
+#include "tests/unit/launch/outcomes.h"
+
+namespace holdfast {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+std::string name_of(const Action& action) {
+  struct Names {
+    std::string operator()(const action::Launch& launch) { return "launch " + std::to_string(launch.attempt); }
+    std::string operator()(const action::TellStop&) { return "tell stop"; }
+    std::string operator()(const action::TellKill&) { return "tell kill"; }
+    std::string operator()(const action::ForceKill&) { return "force kill"; }
+    std::string operator()(const action::StartGraceTimer&) { return "grace timer"; }
+    std::string operator()(const action::StartKillTimer&) { return "kill timer"; }
+    std::string operator()(const action::StartDelay&) { return "delay"; }
+    std::string operator()(const action::Journal& journal) { return "journal " + journal.event; }
+    std::string operator()(const action::Finish& finish) { return "finish " + std::to_string(finish.decision.exit_code); }
+  };
+  return std::visit(Names{}, action);
+}
+
+class SupervisionTest : public testing::Test {
+ protected:
+  std::vector<std::string> on(const Event& event) {
+    std::vector<std::string> names;
+    for (const Action& action : supervision_.on(event)) names.push_back(name_of(action));
+    return names;
+  }
+  /// Two ranks run in attempt 5.
+  void start() {
+    on(event::Start{7});
+    for (const int rank : {0, 1}) on(event::RankJoined{rank});
+  }
+  static event::AllGone all_gone(std::int64_t durable, bool is_done = false) {
+    return {.is_done = is_done, .durable_step = durable, .reached_step = durable + 2};
+  }
+  Supervision supervision_{RestartOptions{}, 2, 5};
+};
+
+TEST_F(SupervisionTest, WritesDownTheAttemptBeforeItStartsIt) {
+  EXPECT_THAT(on(event::Start{7}), ElementsAre("journal attempt_started", "launch 5"));
+}
+
+TEST_F(SupervisionTest, ADeadRankEndsTheOthersAndTheNextAttemptGoesOn) {
+  start();
+  EXPECT_THAT(on(event::RankEnded{killed(1, 9)}), ElementsAre("journal rank_lost", "tell kill", "kill timer"));
+  EXPECT_THAT(on(event::RankEnded{killed_by_us(0)}), IsEmpty());
+  EXPECT_THAT(on(event::LauncherEnded{0}), IsEmpty());
+  EXPECT_THAT(on(all_gone(14)), ElementsAre("journal attempt_ended", "journal restart", "delay"));
+  EXPECT_THAT(on(event::DelayOver{}), ElementsAre("journal attempt_started", "launch 6"));
+}
+
+TEST_F(SupervisionTest, AFinishedRunEndsWith0) {
+  start();
+  EXPECT_THAT(on(event::RankEnded{exited(0, 0)}), IsEmpty());
+  EXPECT_THAT(on(event::RankEnded{exited(1, 0)}), ElementsAre("tell kill", "kill timer"));
+  EXPECT_THAT(on(all_gone(40, true)), ElementsAre("journal attempt_ended", "finish 0"));
+  EXPECT_EQ(supervision_.phase(), Supervision::Phase::over);
+  EXPECT_THAT(on(event::StopSignal{}), IsEmpty()) << "over is over";
+}
+
+TEST_F(SupervisionTest, ARankThatLostItsPeerWaitsForThePeersOwnRecord) {
+  start();
+  EXPECT_THAT(on(event::RankEnded{exited(0, kExitUnavailable)}), ElementsAre("journal rank_lost", "kill timer"));
+  EXPECT_THAT(on(event::RankEnded{killed(1, 11)}), ElementsAre("journal rank_lost", "tell kill", "kill timer"));
+  on(all_gone(14));
+  EXPECT_EQ(cause_of(supervision_.outcomes().back())->rank, 1);
+}
+
+TEST_F(SupervisionTest, APeerThatSaysNothingInTimeIsKilled) {
+  start();
+  on(event::RankEnded{exited(0, kExitUnavailable)});
+  EXPECT_THAT(on(event::KillDeadline{}), ElementsAre("tell kill", "kill timer"));
+  EXPECT_THAT(on(event::KillDeadline{}), ElementsAre("force kill"));
+}
+
+TEST_F(SupervisionTest, ALostShimIsAFailureUnlessTheAttemptEndsAnyway) {
+  start();
+  EXPECT_THAT(on(event::ShimLost{1, "a"}), ElementsAre("journal rank_lost", "tell kill", "kill timer"));
+  EXPECT_THAT(on(event::ShimLost{0, "a"}), IsEmpty()) << "it was told to kill";
+}
+
+TEST_F(SupervisionTest, TheEndOfMpirunEndsTheAttemptAndIsWrittenDown) {
+  start();
+  EXPECT_THAT(on(event::LauncherEnded{9}), ElementsAre("journal launcher_ended", "tell kill", "kill timer"));
+  on(all_gone(14));
+  EXPECT_EQ(supervision_.outcomes().back().launcher_signal, 9);
+}
+
+TEST_F(SupervisionTest, AStopIsToldOnceAndTheSecondKills) {
+  start();
+  EXPECT_THAT(on(event::StopSignal{}), ElementsAre("journal stop_requested", "tell stop", "grace timer"));
+  EXPECT_THAT(on(event::StopSignal{}), ElementsAre("journal kill_requested", "tell kill", "force kill"));
+  EXPECT_THAT(on(all_gone(14)), ElementsAre("journal attempt_ended", "finish 130"));
+}
+
+TEST_F(SupervisionTest, AStopThatTakesTooLongKillsAndEndsWith75) {
+  start();
+  on(event::StopSignal{});
+  EXPECT_THAT(on(event::GraceExpired{}), ElementsAre("journal stop_took_too_long", "tell kill", "kill timer"));
+  EXPECT_THAT(on(all_gone(14)), ElementsAre("journal attempt_ended", "finish 75"));
+}
+
+TEST_F(SupervisionTest, AStopBetweenTwoAttemptsEndsAtOnce) {
+  start();
+  on(event::RankEnded{killed(1, 9)});
+  on(all_gone(14));
+  EXPECT_THAT(on(event::StopSignal{}), ElementsAre("journal stop_requested", "finish 75"));
+  EXPECT_THAT(on(event::DelayOver{}), IsEmpty());
+}
+
+TEST_F(SupervisionTest, ARankThatJoinsLateHearsWhatTheOthersWereTold) {
+  on(event::Start{7});
+  on(event::StopSignal{});
+  EXPECT_THAT(on(event::RankJoined{0}), ElementsAre("tell stop"));
+  on(event::RankEnded{killed(0, 9)});
+  EXPECT_THAT(on(event::RankJoined{1}), ElementsAre("tell kill"));
+}
+
+TEST_F(SupervisionTest, ASecondRecordOfARankChangesNothing) {
+  start();
+  on(event::RankEnded{killed(1, 9)});
+  EXPECT_THAT(on(event::RankEnded{killed(1, 11)}), IsEmpty());
+  on(all_gone(14));
+  EXPECT_EQ(supervision_.outcomes().back().ends.size(), 1u);
+}
+
+}  // namespace
+}  // namespace holdfast
