@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 
 namespace holdfast {
 namespace {
@@ -16,18 +15,12 @@ std::string duration_text(double seconds) {
                        : fmt::format("{}:{:02d}", whole / 60, whole % 60);
 }
 
-/// Whoever reads may have gone away: that ends no training.
-void write(const std::string& text) {
-  std::fputs(text.c_str(), stdout);
-  std::fflush(stdout);
-}
-
 }  // namespace
 
-void Display::line(const std::string& text) { write(fmt::format("{}{}\n{}", bar_.empty() ? "" : kEraseLine, text, bar_)); }
+void Display::line(const std::string& text) { output_.write(fmt::format("{}{}\n{}", bar_.empty() ? "" : kEraseLine, text, bar_)); }
 
 void Display::status(const nlohmann::json& status, int attempt, int restarts) {
-  if (!is_terminal_) return;
+  if (!is_terminal_ || output_.is_behind()) return;
   constexpr int kWidth = 28;
   const auto step = status.value("global_step", std::int64_t{0}), last = status.value("last_step", std::int64_t{0});
   const double rate = status.value("steps_per_second", 0.0);
@@ -36,11 +29,11 @@ void Display::status(const nlohmann::json& status, int attempt, int restarts) {
                      std::string(kWidth - filled, '.'), step, last, rate, status.value("samples_per_second", 0.0),
                      status.value("loss", 0.0), rate > 0 ? duration_text(static_cast<double>(last - step) / rate) : "-:--", attempt,
                      restarts > 0 ? fmt::format(", {} restart{}", restarts, restarts == 1 ? "" : "s") : "");
-  write(kEraseLine + bar_);
+  output_.write(kEraseLine + bar_);
 }
 
 void Display::clear() {
-  if (!bar_.empty()) write(kEraseLine);
+  if (!bar_.empty()) output_.write(kEraseLine);
   bar_.clear();
 }
 

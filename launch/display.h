@@ -6,13 +6,15 @@
 
 #include <nlohmann/json.hpp>
 
+#include "launch/output.h"
 #include "launch/restart_policy.h"
 
 namespace holdfast {
 
 class Display {
  public:
-  explicit Display(bool is_terminal) : is_terminal_(is_terminal) {}
+  /// Draws on the open file descriptor `fd`; no call waits for whoever reads.
+  Display(int fd, bool is_terminal) : output_(fd), is_terminal_(is_terminal) {}
   ~Display() { clear(); }
   /// A line above the bar.
   void line(const std::string& text);
@@ -22,6 +24,7 @@ class Display {
   void clear();
 
  private:
+  Output output_;
   bool is_terminal_;
   std::string bar_;
 };

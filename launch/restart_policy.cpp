@@ -56,6 +56,8 @@ std::string describe_end(const AttemptOutcome& outcome) {
   if (outcome.launcher_signal != 0)
     return fmt::format("mpirun was ended by signal {} ({})", outcome.launcher_signal, ::strsignal(outcome.launcher_signal));
   for (const ExitRecord& end : outcome.ends)
+    if (end.was_killed_by_us && !end.error.empty()) return fmt::format("rank {}: {}", end.rank, end.error);
+  for (const ExitRecord& end : outcome.ends)
     if (end.signal == 0 && end.exit_code == kExitTemporary)
       return fmt::format("the ranks stopped after a checkpoint: rank {} was asked to, the supervisor was not", end.rank);
   return "mpirun ended without DONE, no rank says why";

@@ -171,6 +171,7 @@ class Shim {
                     {"step", block.step.load()},
                     {"global_step", block.global_step.load()},
                     {"last_step", block.last_step.load()},
+                    {"resumed_step", block.resumed_step.load()},
                     {"steps_per_second", block.steps_per_second.load()},
                     {"samples_per_second", block.samples_per_second.load()},
                     {"loss", block.loss.load()}}}});

@@ -22,6 +22,9 @@ struct Start {
 struct RankJoined {
   int rank;
 };
+struct Resumed {      // rank 0 has restored; said more than once
+  std::int64_t step;  // -1: from the beginning
+};
 struct RankEnded {
   ExitRecord record;
 };
@@ -44,8 +47,8 @@ struct AllGone {
 };
 struct DelayOver {};
 }  // namespace event
-using Event = std::variant<event::Start, event::RankJoined, event::RankEnded, event::ShimLost, event::LauncherEnded, event::StopSignal,
-                           event::GraceExpired, event::KillDeadline, event::AllGone, event::DelayOver>;
+using Event = std::variant<event::Start, event::RankJoined, event::Resumed, event::RankEnded, event::ShimLost, event::LauncherEnded,
+                           event::StopSignal, event::GraceExpired, event::KillDeadline, event::AllGone, event::DelayOver>;
 
 namespace action {
 struct Launch {
@@ -86,6 +89,7 @@ class Supervision {
  private:
   std::vector<Action> handle(const event::Start& event);
   std::vector<Action> handle(const event::RankJoined& event);
+  std::vector<Action> handle(const event::Resumed& event);
   std::vector<Action> handle(const event::RankEnded& event);
   std::vector<Action> handle(const event::ShimLost& event);
   std::vector<Action> handle(const event::LauncherEnded& event);
@@ -102,6 +106,7 @@ class Supervision {
   int attempt_;
   int launches_ = 0;
   int stop_signals_ = 0;
+  bool has_resumed_ = false;    // in this attempt
   bool has_told_kill_ = false;  // in this attempt
   bool has_forced_kill_ = false;
   Phase phase_ = Phase::idle;

@@ -57,7 +57,7 @@ class Supervisor {
         lock_(layout_.lock(), token_),
         journal_(layout_.journal(), clock_),
         supervision_(options.restart, options.ranks, Journal::newest_attempt(Journal::read(layout_.journal())) + 1),
-        display_(::isatty(STDOUT_FILENO)),
+        display_(STDOUT_FILENO, ::isatty(STDOUT_FILENO)),
         record_(*files_, layout_),
         leases_(clock_, token_,
                 {.joined = [this](int rank) { act_on(event::RankJoined{rank}); },
@@ -71,6 +71,7 @@ class Supervisor {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     signal_fd_ = open_signals();
     started_at_ = clock_.seconds();
+    display_.line("run directory " + layout_.root.string());
     journal_.write("run_started", {{"host", host_name()}, {"pid", ::getpid()}, {"ranks", options_.ranks}, {"command", options_.command}});
     act_on(event::Start{record_.durable_step()});
     while (!finish_) wait_and_act();
@@ -116,6 +117,8 @@ class Supervisor {
   void take_message(int rank, const nlohmann::json& message) {
     if (message.contains("status")) {
       reached_step_ = std::max(reached_step_, message["status"].value("global_step", std::int64_t{0}));
+      const auto resumed = message["status"].value("resumed_step", std::int64_t{-2});
+      if (rank == 0 && resumed >= -1) act_on(event::Resumed{resumed});
       if (rank == 0) display_.status(message["status"], supervision_.attempt(), static_cast<int>(supervision_.outcomes().size()));
     } else if (message.contains("log")) {
       display_.line(message["log"].get<std::string>());
@@ -134,7 +137,7 @@ class Supervisor {
       return true;
     };
     if (now >= next_ping_) {
-      next_ping_ = now + kPingSeconds;
+      next_ping_ = now + std::min(kPingSeconds, options_.restart.lease_seconds / 4);
       leases_.tell("ping");
     }
     if (is_over(grace_timer_)) act_on(event::GraceExpired{});

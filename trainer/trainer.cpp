@@ -86,7 +86,10 @@ void Trainer::begin() {
   if (is_rank_0()) metrics_ = std::make_unique<MetricsLog>(parts_.files, settings_.layout.metrics(), state_.global_step);
   progress_ = std::make_unique<Progress>(parts_.clock, parts_.heartbeat, is_rank_0() ? settings_.progress : Progress::Style::none,
                                          state_.global_step, last_step_);
-  if (parts_.heartbeat) parts_.heartbeat->block().durable_step = checkpointer_.durable_step();
+  if (parts_.heartbeat) {
+    parts_.heartbeat->block().durable_step = checkpointer_.durable_step();
+    parts_.heartbeat->block().resumed_step = restored ? state_.global_step : -1;
+  }
   if (state_.global_step < last_step_ && is_rank_0()) parts_.files.remove_file(settings_.layout.done());
   set_log_step(state_.global_step);
 }

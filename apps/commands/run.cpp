@@ -76,7 +76,6 @@ int run_command(const std::vector<std::string>& arguments) {
   std::vector<std::string> command = {trainer, std::filesystem::absolute(config).string(), "--run-dir", directory.string()};
   for (const std::string& text : overrides) command.insert(command.end(), {"--set", text});
   for (const std::string& text : injections) command.insert(command.end(), {"--inject", text});
-  fmt::print("run directory {}\n", directory.string());
   return supervise({.ranks = ranks,
                     .run_directory = directory,
                     .restart = configuration.restart,

@@ -75,7 +75,7 @@ class Checkpointer {
   int attempt_;
   std::int64_t durable_step_ = -1;
   std::vector<StoredState> history_;            // rank 0: what is on disk, oldest first
-  std::optional<CheckpointName> resumed_from_;  // never deleted by this attempt until something newer is durable
+  std::optional<CheckpointName> resumed_from_;  // never deleted by this attempt
   std::vector<std::byte> staging_;              // kept from save to save
 };
 

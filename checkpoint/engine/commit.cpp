@@ -43,6 +43,7 @@ void retire(FileSystem& files, const Path& checkpoints, const CheckpointName& na
   remove_tree(files, doomed);
   if (files.kind(checkpoints / directory_name(name)) == FileKind::none) return;  // renamed the last time, and gone only now
   files.rename_new(checkpoints / directory_name(name), doomed);
+  files.sync_directory(checkpoints);  // or a loss of power could leave half of it under its name
   remove_tree(files, doomed);
 }
 

@@ -11,7 +11,7 @@
 namespace holdfast {
 
 /// A run directory:
-///   lock  journal.jsonl  metrics.jsonl  injected.txt  DONE.json  config.yaml  logs/attempt-NNN/rank-N.log  checkpoints/
+///   lock  journal.jsonl  metrics.jsonl  injected.txt  DONE.json  logs/attempt-NNN/rank-N.log  checkpoints/
 struct RunLayout {
   Path root;
   Path lock() const { return root / "lock"; }

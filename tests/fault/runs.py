@@ -203,6 +203,7 @@ def assert_landed(run, injections):
     lost = {line["injected"]: line for line in run.journal("rank_lost") if line["injected"]}
     ended = {line["attempt"]: line for line in run.journal("attempt_ended")}
     started = {line["attempt"]: line for line in run.journal("attempt_started")}
+    resumed = {line["attempt"]: line for line in run.journal("resumed")}
     for text in injections:
         assert text in lost, f"{text} never struck: {sorted(lost)}"
         line, wanted = lost[text], dict(part.split("=") for part in text.split(":")[1].split(","))
@@ -213,7 +214,7 @@ def assert_landed(run, injections):
             assert line["step"] == int(wanted["step"]), line["step"]
         attempt = line["attempt"]
         # The attempt after it went on from the newest state that was durable, and that is at most one interval back.
-        assert started[attempt + 1]["durable_step"] == ended[attempt]["durable_step"]
+        assert started[attempt + 1]["durable_step"] == ended[attempt]["durable_step"] == resumed[attempt + 1]["step"]
         assert 0 <= ended[attempt]["recomputed_steps"] <= INTERVAL, ended[attempt]
         log = (run.directory / f"logs/attempt-{attempt + 1:03d}/rank-0.log").read_text()
         if ended[attempt]["durable_step"] > 0:

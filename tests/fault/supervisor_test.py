@@ -1,4 +1,5 @@
 """What supervision promises: nothing survives its shim, launcher or supervisor; strangers get nothing; hopeless runs end."""
+import fcntl
 import json
 import os
 import pathlib
@@ -183,6 +184,24 @@ def test_a_stranger_on_the_port_gets_nothing_and_stops_nothing(tmp_path, endless
     assert len(run.journal("attempt_started")) == 1 and not run.journal("rank_lost")
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 75
+
+
+def test_a_reader_who_has_stopped_reading_stops_nothing(tmp_path):
+    """Ctrl-S in a terminal, a pager: more output than the pipe takes, for longer than the lease."""
+    config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", max_steps=10000, trainer={"log_every_steps": 1},
+                                                                            restart={"lease_seconds": 1}, validation={"every_epochs": 500},
+                                                                            checkpoints=[{"name": "regular", "every_steps": 1000}]))
+    run = runs.Run(tmp_path / "run")
+    read, write = os.pipe()
+    fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+    start = time.monotonic()
+    process = subprocess.Popen([runs.BIN / "holdfast", "run", config, "-n", "2", "--run-dir", run.directory], stdout=write, stderr=write,
+                               env=runs.environment())
+    os.close(write)
+    assert process.wait(60) == 0
+    assert time.monotonic() - start > 2, "too short to outlive a lease"
+    os.close(read)
+    assert len(run.journal("attempt_started")) == 1 and run.done()["global_step"] == 10000
 
 
 def test_output_that_nobody_reads_stops_nothing(tmp_path):

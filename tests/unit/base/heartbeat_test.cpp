@@ -24,6 +24,7 @@ class HeartbeatTest : public testing::Test {
 
 TEST_F(HeartbeatTest, StartsWithoutADurableStepAndTakesNoStopRequests) {
   EXPECT_EQ(shim_->block().durable_step, -1);
+  EXPECT_EQ(shim_->block().resumed_step, -2);
   EXPECT_EQ(shim_->block().takes_stop_requests, 0u);
   EXPECT_EQ(shim_->block().beats, 0u);
   EXPECT_EQ(shim_->error(), "");

@@ -175,6 +175,12 @@ TEST(Diagnosis, NamesEveryFutileAttemptAndQuotesTheLastCause) {
   EXPECT_THAT(reason, HasSubstr("\nlast lines of rank 1:\n  | one\n  | two"));
 }
 
+TEST(Diagnosis, SaysThatAShimKilledItsRankAsItsLeaseBroke) {
+  ExitRecord end = killed_by_us(1);
+  end.error = "the lease on the supervisor broke";
+  EXPECT_EQ(describe_end(attempt(1, {killed_by_us(0), end})), "rank 1: the lease on the supervisor broke");
+}
+
 TEST(Diagnosis, QuotesMpirunWhereNoRankSaysWhy) {
   AttemptOutcome outcome = attempt(1, {}, 7, 7);
   outcome.launcher_lines = {"no such host"};

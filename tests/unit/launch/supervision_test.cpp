@@ -56,6 +56,17 @@ TEST_F(SupervisionTest, ADeadRankEndsTheOthersAndTheNextAttemptGoesOn) {
   EXPECT_THAT(on(event::DelayOver{}), ElementsAre("journal attempt_started", "launch 6"));
 }
 
+TEST_F(SupervisionTest, ProgressCountsFromWhereTheAttemptResumed) {
+  start();
+  EXPECT_THAT(on(event::Resumed{-1}), ElementsAre("journal resumed"));  // `resume: none` over a run that had reached 7
+  EXPECT_THAT(on(event::Resumed{-1}), IsEmpty());
+  on(event::RankEnded{killed(1, 9)});
+  on(event::RankEnded{killed_by_us(0)});
+  on(all_gone(3));
+  EXPECT_EQ(supervision_.outcomes().back().durable_before, -1);
+  EXPECT_EQ(supervision_.outcomes().back().durable_after, 3);
+}
+
 TEST_F(SupervisionTest, AFinishedRunEndsWith0) {
   start();
   EXPECT_THAT(on(event::RankEnded{exited(0, 0)}), IsEmpty());
