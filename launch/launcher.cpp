@@ -63,6 +63,9 @@ pid_t start_mpirun(const LaunchPlan& plan) {
   ::signal(SIGPIPE, SIG_DFL);
   for (const auto* variables : {&plan.variables, &plan.own_variables})
     for (const auto& [name, value] : *variables) ::setenv(name.c_str(), value.c_str(), 1);
+  // Every MPI_Init of Open MPI 4 asks hwloc for the machine, and its plugin for OpenGL looks for X servers: seconds where
+  // the name localhost is not resolved at once.
+  ::setenv("HWLOC_COMPONENTS", "-gl", /*overwrite=*/0);
   if (::geteuid() == 0) {
     ::setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
     ::setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
