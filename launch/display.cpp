@@ -43,7 +43,7 @@ std::string summary_table(const std::vector<AttemptOutcome>& outcomes, const Dec
   std::string text = fmt::format("{:>8}  {:>12}  {:>12}  {}\n", "attempt", "from step", "reached", "end");
   for (const AttemptOutcome& outcome : outcomes) {
     const std::optional<ExitRecord> cause = cause_of(outcome);
-    if (!outcome.is_done) recomputed += outcome.reached_step - std::max<std::int64_t>(outcome.durable_after, 0);
+    recomputed += lost_steps(outcome);
     text +=
         fmt::format("{:>8}  {:>12}  {:>12}  {}\n", outcome.attempt, std::max<std::int64_t>(outcome.durable_before, 0), outcome.reached_step,
                     outcome.is_done                        ? "finished"

@@ -50,6 +50,12 @@ std::optional<ExitRecord> cause_of(const AttemptOutcome& outcome) {
   return consequence;
 }
 
+std::int64_t lost_steps(const AttemptOutcome& outcome) {
+  return outcome.is_done
+             ? 0
+             : std::max<std::int64_t>(0, outcome.reached_step - std::max<std::int64_t>({outcome.durable_after, outcome.durable_before, 0}));
+}
+
 std::string describe_end(const AttemptOutcome& outcome) {
   const std::optional<ExitRecord> cause = cause_of(outcome);
   if (cause) return describe(*cause);

@@ -28,6 +28,9 @@ struct AttemptOutcome {
 /// The record that explains the attempt's end: the first failure that was no consequence of another. nullopt: none failed.
 std::optional<ExitRecord> cause_of(const AttemptOutcome& outcome);
 
+/// Completed steps that the next attempt computes again; 0 where none follows.
+std::int64_t lost_steps(const AttemptOutcome& outcome);
+
 /// Why the attempt ended, for people: its cause, else what became of mpirun.
 std::string describe_end(const AttemptOutcome& outcome);
 

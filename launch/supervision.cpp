@@ -18,7 +18,7 @@ bool is_consequence(const ExitRecord& record) { return record.signal == 0 && rec
 }  // namespace
 
 Supervision::Supervision(RestartOptions options, int world_size, int first_attempt)
-    : options_(std::move(options)), world_size_(world_size), attempt_(first_attempt - 1) {}
+    : options_(std::move(options)), world_size_(world_size), first_attempt_(first_attempt), attempt_(first_attempt - 1) {}
 
 std::vector<Action> Supervision::on(const Event& event) {
   if (phase_ == Phase::over) return {};
@@ -140,15 +140,14 @@ std::vector<Action> Supervision::handle(const event::AllGone& event) {
   outcomes_.push_back(current_);
   const Decision decision = decide(options_, outcomes_);
   const std::optional<ExitRecord> cause = cause_of(current_);
-  std::vector<Action> actions = {
-      action::Journal{"attempt_ended",
-                      {{"attempt", attempt_},
-                       {"is_done", event.is_done},
-                       {"durable_step", event.durable_step},
-                       {"reached_step", current_.reached_step},
-                       {"recomputed_steps", event.is_done ? 0 : current_.reached_step - std::max<std::int64_t>(event.durable_step, 0)},
-                       {"cause", cause ? to_json(*cause) : nlohmann::json()},
-                       {"reason", decision.reason}}}};
+  std::vector<Action> actions = {action::Journal{"attempt_ended",
+                                                 {{"attempt", attempt_},
+                                                  {"is_done", event.is_done},
+                                                  {"durable_step", event.durable_step},
+                                                  {"reached_step", current_.reached_step},
+                                                  {"recomputed_steps", lost_steps(current_)},
+                                                  {"cause", cause ? to_json(*cause) : nlohmann::json()},
+                                                  {"reason", decision.reason}}}};
   if (decision.kind == Decision::Kind::restart) {
     phase_ = Phase::waiting;
     actions.push_back(action::Journal{"restart", {{"after_attempt", attempt_}, {"delay_seconds", decision.delay_seconds}}});

@@ -84,6 +84,7 @@ class Supervision {
 
   Phase phase() const { return phase_; }
   int attempt() const { return attempt_; }
+  int first_attempt() const { return first_attempt_; }
   const std::vector<AttemptOutcome>& outcomes() const { return outcomes_; }
 
  private:
@@ -103,6 +104,7 @@ class Supervision {
 
   RestartOptions options_;
   int world_size_;
+  int first_attempt_;
   int attempt_;
   int launches_ = 0;
   int stop_signals_ = 0;

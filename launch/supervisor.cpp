@@ -172,7 +172,7 @@ class Supervisor {
                               .variables = {{environment::kSupervisor, leases_.address()},
                                             {environment::kToken, token_},
                                             {environment::kAttempt, std::to_string(action.attempt)},
-                                            {environment::kIsRestart, action.is_restart ? "1" : "0"},
+                                            {environment::kFirstAttempt, std::to_string(supervision_.first_attempt())},
                                             {environment::kRunDirectory, layout_.root.string()},
                                             {environment::kLeaseSeconds, fmt::format("{}", options_.restart.lease_seconds)},
                                             {environment::kAttemptTag, tag()}},

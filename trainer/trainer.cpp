@@ -36,6 +36,12 @@ Trainer::Trainer(const Parts& parts, Configuration configuration, json resolved_
           {parts_.ranks, parts_.sections, parts_.task, parts_.training, optimization_, configuration_.trainer.accumulate_batches}),
       checkpointer_({parts_.ranks, parts_.files, parts_.clock, parts_.sections}, settings_.layout, configuration_.checkpoints,
                     settings_.attempt) {
+  if (parts_.task.is_manual() && configuration_.trainer.accumulate_batches > 1)
+    throw ConfigError(ErrorText{.attempted = "trainer.accumulate_batches",
+                                .expected = "1 with a task that steps its optimizers itself",
+                                .found = std::to_string(configuration_.trainer.accumulate_batches),
+                                .cause = "it would have no effect: such a task steps when it wants to",
+                                .next = "remove the key"});
   const EpochShape epoch =
       epoch_shape(parts_.training.epoch_samples(), configuration_.data.global_batch_size, false, configuration_.trainer.accumulate_batches);
   last_step_ = last_step(configuration_.trainer, epoch);
@@ -73,7 +79,9 @@ RunEnd Trainer::run() {
 
 void Trainer::begin() {
   start_from_scratch();
-  const std::string resume = settings_.is_restart ? "auto" : configuration_.resume;
+  const bool is_restart = settings_.attempt > settings_.first_attempt;
+  const std::string resume =
+      is_restart ? checkpointer_.resume_of_restart(configuration_.resume, settings_.first_attempt) : configuration_.resume;
   const std::optional<Restored> restored = checkpointer_.restore(resume, state_entries());
   if (restored)
     go_on_from(*restored);
@@ -83,7 +91,9 @@ void Trainer::begin() {
   }
   parts_.training.seek(state_.samples_seen);
   parts_.task.model().train();
-  if (is_rank_0()) metrics_ = std::make_unique<MetricsLog>(parts_.files, settings_.layout.metrics(), state_.global_step);
+  if (is_rank_0())
+    metrics_ = std::make_unique<MetricsLog>(parts_.files, settings_.layout.metrics(),
+                                            restored && restored->is_of_this_run ? state_.global_step : 0);
   progress_ = std::make_unique<Progress>(parts_.clock, parts_.heartbeat, is_rank_0() ? settings_.progress : Progress::Style::none,
                                          state_.global_step, last_step_);
   if (parts_.heartbeat) {

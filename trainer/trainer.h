@@ -39,7 +39,7 @@ class Trainer {
   struct Settings {
     RunLayout layout;
     int attempt = 1;
-    bool is_restart = false;  // after a failure in the same supervised run: resumes from the newest whatever `resume` says
+    int first_attempt = 1;  // of the same supervised run: a later one goes on from what these attempts have saved
     std::int64_t threads_per_rank = 1;
     Progress::Style progress = Progress::Style::lines;
   };

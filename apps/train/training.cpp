@@ -15,6 +15,7 @@
 #include "data/prefetch_loader.h"
 #include "options/read.h"
 #include "options/run_options.h"
+#include "options/steps.h"
 #include "tasks/built_in.h"
 #include "trainer/registry.h"
 #include "trainer/stop_request.h"
@@ -90,6 +91,7 @@ std::unique_ptr<BatchLoader> training_loader(const Configuration& configuration,
                        .seed = static_cast<std::uint64_t>(configuration.run.seed),
                        .rank = ranks.rank(),
                        .world_size = ranks.size()};
+  epoch_shape(plan.dataset_samples, plan.global_batch_size, plan.drop_last, 1);  // refuses data that give no batch
   return make_loader(components.data.training, plan, configuration.data.prefetch_batches);
 }
 
@@ -140,10 +142,12 @@ int run_training(const TrainArguments& arguments, Heartbeat* heartbeat) {
                   to_json(configuration),
                   {.layout = layout,
                    .attempt = environment::get_number(environment::kAttempt, 1),
-                   .is_restart = environment::get_number(environment::kIsRestart, 0) != 0,
+                   .first_attempt = environment::get_number(environment::kFirstAttempt, environment::get_number(environment::kAttempt, 1)),
                    .threads_per_rank = threads,
                    .progress = progress_style()});
-  return trainer.run() == RunEnd::stopped ? kExitTemporary : kExitOk;
+  const RunEnd end = trainer.run();
+  ranks->close();
+  return end == RunEnd::stopped ? kExitTemporary : kExitOk;
 }
 
 }  // namespace holdfast

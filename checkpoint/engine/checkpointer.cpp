@@ -183,6 +183,7 @@ std::optional<Restored> Checkpointer::try_restore(const Path& path, const std::v
   if (!failure.empty()) return std::nullopt;
 
   Restored restored{.path = path};
+  restored.is_of_this_run = std::filesystem::weakly_canonical(path.parent_path()) == std::filesystem::weakly_canonical(layout_.checkpoints());
   json answer = json::object();
   try {
     restored.manifest = manifest_from_text(text, (path / kManifestName).string());
@@ -224,7 +225,7 @@ std::optional<Restored> Checkpointer::restore(const std::string& resume, const s
     std::optional<Restored> restored = try_restore(path, targets, RestoreScope::everything, failure);
     if (restored) {
       durable_step_ = restored->manifest.global_step;
-      if (ranks_.rank() == 0) take_over({restored->manifest.global_step, restored->manifest.version}, damaged);
+      if (ranks_.rank() == 0) take_over(&*restored, damaged);
       ranks_.barrier();
       return restored;
     }
@@ -237,9 +238,20 @@ std::optional<Restored> Checkpointer::restore(const std::string& resume, const s
                                       .expected = "a sound checkpoint",
                                       .found = "none; tried:" + tried,
                                       .next = "`holdfast ckpt verify` names the damage; `resume: none` starts from the beginning"});
-  if (ranks_.rank() == 0) take_over({-1, 0}, {});
+  if (ranks_.rank() == 0) take_over(nullptr, {});
   ranks_.barrier();
   return std::nullopt;
+}
+
+std::string Checkpointer::resume_of_restart(const std::string& resume, int first_attempt) {
+  std::string choice = resume;
+  if (ranks_.rank() == 0)
+    for (const CheckpointName& name : list_checkpoints(files_, layout_.checkpoints())) try {
+        if (read_manifest(files_, layout_.checkpoints() / directory_name(name)).attempt >= first_attempt) choice = "auto";
+      } catch (const Error&) {
+        continue;  // the restore says what is wrong with it
+      }
+  return broadcast_text(ranks_, choice, 0);
 }
 
 std::vector<Path> Checkpointer::paths_to_try(const std::string& resume) {
@@ -268,16 +280,22 @@ Manifest Checkpointer::load_weights(const Path& checkpoint, const std::vector<St
   return restored->manifest;
 }
 
-void Checkpointer::take_over(const CheckpointName& chosen, const std::vector<Path>& damaged) {
-  if (chosen.step >= 0) resumed_from_ = chosen;
+void Checkpointer::take_over(const Restored* chosen, const std::vector<Path>& damaged) {
+  resumed_from_.reset();
+  std::string why = "the run starts from the beginning";
+  if (chosen && chosen->is_of_this_run) {
+    resumed_from_ = {chosen->manifest.global_step, chosen->manifest.version};
+    why = fmt::format("the run goes on from step {}", resumed_from_->step);
+  } else if (chosen) {
+    why = fmt::format("the run goes on from {}", chosen->path.string());
+  }
   const std::string abandoned = free_abandoned_name(files_, layout_.checkpoints(), attempt_);
   for (const CheckpointName& name : list_checkpoints(files_, layout_.checkpoints())) {
     const bool is_damaged = std::find(damaged.begin(), damaged.end(), layout_.checkpoints() / directory_name(name)) != damaged.end();
     if (is_damaged)
       abandon(files_, layout_.checkpoints(), name, abandoned, "it is damaged");
-    else if (name > chosen)
-      abandon(files_, layout_.checkpoints(), name, abandoned,
-              chosen.step < 0 ? "the run starts from the beginning" : fmt::format("the run goes on from step {}", chosen.step));
+    else if (!resumed_from_ || name > *resumed_from_)
+      abandon(files_, layout_.checkpoints(), name, abandoned, why);
   }
   read_history();
 }

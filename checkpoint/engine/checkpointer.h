@@ -23,6 +23,8 @@ namespace holdfast {
 struct Restored {
   Path path;
   Manifest manifest;
+  /// False for a checkpoint that `resume` named outside this run's own: its history is another one.
+  bool is_of_this_run = false;
   /// True on a rank that did not exist when the checkpoint was written.
   bool is_new_rank = false;
 };
@@ -43,12 +45,16 @@ class Checkpointer {
   void save(const Snapshot& snapshot, const std::vector<std::string>& entries);
 
   /// Collective, blocks. `resume`: auto | none | a checkpoint or run directory. Fills `targets` from the newest sound checkpoint
-  /// (auto, a run directory) or the named one; then this run's damaged ones and those later than the chosen one are moved to
-  /// abandoned-ATTEMPT/. nullopt: start from the beginning. Throws CorruptCheckpoint when there are checkpoints but none is
+  /// (auto, a run directory) or the named one; then this run's damaged ones and those later than the chosen one (all, if that is
+  /// another run's) are moved to abandoned-ATTEMPT/. nullopt: start from the beginning. Throws CorruptCheckpoint when there are checkpoints but none is
   /// sound, listing what was tried and why each failed.
   std::optional<Restored> restore(const std::string& resume, const std::vector<StateEntry>& targets);
 
-  /// Collective, blocks: only the tensors below "model/".
+  /// Collective, blocks. What a restart after a failure is to restore: "auto" as soon as there is a checkpoint of attempt
+  /// `first_attempt` or later, else what the first one was to restore. Every rank gets the same answer.
+  std::string resume_of_restart(const std::string& resume, int first_attempt);
+
+  /// Collective, blocks: only the tensors below "model/". Throws as restore does.
   Manifest load_weights(const Path& checkpoint, const std::vector<StateEntry>& targets);
 
   /// The newest step that is committed; -1: none.
@@ -62,8 +68,8 @@ class Checkpointer {
   CheckpointName next_name(std::int64_t step) const;
   std::optional<Restored> try_restore(const Path& path, const std::vector<StateEntry>& targets, RestoreScope scope, std::string& failure);
   std::vector<Path> paths_to_try(const std::string& resume);
-  /// Rank 0: what is on disk from now on belongs to the run that goes on from `chosen` (step -1: from the beginning).
-  void take_over(const CheckpointName& chosen, const std::vector<Path>& damaged);
+  /// Rank 0: what is on disk from now on belongs to the run that goes on from `chosen` (null: from the beginning).
+  void take_over(const Restored* chosen, const std::vector<Path>& damaged);
   void read_history();
 
   Communicator& ranks_;

@@ -39,6 +39,8 @@ def test_two_optimizers_stepped_at_different_times_come_back(tmp_path):
     log = (run.directory / "logs/attempt-006/rank-0.log").read_text()
     assert "resumed from" in log
     assert run.done()["global_step"] == 60
+    refused = runs.Run(tmp_path / "refused").supervised(config, check=False, arguments=["--set", "trainer.accumulate_batches=2"])
+    assert refused.code == 78 and "trainer.accumulate_batches" in refused.output and "no effect" in refused.output
 
 
 def test_a_plugin_that_is_none_is_refused(tmp_path):

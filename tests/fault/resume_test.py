@@ -224,6 +224,28 @@ def test_resume_from_a_named_checkpoint_leaves_later_ones_aside(tmp_path, config
     runs.assert_same_runs(run, undisturbed)
 
 
+@pytest.mark.parametrize("section", ["restore", "data"])
+def test_a_restart_before_the_first_save_starts_where_the_first_attempt_did(tmp_path, config, section):
+    """From another run's checkpoint, over a finished run of its own: neither its own old states nor the beginning."""
+    other = runs.Run(tmp_path / "other").supervised(config, arguments=["--set", "run.seed=5", "--set", "trainer.max_steps=21"])
+    undisturbed = runs.Run(tmp_path / "undisturbed").supervised(config, arguments=["--set", f"resume={other.checkpoint()}"])
+    run = runs.Run(tmp_path / "run").supervised(config)
+    step = 0 if section == "restore" else 24
+    run.supervised(config, arguments=["--set", f"resume={other.checkpoint()}"], injections=[f"kill:rank=1,step={step},section={section}"])
+    assert [line["step"] for line in run.journal("resumed")] == ([-1, 21] if section == "restore" else [-1, 21, 21])
+    assert run.journal("attempt_ended")[1]["recomputed_steps"] == (0 if section == "restore" else 2)
+    runs.assert_same_runs(run, undisturbed)
+    assert len(list((run.directory / "checkpoints").glob("abandoned-*/step-00000030"))) == 1
+
+
+def test_a_restart_of_a_start_from_nothing_starts_from_nothing(tmp_path, config):
+    run = runs.Run(tmp_path / "run").supervised(config)
+    first = run.done()
+    run.supervised(config, arguments=["--set", "resume=none"], injections=["kill:rank=1,step=0,section=restore"])
+    assert [line["step"] for line in run.journal("resumed")] == [-1, -1]
+    assert run.done()["attempt"] == 3 and run.done()["parameter_hash"] == first["parameter_hash"]
+
+
 def test_a_second_start_says_who_trains_there(tmp_path):
     config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", max_steps=1000000))
     run = runs.Run(tmp_path / "run")
