@@ -45,13 +45,14 @@ class Communicator {
   virtual std::vector<std::string> gather(const std::string& mine, int root) = 0;
   /// Collective, blocks.
   virtual void barrier() = 0;
+  /// Collective, blocks: the last call, once all went well. Destroyed without it, nobody is waited for.
+  virtual void close() {}
 };
 
 /// Collective, blocks: `text` of `root` on every rank.
 std::string broadcast_text(Communicator& ranks, std::string text, int root);
 
-/// MPI_COMM_WORLD. Initialises MPI (FUNNELED) and finalises it in the destructor, unless the stack unwinds because a peer
-/// is gone: then the process ends without. Reports collectives to `sections`. Throws PeerLost.
+/// MPI_COMM_WORLD. Initialises MPI (FUNNELED); close() finalises it. Reports collectives to `sections`. Throws PeerLost.
 std::unique_ptr<Communicator> make_mpi_communicator(SectionTracker& sections);
 
 /// One rank, no MPI: for tests and tools.

@@ -56,10 +56,6 @@ class MpiCommunicator final : public Communicator {
     check(MPI_Comm_size(host, &local_size_), "MPI_Comm_size");
     check(MPI_Comm_free(&host), "MPI_Comm_free");
   }
-  ~MpiCommunicator() override {
-    // Finalize waits for every rank. A rank that unwinds because of a failure must not wait for peers.
-    if (std::uncaught_exceptions() == 0) MPI_Finalize();
-  }
   MpiCommunicator(const MpiCommunicator&) = delete;
   MpiCommunicator& operator=(const MpiCommunicator&) = delete;
 
@@ -125,6 +121,7 @@ class MpiCommunicator final : public Communicator {
     check(MPI_Barrier(MPI_COMM_WORLD), "MPI_Barrier");
     sections_.collective(false);
   }
+  void close() override { check(MPI_Finalize(), "MPI_Finalize"); }
 
  private:
   SectionTracker& sections_;

@@ -37,8 +37,8 @@ class CrossChecks {
   }
 
   void check_task() const {
-    if (configuration_.task.name.empty() && configuration_.task.plugin.empty())
-      refuse("task", {.expected = "a name or a plugin", .found = "neither", .next = "name a built-in task: `task: {name: mlp}`"});
+    if (configuration_.task.name.empty())
+      refuse("task", {.expected = "a name", .found = "none", .next = "name a task, built in or of a plugin: `task: {name: mlp}`"});
     if (configuration_.data.name.empty())
       refuse("data", {.expected = "a name", .found = "none", .next = "name a source: `data: {name: idx}`"});
   }

@@ -19,10 +19,7 @@ void RunOptions::describe(FieldVisitor& visitor) {
 }
 
 void ComponentOptions::describe(FieldVisitor& visitor) {
-  visitor.field({.name = "name",
-                 .doc = "A built-in one, or what the plugin registered. Empty with a plugin: the only one that it registers.",
-                 .synonyms = "type kind"},
-                name);
+  visitor.field({.name = "name", .doc = "A built-in one, or one that the plugin registers.", .synonyms = "type kind"}, name);
   visitor.field({.name = "plugin",
                  .doc = "A shared library that registers it, relative to the directory of the configuration file. Empty: built-in.",
                  .synonyms = "library"},
@@ -286,10 +283,11 @@ void Configuration::describe(FieldVisitor& visitor) {
                checkpoints);
   visitor.field({.name = "resume",
                  .doc = "What the run goes on from: `auto` (the newest good checkpoint of the run directory, if there is one), `none` "
-                        "(from the start), or the path of a checkpoint directory."},
+                        "(from the start), or the path of a checkpoint or of a run directory (its newest good one). A relative path starts "
+                        "in the working directory."},
                 resume);
   visitor.field({.name = "init_from",
-                 .doc = "A checkpoint directory whose weights the run starts with, at step 0.",
+                 .doc = "A checkpoint directory whose weights the run starts with, at step 0; relative to the working directory.",
                  .synonyms = "pretrained load_from"},
                 init_from);
   visitor.section({.name = "parallel", .doc = "How ranks work together.", .synonyms = "distributed"}, parallel);

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "base/error.h"
+#include "options/nearest.h"
 
 namespace holdfast {
 namespace {
@@ -22,12 +23,15 @@ std::vector<std::string> names_of(const Map& map) {
 template <class Map>
 const typename Map::mapped_type& find(const Map& map, const char* kind, const std::string& name) {
   const auto found = map.find(name);
-  if (found == map.end())
-    throw ConfigError(
-        ErrorText{.attempted = fmt::format("{}.name", kind),
-                  .expected = fmt::format("one of: {}", fmt::join(names_of(map), ", ")),
-                  .found = fmt::format("'{}'", name),
-                  .next = "one of your own comes from the plugin that `task: {plugin: ./libmine.so}` names"});
+  if (found == map.end()) {
+    const std::vector<std::string> names = names_of(map);
+    const auto near = nearest(name, names);
+    throw ConfigError(ErrorText{.attempted = fmt::format("{}.name", kind),
+                                .expected = fmt::format("one of: {}", fmt::join(names, ", ")),
+                                .found = fmt::format("'{}'", name),
+                                .cause = near ? fmt::format("did you mean '{}'?", names[*near]) : "",
+                                .next = "one of your own comes from the plugin that `task: {plugin: ./libmine.so}` names"});
+  }
   return found->second;
 }
 
@@ -52,9 +56,6 @@ std::unique_ptr<Task> Registry::make_task(const ComponentOptions& options, const
 DataSources Registry::make_data(const DataOptions& options, const ComponentContext& context) const {
   return find(data_, "data", options.name)(options.options, context);
 }
-
-std::vector<std::string> Registry::task_names() const { return names_of(tasks_); }
-std::vector<std::string> Registry::data_names() const { return names_of(data_); }
 
 void load_plugin(const std::string& path, Registry& registry) {
   const std::string attempted = "load the plugin " + path;

@@ -31,8 +31,6 @@ class Registry {
   /// Throws ConfigError for an unknown name, listing the known ones; options are checked by the factory.
   std::unique_ptr<Task> make_task(const ComponentOptions& options, const ComponentContext& context) const;
   DataSources make_data(const DataOptions& options, const ComponentContext& context) const;
-  std::vector<std::string> task_names() const;
-  std::vector<std::string> data_names() const;
 
  private:
   std::map<std::string, TaskFactory> tasks_;

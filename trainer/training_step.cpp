@@ -96,8 +96,9 @@ class TrainingStep::ManualSteps final : public ManualOptimization {
     Optimizer& optimizer = owner_.d_.optimization.find(name);
     std::vector<at::Tensor> inputs;
     for (const NamedParameter& parameter : optimizer.gradients().parameters()) inputs.push_back(parameter.tensor);
-    loss.sum.register_hook([this](const at::Tensor&) { owner_.d_.sections.point(); });
+    const unsigned hook = loss.sum.register_hook([&sections = owner_.d_.sections](const at::Tensor&) { sections.point(); });
     torch::autograd::backward({loss.sum}, {}, /*retain_graph=*/true, /*create_graph=*/false, inputs);
+    loss.sum.remove_hook(hook);  // the task may keep the loss, and go back through it again
     optimizer.gradients().add_loss(loss.sum.item<double>(), loss.count);
   }
   void step(const std::string& name) override {

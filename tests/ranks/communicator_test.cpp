@@ -119,6 +119,6 @@ int main(int argc, char** argv) {
   holdfast::SectionTracker sections(nullptr);
   holdfast::ranks = holdfast::make_mpi_communicator(sections);
   const int result = RUN_ALL_TESTS();
-  holdfast::ranks.reset();
+  holdfast::ranks->close();
   return result;
 }

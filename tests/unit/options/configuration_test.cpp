@@ -77,7 +77,7 @@ TEST(Configuration, NeedsAnEnd) {
 }
 
 TEST(Configuration, NeedsATaskDataAndAnOptimizer) {
-  EXPECT_THAT(error_with({"task={options: {}}"}), HasSubstr("--set task={options: {}}: task: expected a name or a plugin, found neither"));
+  EXPECT_THAT(error_with({"task={options: {}}"}), HasSubstr("--set task={options: {}}: task: expected a name, found none"));
   EXPECT_THAT(error_with({"data.name=\"\""}), HasSubstr("data: expected a name, found none"));
   EXPECT_THAT(error_with({"optimizers="}), HasSubstr("optimizers: expected at least one optimizer, found none"));
 }
