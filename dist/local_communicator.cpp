@@ -21,12 +21,4 @@ class LocalCommunicator final : public Communicator {
 
 std::unique_ptr<Communicator> make_local_communicator() { return std::make_unique<LocalCommunicator>(); }
 
-std::string broadcast_text(Communicator& ranks, std::string text, int root) {
-  std::uint64_t size = text.size();
-  ranks.broadcast(std::as_writable_bytes(std::span(&size, 1)), root);
-  text.resize(size);
-  ranks.broadcast(std::as_writable_bytes(std::span(text.data(), text.size())), root);
-  return text;
-}
-
 }  // namespace holdfast

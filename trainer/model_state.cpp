@@ -1,10 +1,11 @@
+#include "trainer/model_state.h"
+
 #include <fmt/format.h>
 #include <torch/torch.h>
 
 #include "base/digest.h"
 #include "checkpoint/format/tensor_hash.h"
 #include "trainer/state_entry.h"
-#include "trainer/trainer.h"
 
 namespace holdfast {
 

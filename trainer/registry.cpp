@@ -5,8 +5,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <stdexcept>
-
 #include "base/error.h"
 #include "options/nearest.h"
 
@@ -36,10 +34,6 @@ const typename Map::mapped_type& find(const Map& map, const char* kind, const st
 }
 
 }  // namespace
-
-void Task::train_batch(const Batch&, ManualOptimization&) {
-  throw std::logic_error("a task with manual optimization must override train_batch");
-}
 
 void Registry::add_task(const std::string& name, TaskFactory factory) {
   if (!tasks_.emplace(name, std::move(factory)).second) throw ConfigError("register the task '" + name + "': the name is taken");

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -59,7 +60,9 @@ class Task {
   virtual Evaluation evaluate(const Batch& batch) = 0;
   virtual bool is_manual() const { return false; }
   /// Manual optimization: everything that training on one batch means. Called on every rank, also without samples.
-  virtual void train_batch(const Batch& batch, ManualOptimization& optimization);
+  virtual void train_batch(const Batch&, ManualOptimization&) {
+    throw std::logic_error("a task with manual optimization must override train_batch");
+  }
 };
 
 }  // namespace holdfast

@@ -80,10 +80,4 @@ class Trainer {
   std::unique_ptr<Progress> progress_;
 };
 
-/// The parameters and buffers of a module by name, as a snapshot stores them: parameters replicated, buffers per rank.
-std::vector<StateEntry> model_entries(torch::nn::Module& model);
-
-/// One digest over all parameters: names, shapes, bytes.
-std::string parameter_hash(torch::nn::Module& model);
-
 }  // namespace holdfast

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "dist/communicator.h"
-#include "trainer/environment.h"
+#include "trainer/provenance.h"
 
 namespace holdfast {
 namespace {

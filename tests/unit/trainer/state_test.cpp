@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "trainer/environment.h"
+#include "trainer/provenance.h"
 #include "trainer/rng.h"
 #include "trainer/run_state.h"
 #include "trainer/state_entry.h"

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "late_communicator.h"
+#include "trainer/model_state.h"
 #include "trainer/trainer.h"
 #include "trainer/training_step.h"
 

@@ -1,4 +1,4 @@
-#include "trainer/environment.h"
+#include "trainer/provenance.h"
 
 #include <ATen/Version.h>
 #include <fmt/format.h>

@@ -1,0 +1,21 @@
+// A model as a snapshot stores it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "trainer/state_entry.h"
+
+namespace torch::nn {
+class Module;
+}
+
+namespace holdfast {
+
+/// The parameters and buffers of a module by name: parameters replicated, buffers per rank. The entries refer to its tensors.
+std::vector<StateEntry> model_entries(torch::nn::Module& model);
+
+/// One digest over all parameters: names, shapes, bytes.
+std::string parameter_hash(torch::nn::Module& model);
+
+}  // namespace holdfast
