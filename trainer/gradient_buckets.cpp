@@ -12,23 +12,14 @@
 namespace holdfast {
 namespace {
 
-/// Runs when autograd has written a parameter's gradient. The first one since zero() is a tensor of autograd's own, still in the
-/// processor's cache: moving it costs less than zeroing the bucket and adding to it would.
-class MoveIntoBucket final : public torch::autograd::PostAccumulateGradHook {
+/// Notes that autograd has written a parameter's gradient.
+class MarkUsed final : public torch::autograd::PostAccumulateGradHook {
  public:
-  MoveIntoBucket(at::Tensor view, std::uint8_t* is_used) : view_(std::move(view)), is_used_(is_used) {}
-  void operator()(const torch::autograd::Variable& parameter) override {
-    *is_used_ = 1;
-    at::Tensor& gradient = parameter.mutable_grad();
-    if (gradient.is_same(view_) || gradient.requires_grad()) return;  // with a graph (create_graph) it stays until reseat()
-    const torch::NoGradGuard no_grad;
-    view_.copy_(gradient);
-    gradient = view_;
-  }
+  explicit MarkUsed(std::uint8_t* flag) : flag_(flag) {}
+  void operator()(const torch::autograd::Variable&) override { *flag_ = 1; }
 
  private:
-  at::Tensor view_;
-  std::uint8_t* is_used_;
+  std::uint8_t* flag_;
 };
 
 }  // namespace
@@ -67,14 +58,14 @@ void GradientBuckets::fill_bucket(Bucket& bucket) {
     views_[i] = bucket.flat.narrow(0, at, parameter.numel()).as_strided(parameter.sizes(), parameter.strides());
     at += parameter.numel();
     parameter.mutable_grad() = views_[i];
-    torch::autograd::impl::set_post_acc_grad_hooks(parameter, std::make_unique<MoveIntoBucket>(views_[i], used_.data_ptr<std::uint8_t>() + i));
+    torch::autograd::impl::set_post_acc_grad_hooks(parameter, std::make_unique<MarkUsed>(used_.data_ptr<std::uint8_t>() + i));
   }
   buckets_.push_back(std::move(bucket));
 }
 
 void GradientBuckets::zero() {
   const torch::NoGradGuard no_grad;
-  for (const NamedParameter& parameter : parameters_) parameter.tensor.mutable_grad() = at::Tensor();
+  for (Bucket& bucket : buckets_) bucket.flat.zero_();
   used_.zero_();
   pending_.zero_();
 }
@@ -135,8 +126,7 @@ double GradientBuckets::loss_sum() const { return pending_.data_ptr<double>()[0]
 
 std::int64_t GradientBuckets::count() const { return static_cast<std::int64_t>(pending_.data_ptr<double>()[1]); }
 
-std::vector<StateEntry> GradientBuckets::state(const std::string& name) {
-  reseat();
+std::vector<StateEntry> GradientBuckets::state(const std::string& name) const {
   const std::string prefix = kGradientPrefix + name + "/";
   std::vector<StateEntry> entries = {entry_of(prefix + "used", used_, TensorKind::per_rank, false),
                                      entry_of(prefix + "pending", pending_, TensorKind::per_rank, false)};

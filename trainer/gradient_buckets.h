@@ -1,6 +1,5 @@
-// The gradients of one optimizer's parameters, laid out in flat buckets: a backward pass moves each new `.grad` into its bucket
-// and leaves a view of it, so that further passes accumulate in place and a bucket is all-reduced as one message. Training
-// thread only.
+// The gradients of one optimizer's parameters, laid out in flat buckets: each `.grad` is a view of a bucket, so that a
+// backward pass accumulates in place and a bucket is all-reduced as one message. Training thread only.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -29,23 +28,22 @@ class GradientBuckets {
   GradientBuckets(const GradientBuckets&) = delete;
   GradientBuckets& operator=(const GradientBuckets&) = delete;
 
-  /// Forgets all gradients (`.grad` is undefined) and which parameters were used.
+  /// Zeroes in place; forgets which parameters were used.
   void zero();
-  /// Every `.grad` is a view again: takes back what user code or `create_graph` put in its place, zeros where there is none.
+  /// Takes back what user code or `create_graph` put in the place of a view: its values move into the bucket.
   void reseat();
   /// Collective: sums all buckets over the ranks. On return every rank has the same bits. `is_valid` false (this rank's
   /// backward failed): contributes zeros.
   void all_reduce(Communicator& ranks, bool is_valid);
-  /// The 2-norm of all gradients together, as they are in the buckets (after all_reduce or reseat); not finite if any of them is
-  /// not.
+  /// The 2-norm of all gradients together, as they are in the buckets; not finite if any of them is not.
   double norm() const;
 
   /// Manual optimization: what the backward passes since zero() have added on this rank.
   void add_loss(double sum, std::int64_t count);
   double loss_sum() const;
   std::int64_t count() const;
-  /// A partial accumulation as per-rank tensors "gradients/NAME/...", so that it survives a restart. Reseats.
-  std::vector<StateEntry> state(const std::string& name);
+  /// A partial accumulation as per-rank tensors "gradients/NAME/...", so that it survives a restart.
+  std::vector<StateEntry> state(const std::string& name) const;
 
   const std::vector<NamedParameter>& parameters() const { return parameters_; }
   at::Tensor gradient(std::size_t parameter) const { return views_[parameter]; }

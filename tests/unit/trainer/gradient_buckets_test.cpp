@@ -16,32 +16,8 @@ TEST(GradientBuckets, GradientsAreViewsThatABackwardPassFills) {
   EXPECT_TRUE(torch::equal(buckets.gradient(0), torch::full({2}, 3.0f)));
   EXPECT_TRUE(torch::equal(buckets.gradient(1), torch::full({2, 2}, 5.0f)));
   EXPECT_EQ(buckets.layout(), std::vector<std::int64_t>{6});
-  EXPECT_EQ(a.tensor.grad().data_ptr(), buckets.gradient(0).data_ptr());
-}
-
-TEST(GradientBuckets, FurtherPassesAddUpUntilZero) {
-  const auto a = parameter("a", torch::ones({3})), b = parameter("b", torch::ones({2}));
-  GradientBuckets buckets({a, b}, 1 << 20);
-  (a.tensor.sum() * 3 + b.tensor.sum()).backward();
-  (a.tensor.sum() * 4).backward();
-  EXPECT_TRUE(torch::equal(buckets.gradient(0), torch::full({3}, 7.0f)));
-  EXPECT_TRUE(torch::equal(buckets.gradient(1), torch::ones({2})));
   buckets.zero();
-  a.tensor.sum().backward();
-  buckets.reseat();
-  EXPECT_TRUE(torch::equal(buckets.gradient(0), torch::ones({3})));
-  EXPECT_TRUE(torch::equal(buckets.gradient(1), torch::zeros({2})));
-  EXPECT_EQ(b.tensor.grad().data_ptr(), buckets.gradient(1).data_ptr());
-}
-
-TEST(GradientBuckets, APartialAccumulationIsStateAndNothingOlderIs) {
-  const auto a = parameter("a", torch::ones({3})), b = parameter("b", torch::ones({2}));
-  GradientBuckets buckets({a, b}, 1 << 20);
-  (a.tensor.sum() + b.tensor.sum()).backward();
-  buckets.zero();
-  a.tensor.sum().backward();
-  buckets.state("main");
-  EXPECT_EQ(buckets.norm(), std::sqrt(3.0f));
+  EXPECT_EQ(a.tensor.grad().abs().sum().item<float>(), 0.0f);
 }
 
 TEST(GradientBuckets, AreCutByBytesInReverseOrderOfRegistration) {
