@@ -91,16 +91,17 @@ void LineConnection::receive(const std::function<void(const nlohmann::json&)>& o
     incoming_.append(buffer, static_cast<std::size_t>(n));
     if (incoming_.size() - (incoming_.rfind('\n') + 1) > kLongestLine) is_open_ = false;  // without a newline: npos + 1 is 0
   }
-  for (std::size_t end = 0; (end = incoming_.find('\n')) != incoming_.npos;) {
-    const auto message =
-        end > kLongestLine ? nlohmann::json() : nlohmann::json::parse(incoming_.substr(0, end), nullptr, /*allow_exceptions=*/false);
-    incoming_.erase(0, end + 1);
+  std::size_t begin = 0;
+  for (std::size_t end = 0; (end = incoming_.find('\n', begin)) != incoming_.npos; begin = end + 1) {
+    const std::string_view line = std::string_view(incoming_).substr(begin, end - begin);
+    const auto message = line.size() > kLongestLine ? nlohmann::json() : nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
     if (!message.is_object()) {
       is_open_ = false;
       return;
     }
     on_message(message);
   }
+  incoming_.erase(0, begin);
 }
 
 Listener::Listener() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {

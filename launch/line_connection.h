@@ -28,6 +28,8 @@ class LineConnection {
   void send(const nlohmann::json& message);
   /// Reads what is there and hands out whole lines. Lines of more than 64 KiB or without JSON close the connection.
   void receive(const std::function<void(const nlohmann::json&)>& on_message);
+  /// Something that was sent waits for the peer to read.
+  bool is_behind() const { return !outgoing_.empty(); }
   void close() { is_open_ = false; }
 
  private:

@@ -1,5 +1,7 @@
 #include "launch/log_tail.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <fstream>
 #include <iterator>
@@ -10,6 +12,9 @@ namespace {
 
 // What is sent of a log has to fit into one message of a LineConnection (64 KiB), where a byte may take six.
 constexpr std::size_t kLongestLine = 8 << 10;
+// Of a rank that prints without end only the newest is shown; the log file has it all.
+constexpr std::uint64_t kMostBytes = 64 << 10;
+constexpr std::size_t kMostLines = 100;
 
 std::uint64_t size_of_file(const Path& path) {
   std::error_code missing;
@@ -39,7 +44,14 @@ LogTail::LogTail(Path path) : path_(std::move(path)), position_(size_of_file(pat
 
 std::vector<std::string> LogTail::new_lines() {
   std::vector<std::string> lines;
-  if (size_of_file(path_) <= position_) return lines;
+  const std::uint64_t size = size_of_file(path_);
+  if (size <= position_) return lines;
+  if (size - position_ > kMostBytes) {
+    lines.push_back(fmt::format("… {} KiB of output are not shown; {} has them", (size - kMostBytes - position_) >> 10, path_.string()));
+    position_ = size - kMostBytes;
+    partial_.clear();
+    is_cut_ = false;
+  }
   const std::string text = read_from(path_, position_);
   position_ += text.size();
   for (std::size_t begin = 0; begin < text.size();) {
@@ -53,6 +65,11 @@ std::vector<std::string> LogTail::new_lines() {
       is_cut_ = false;
     }
     begin = end + 1;
+  }
+  if (lines.size() > kMostLines) {
+    const std::size_t left_out = lines.size() - kMostLines;
+    lines.erase(lines.begin(), lines.begin() + static_cast<std::ptrdiff_t>(left_out));
+    lines.front() = fmt::format("… {} lines are not shown; {} has them", left_out + 1, path_.string());
   }
   return lines;
 }

@@ -175,7 +175,7 @@ class Shim {
                     {"steps_per_second", block.steps_per_second.load()},
                     {"samples_per_second", block.samples_per_second.load()},
                     {"loss", block.loss.load()}}}});
-    if (rank_ == 0)
+    if (rank_ == 0 && !lease_->is_behind())
       for (const std::string& line : log_->new_lines()) lease_->send({{"log", line}});
   }
 

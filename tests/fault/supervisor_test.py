@@ -102,6 +102,20 @@ def test_what_a_rank_has_started_dies_with_it(tmp_path):
     assert not runs.alive(pids)
 
 
+def test_a_rank_that_prints_without_end_keeps_its_lease(tmp_path):
+    """A megabyte of short lines, a line of a megabyte, again and again, for longer than a lease."""
+    script = tmp_path / "rank.py"
+    script.write_text("#!/usr/bin/python3\nimport sys, time\nend = time.monotonic() + 4\nwhile time.monotonic() < end:\n"
+                      "    sys.stdout.write('a line\\n' * 150000 + 'x' * 1000000 + '\\n')\nprint('the last words')\n")
+    script.chmod(0o755)
+    config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", restart={"max_attempts_without_progress": 1, "lease_seconds": 1}))
+    run = runs.Run(tmp_path / "run").supervised(config, ranks=1, check=False, arguments=["--trainer", script])
+    assert run.code == EXIT_SOFTWARE and "mpirun ended without DONE" in run.output, run.output[-2000:]
+    assert "not shown" in run.output and "the last words" in run.output
+    assert "lease" not in run.output and not run.journal("rank_lost")
+    assert 4 < run.seconds < 20
+
+
 def test_three_attempts_without_progress_end_with_a_diagnosis(tmp_path):
     config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp"))
     run = runs.Run(tmp_path / "run").supervised(config, check=False, injections=[

@@ -1,5 +1,6 @@
 #include "launch/log_tail.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <fstream>
@@ -42,15 +43,26 @@ TEST_F(LogTailTest, StartsAtThePresentEnd) {
 
 TEST_F(LogTailTest, CutsALineThatNoMessageCanCarry) {
   LogTail tail(path_);
-  print("before\n" + std::string(300000, '\x01'));  // each byte is six in JSON
+  print("before\n" + std::string(30000, '\x01'));  // each byte is six in JSON
   std::vector<std::string> lines = tail.new_lines();
   EXPECT_THAT(lines, ElementsAre("before"));
-  print(std::string(300000, '\x01') + "\nbehind\n");
+  print(std::string(30000, '\x01') + "\nbehind\n");
   lines = tail.new_lines();
   ASSERT_EQ(lines.size(), 2u);
   EXPECT_TRUE(lines[0].starts_with("\x01\x01") && lines[0].ends_with("…")) << lines[0].size();
   EXPECT_LT(nlohmann::json({{"log", lines[0]}}).dump().size(), kLongestMessage);
   EXPECT_EQ(lines[1], "behind");
+}
+
+TEST_F(LogTailTest, OfAFloodTheNewestLinesStayBelowOneThatSaysSo) {
+  LogTail tail(path_);
+  std::string flood;
+  for (int i = 0; i < 100000; ++i) flood += fmt::format("line {}\n", i);
+  print(flood);
+  const std::vector<std::string> lines = tail.new_lines();
+  ASSERT_EQ(lines.size(), 100u);
+  EXPECT_TRUE(lines.front().starts_with("… ") && lines.front().ends_with("rank-0.log has them")) << lines.front();
+  EXPECT_EQ(lines.back(), "line 99999");
 }
 
 TEST_F(LogTailTest, LeavesALineOfUsualLengthAsItIs) {
