@@ -16,8 +16,22 @@ namespace {
 
 using nlohmann::json;
 
+/// JSON of texts that came from anywhere: what is no UTF-8 becomes U+FFFD instead of another failure.
+std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+
 /// A rank's answer to rank 0: a record, or why there is none.
-std::string failure_text(const std::string& what) { return json{{"error", what}}.dump(); }
+std::string failure_text(const std::string& what) { return dump({{"error", what}}); }
+
+/// Does one rank's part of a collective and returns why it failed, empty if it did not. Whatever it was: the others wait to hear.
+template <class Step>
+std::string failure_of(const Step& step) {
+  try {
+    step();
+    return {};
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
 
 /// "rank 1: ..." for each answer that is a failure.
 std::string failures_in(const std::vector<std::string>& answers) {
@@ -64,21 +78,17 @@ void Checkpointer::save(const Snapshot& snapshot, const std::vector<std::string>
   const std::string pending = pending_name(name, attempt_);
 
   std::string failure;
-  if (ranks_.rank() == 0) try {
-      prepare_pending(files_, layout_.checkpoints(), pending);
-    } catch (const StorageError& error) {
-      failure = error.what();
-    }
+  if (ranks_.rank() == 0) failure = failure_of([&] { prepare_pending(files_, layout_.checkpoints(), pending); });
   failure = broadcast_text(ranks_, failure, 0);
   if (failure.empty()) {
     const std::vector<std::string> shards = ranks_.gather(write_my_shard(snapshot, pending), 0);
     sections_.enter(Section::commit, snapshot.global_step);
     sections_.point();
-    if (ranks_.rank() == 0) try {
-        commit(snapshot, pending, name, shards, entries);
-      } catch (const StorageError& error) {
-        failure = error.what();
-      }
+    if (ranks_.rank() == 0) {
+      failure = failures_in(shards);
+      if (failure.empty()) failure = failure_of([&] { commit(snapshot, pending, name, shards, entries); });
+      if (!failure.empty()) discard(pending);
+    }
     failure = broadcast_text(ranks_, failure, 0);
   }
   if (!failure.empty())
@@ -100,6 +110,12 @@ CheckpointName Checkpointer::next_name(std::int64_t step) const {
 }
 
 std::string Checkpointer::write_my_shard(const Snapshot& snapshot, const std::string& pending) {
+  std::string record;
+  const std::string failure = failure_of([&] { record = to_json(write_parts(snapshot, pending)).dump(); });
+  return failure.empty() ? record : failure_text(failure);
+}
+
+ShardRecord Checkpointer::write_parts(const Snapshot& snapshot, const std::string& pending) {
   const std::vector<Part> parts = parts_of_rank(snapshot.entries, ranks_.rank(), ranks_.size());
   std::size_t bytes = 0;
   const auto bytes_of = [&](const Part& part) {
@@ -117,26 +133,17 @@ std::string Checkpointer::write_my_shard(const Snapshot& snapshot, const std::st
     pieces.push_back({entry.info, part.slice, place});
     at += place.size();
   }
-  try {
-    const Path directory = layout_.checkpoints() / pending;
-    const Path path = directory / shard_name(ranks_.rank(), ranks_.size());
-    ShardRecord record =
-        write_shard(files_, path, pieces, {snapshot.global_step, ranks_.rank(), ranks_.size()}, [this] { sections_.point(); });
-    files_.sync_directory(directory);
-    record.host = host_name();
-    return to_json(record).dump();
-  } catch (const StorageError& error) {
-    return failure_text(error.what());
-  }
+  const Path directory = layout_.checkpoints() / pending;
+  const Path path = directory / shard_name(ranks_.rank(), ranks_.size());
+  ShardRecord record =
+      write_shard(files_, path, pieces, {snapshot.global_step, ranks_.rank(), ranks_.size()}, [this] { sections_.point(); });
+  files_.sync_directory(directory);
+  record.host = host_name();
+  return record;
 }
 
 void Checkpointer::commit(const Snapshot& snapshot, const std::string& pending, const CheckpointName& name,
                           const std::vector<std::string>& shards, const std::vector<std::string>& entries) {
-  const std::string failures = failures_in(shards);
-  if (!failures.empty()) {
-    remove_tree(files_, layout_.checkpoints() / pending);
-    throw StorageError(failures);
-  }
   Manifest manifest{.id = random_token(),
                     .global_step = name.step,
                     .version = name.version,
@@ -154,9 +161,15 @@ void Checkpointer::commit(const Snapshot& snapshot, const std::string& pending, 
   try {
     point_last_to(files_, layout_.checkpoints(), name);
     apply_retention();
-  } catch (const StorageError& error) {
+  } catch (const std::exception& error) {
     log_error("{} is durable, what should have followed failed (the next save tries again): {}", directory_name(name), error.what());
   }
+}
+
+void Checkpointer::discard(const std::string& pending) {
+  // On a full disk the next save has no other space.
+  const std::string failure = failure_of([&] { remove_tree(files_, layout_.checkpoints() / pending); });
+  if (!failure.empty()) log_warning("{} stays until the next start: {}", (layout_.checkpoints() / pending).string(), failure);
 }
 
 void Checkpointer::apply_retention() {
@@ -183,7 +196,8 @@ std::optional<Restored> Checkpointer::try_restore(const Path& path, const std::v
   if (!failure.empty()) return std::nullopt;
 
   Restored restored{.path = path};
-  restored.is_of_this_run = std::filesystem::weakly_canonical(path.parent_path()) == std::filesystem::weakly_canonical(layout_.checkpoints());
+  restored.is_of_this_run =
+      std::filesystem::weakly_canonical(path.parent_path()) == std::filesystem::weakly_canonical(layout_.checkpoints());
   json answer = json::object();
   try {
     restored.manifest = manifest_from_text(text, (path / kManifestName).string());
@@ -199,14 +213,14 @@ std::optional<Restored> Checkpointer::try_restore(const Path& path, const std::v
   } catch (const Error& error) {
     answer = {{"error", error.what()}};
   }
-  const std::vector<std::string> answers = ranks_.gather(answer.dump(), 0);
+  const std::vector<std::string> answers = ranks_.gather(dump(answer), 0);
   json verdict = json::object();
   if (ranks_.rank() == 0) {
     for (const std::string& text_of_rank : answers)
       if (json::parse(text_of_rank).contains("is_configuration")) verdict["is_configuration"] = true;
     verdict["error"] = failures_in(answers);
   }
-  verdict = json::parse(broadcast_text(ranks_, verdict.dump(), 0));
+  verdict = json::parse(broadcast_text(ranks_, dump(verdict), 0));
   failure = verdict["error"].get<std::string>();
   if (verdict.contains("is_configuration")) throw ConfigError(failure);
   if (!failure.empty()) return std::nullopt;

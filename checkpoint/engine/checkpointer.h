@@ -46,8 +46,8 @@ class Checkpointer {
 
   /// Collective, blocks. `resume`: auto | none | a checkpoint or run directory. Fills `targets` from the newest sound checkpoint
   /// (auto, a run directory) or the named one; then this run's damaged ones and those later than the chosen one (all, if that is
-  /// another run's) are moved to abandoned-ATTEMPT/. nullopt: start from the beginning. Throws CorruptCheckpoint when there are checkpoints but none is
-  /// sound, listing what was tried and why each failed.
+  /// another run's) are moved to abandoned-ATTEMPT/. nullopt: start from the beginning. Throws CorruptCheckpoint when there are checkpoints
+  /// but none is sound, listing what was tried and why each failed.
   std::optional<Restored> restore(const std::string& resume, const std::vector<StateEntry>& targets);
 
   /// Collective, blocks. What a restart after a failure is to restore: "auto" as soon as there is a checkpoint of attempt
@@ -61,9 +61,13 @@ class Checkpointer {
   std::int64_t durable_step() const { return durable_step_; }
 
  private:
+  /// A record of the shard, or why there is none, as JSON.
   std::string write_my_shard(const Snapshot& snapshot, const std::string& pending);
+  ShardRecord write_parts(const Snapshot& snapshot, const std::string& pending);
   void commit(const Snapshot& snapshot, const std::string& pending, const CheckpointName& name, const std::vector<std::string>& shards,
               const std::vector<std::string>& entries);
+  /// Rank 0, after a failure: removes what was written so far, if it can.
+  void discard(const std::string& pending);
   void apply_retention();
   CheckpointName next_name(std::int64_t step) const;
   std::optional<Restored> try_restore(const Path& path, const std::vector<StateEntry>& targets, RestoreScope scope, std::string& failure);

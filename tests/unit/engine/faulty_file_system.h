@@ -20,6 +20,7 @@ struct Fault {
     killed,          // before the operation; half of it done if it is a write; the others go on until they need this rank
     killed_at_once,  // likewise, and every other rank dies at its next operation
     fails,           // the operation is not done and throws StorageError
+    all_fail,        // likewise, and so does every later operation of every rank
   } kind = Kind::killed;
 };
 
@@ -37,6 +38,7 @@ class OperationRecord {
   bool begin(int rank, const std::string& verb, const Path& path) {
     const std::lock_guard lock(mutex_);
     if (everyone_dies_) throw Killed{};
+    if (everything_fails_) fail(verb, path);
     std::size_t before = 0;
     for (const Operation& operation : operations_) before += operation.rank == rank;
     if (fault_ && fault_->rank == rank && fault_->operation == before) {
@@ -49,9 +51,10 @@ class OperationRecord {
   [[noreturn]] void strike() {
     const std::lock_guard lock(mutex_);
     const Fault fault = *fault_;
-    if (fault.kind == Fault::Kind::fails) {
+    if (fault.kind == Fault::Kind::fails || fault.kind == Fault::Kind::all_fail) {
       fault_.reset();  // once; the next try succeeds
-      throw StorageError(ErrorText{.attempted = struck_->verb + " " + struck_->path.string(), .cause = "injected by the test"});
+      everything_fails_ = fault.kind == Fault::Kind::all_fail;
+      fail(struck_->verb, struck_->path);
     }
     everyone_dies_ = fault.kind == Fault::Kind::killed_at_once;
     throw Killed{};
@@ -72,11 +75,15 @@ class OperationRecord {
   }
 
  private:
+  [[noreturn]] static void fail(const std::string& verb, const Path& path) {
+    throw StorageError(ErrorText{.attempted = verb + " " + path.string(), .cause = "injected by the test"});
+  }
+
   mutable std::mutex mutex_;
   std::optional<Fault> fault_;
   std::vector<Operation> operations_;
   std::optional<Operation> struck_;
-  bool everyone_dies_ = false;
+  bool everyone_dies_ = false, everything_fails_ = false;
 };
 
 class FaultyFileSystem final : public FileSystem {
