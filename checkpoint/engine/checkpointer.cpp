@@ -303,6 +303,7 @@ void Checkpointer::take_over(const Restored* chosen, const std::vector<Path>& da
   } else if (chosen) {
     why = fmt::format("the run goes on from {}", chosen->path.string());
   }
+  move_last();
   const std::string abandoned = free_abandoned_name(files_, layout_.checkpoints(), attempt_);
   for (const CheckpointName& name : list_checkpoints(files_, layout_.checkpoints())) {
     const bool is_damaged = std::find(damaged.begin(), damaged.end(), layout_.checkpoints() / directory_name(name)) != damaged.end();
@@ -312,6 +313,18 @@ void Checkpointer::take_over(const Restored* chosen, const std::vector<Path>& da
       abandon(files_, layout_.checkpoints(), name, abandoned, why);
   }
   read_history();
+}
+
+void Checkpointer::move_last() {
+  const Path last = layout_.checkpoints() / kLastLink;
+  const std::string failure = failure_of([&] {
+    const bool is_there = files_.kind(last) == FileKind::link;
+    if (resumed_from_ && !(is_there && files_.read_link(last) == directory_name(*resumed_from_)))
+      point_last_to(files_, layout_.checkpoints(), *resumed_from_);
+    else if (!resumed_from_ && is_there)
+      files_.remove_file(last);
+  });
+  if (!failure.empty()) log_warning("{} may point to a checkpoint that is set aside: {}", last.string(), failure);
 }
 
 void Checkpointer::read_history() {

@@ -74,6 +74,8 @@ class Checkpointer {
   std::vector<Path> paths_to_try(const std::string& resume);
   /// Rank 0: what is on disk from now on belongs to the run that goes on from `chosen` (null: from the beginning).
   void take_over(const Restored* chosen, const std::vector<Path>& damaged);
+  /// Rank 0, before the others are moved away: `last` names the one that the run goes on from, or is removed.
+  void move_last();
   void read_history();
 
   Communicator& ranks_;

@@ -95,6 +95,29 @@ TEST_F(Fallback, AStartFromTheBeginningKeepsWhatWasThereOutOfTheWay) {
   EXPECT_THAT(files_.list(kCheckpoints / "abandoned-2"), ElementsAre("step-00000010", "step-00000020", "step-00000030"));
 }
 
+TEST_F(Fallback, LastPointsToTheChosenOneOrIsGone) {
+  attempt(2, [](TestRank& self) { self.checkpointer.restore((kCheckpoints / "step-00000020").string(), self.state.entries()); });
+  EXPECT_EQ(files_.read_link(kCheckpoints / kLastLink), "step-00000020");
+  attempt(3, [](TestRank& self) { self.checkpointer.restore("none", self.state.entries()); });
+  EXPECT_EQ(files_.kind(kCheckpoints / kLastLink), FileKind::none);
+}
+
+TEST_F(Fallback, LastNeverPointsToWhatWasMovedAway) {
+  OperationRecord undisturbed;
+  MemoryFileSystem trial(files_);
+  const auto restore = [](TestRank& self) {
+    self.checkpointer.restore((kCheckpoints / "step-00000010").string(), self.state.entries());
+  };
+  run_attempt(trial, undisturbed, 2, 2, 3, restore);
+  for (std::size_t operation = 0; operation < undisturbed.count(0); ++operation) {
+    MemoryFileSystem files(files_);
+    OperationRecord record(Fault{0, operation, Fault::Kind::killed});
+    run_attempt(files, record, 2, 2, 3, restore);
+    ASSERT_TRUE(record.struck());
+    EXPECT_NE(files.kind(kCheckpoints / files.read_link(kCheckpoints / kLastLink)), FileKind::none) << "killed at operation " << operation;
+  }
+}
+
 TEST_F(Fallback, AnotherStateOfTheSameStepHasItsOwnName) {
   for (const RankEnd& end : attempt(2, [](TestRank& self) { restore_and_save(self, 30); })) EXPECT_TRUE(end.is_good()) << end.error;
   EXPECT_THAT(list_checkpoints(files_, kCheckpoints).back(), (CheckpointName{30, 1}));
