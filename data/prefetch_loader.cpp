@@ -8,6 +8,8 @@
 #include <mutex>
 #include <thread>
 
+#include "base/error.h"
+
 namespace holdfast {
 namespace {
 
@@ -85,6 +87,11 @@ class PrefetchLoader final : public BatchLoader {
 }  // namespace
 
 std::unique_ptr<BatchLoader> make_loader(std::shared_ptr<const DataSource> source, const BatchPlan& plan, std::int64_t ahead) {
+  if (plan.epoch_samples() < 1)
+    throw DataError(ErrorText{.attempted = "read batches",
+                              .expected = "at least one",
+                              .found = std::to_string(plan.dataset_samples) + " samples",
+                              .next = "give the source data, or leave out its validation part"});
   return std::make_unique<PrefetchLoader>(std::move(source), plan, ahead);
 }
 
