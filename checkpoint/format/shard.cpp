@@ -20,12 +20,12 @@ ShardRecord write_shard(FileSystem& files, const Path& path, std::span<const Sha
                      .bytes = skeleton.file_bytes,
                      .head_bytes = skeleton.head.size(),
                      .head = digest_of(skeleton.head)};
+  for (std::size_t i = 0; i < pieces.size(); ++i)
+    record.pieces.push_back({pieces[i].tensor.name, pieces[i].slice, skeleton.offsets[i], block_digests(pieces[i].data)});
   const auto file = files.create(path);
   for (std::size_t i = 0; i < pieces.size(); ++i) {
     if (half_way && i == pieces.size() / 2) half_way();
-    const ShardPiece& piece = pieces[i];
-    if (!piece.data.empty()) file->write_at(skeleton.offsets[i], piece.data);
-    record.pieces.push_back({piece.tensor.name, piece.slice, skeleton.offsets[i], block_digests(piece.data)});
+    if (!pieces[i].data.empty()) file->write_at(skeleton.offsets[i], pieces[i].data);
   }
   // The head last: without it no reader takes the file for an HDF5 file.
   file->write_at(0, skeleton.head);

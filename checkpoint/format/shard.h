@@ -30,10 +30,10 @@ struct ShardTags {
   int world_size = 1;
 };
 
-/// Writes the new file `path`, syncs it, and returns its record (digests computed from `data`). A whole tensor keeps its
-/// shape; a part is a 1-D dataset with attributes `global_shape` and `flat_offset`. A per-rank tensor's dataset lies under
-/// "rank/". Every dataset has attributes `dtype` and `kind`. `half_way` is called once, when about half of the bytes are
-/// written (fault injection). Throws StorageError.
+/// Writes the new file `path`, syncs it, and returns its record (digests of `data` as it is before the file is created). A whole
+/// tensor keeps its shape; a part is a 1-D dataset with attributes `global_shape` and `flat_offset`. A per-rank tensor's dataset
+/// lies under "rank/". Every dataset has attributes `dtype` and `kind`. `half_way` is called once, when half of the pieces are
+/// written, and never if there are none (fault injection). Throws StorageError.
 ShardRecord write_shard(FileSystem& files, const Path& path, std::span<const ShardPiece> pieces, const ShardTags& tags,
                         const std::function<void()>& half_way = {});
 

@@ -145,6 +145,15 @@ TEST_F(Shard, ScalarsAndEmptyTensorsAreDatasetsToo) {
   EXPECT_THAT(record.pieces[1].blocks, ElementsAre());
 }
 
+TEST_F(Shard, DigestsAreThoseOfTheBytesBeforeTheFirstOneWasWritten) {
+  add({"model/w", DType::f32, {64}});
+  const ShardRecord record = write_shard(*files_, directory_.path() / "shard-00000-of-00001.h5", pieces_, {.global_step = 42},
+                                         [&] { bytes_[0][7] ^= std::byte{1}; });  // memory that goes bad under the write
+  const ShardReader reader(*files_, directory_.path(), record);
+  std::vector<std::byte> found(bytes_[0].size());
+  EXPECT_THROW(reader.read(record.pieces[0], size_of(DType::f32), found), CorruptCheckpoint);
+}
+
 TEST_F(Shard, AShardWithoutAnyTensorIsAFileToo) {
   const ShardRecord record = write();
   EXPECT_EQ(std::filesystem::file_size(directory_.path() / record.file), record.bytes);
