@@ -54,7 +54,8 @@ class Checkpointer {
   /// `first_attempt` or later, else what the first one was to restore. Every rank gets the same answer.
   std::string resume_of_restart(const std::string& resume, int first_attempt);
 
-  /// Collective, blocks: only the tensors below "model/". Throws as restore does.
+  /// Collective, blocks: only the tensors below "model/". Throws CorruptCheckpoint when it cannot be read or is damaged, ConfigError
+  /// when its tensors are not those of `targets`.
   Manifest load_weights(const Path& checkpoint, const std::vector<StateEntry>& targets);
 
   /// The newest step that is committed; -1: none.

@@ -19,11 +19,8 @@ std::vector<Part> parts_of_rank(std::span<const StateEntry> entries, int rank, i
   std::uint64_t total = 0;
   for (const StateEntry& entry : entries)
     if (entry.info.kind == TensorKind::replicated) total += entry.info.bytes();
-  const auto share_end = [&](int r) {
-    return total / static_cast<std::uint64_t>(world_size) * static_cast<std::uint64_t>(r) +
-           (r == world_size ? total % static_cast<std::uint64_t>(world_size) : 0);
-  };
-  const std::uint64_t begin = share_end(rank), end = rank + 1 == world_size ? total : share_end(rank + 1);
+  const std::uint64_t share = total / static_cast<std::uint64_t>(world_size);
+  const std::uint64_t begin = share * static_cast<std::uint64_t>(rank), end = rank + 1 == world_size ? total : begin + share;
 
   std::vector<Part> parts;
   std::uint64_t at = 0;  // of all replicated bytes

@@ -63,6 +63,7 @@ std::string to_text(const Manifest& manifest);
 Manifest manifest_from_text(const std::string& text, const std::string& where);
 /// The part of that check which concerns several fields. Throws CorruptCheckpoint.
 void require_consistent(const Manifest& manifest, const std::string& where);
+/// Throws CorruptCheckpoint likewise, StorageError when the file cannot be read.
 Manifest read_manifest(FileSystem& files, const Path& checkpoint);
 
 }  // namespace holdfast

@@ -10,7 +10,8 @@
 
 namespace holdfast {
 
-/// One fault that verify found: "shard-00001-of-00002.h5: dataset /model/0.weight, block 3 (bytes 3145728..4194304): ..."
+/// One fault that verify found. `text` says it all: "read the shard CHECKPOINT/shard-00001-of-00002.h5, dataset model/0.weight,
+/// block 3 (from byte 3147776 of the file): expected digest ..., found ...". `shard` and `dataset` are empty where it concerns none.
 struct Finding {
   std::string shard, dataset, text;
 };
