@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/error.h"
@@ -125,6 +126,26 @@ class CrossChecks {
 
 }  // namespace
 
+void require_utf8(const Configuration& configuration) {
+  using nlohmann::json;
+  const auto legible = [](const json& text) { return text.dump(-1, ' ', false, json::error_handler_t::replace); };
+  const auto is_utf8 = [](const json& text) {
+    try {
+      return !text.dump().empty();
+    } catch (const json::type_error&) {
+      return false;
+    }
+  };
+  const json options = to_json(configuration).flatten();
+  for (const auto& [path, value] : options.items())
+    if (!is_utf8(path) || !is_utf8(value))
+      throw ConfigError(ErrorText{.attempted = "take the option " + legible(path),
+                                  .expected = "text in UTF-8",
+                                  .found = legible(value),
+                                  .cause = "the manifest of a checkpoint can hold no other",
+                                  .next = "give it another name"});
+}
+
 Configuration load_configuration(const std::string& path, const std::vector<std::string>& overrides) {
   const OptionTree tree = OptionTree::from_file(path, overrides);
   Configuration configuration;
@@ -134,6 +155,7 @@ Configuration load_configuration(const std::string& path, const std::vector<std:
   CrossChecks(tree, configuration).run();
   if (configuration.run.name.empty()) configuration.run.name = std::filesystem::path(path).stem().string();
   if (configuration.run.directory.empty()) configuration.run.directory = "runs/" + configuration.run.name;
+  require_utf8(configuration);
   return configuration;
 }
 

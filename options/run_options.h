@@ -141,5 +141,8 @@ struct Configuration {
 /// Reads, checks every field, then what concerns several fields (no end, a schedule that does not exist, two entries of
 /// one name, every prefix list). Throws ConfigError. `run.name` and `run.directory` are filled in.
 Configuration load_configuration(const std::string& path, const std::vector<std::string>& overrides = {});
+/// Every text and name in it is UTF-8: manifest and journal, which are JSON, hold no other. Throws ConfigError. Part of
+/// load_configuration; to be repeated where a text is changed afterwards.
+void require_utf8(const Configuration& configuration);
 
 }  // namespace holdfast

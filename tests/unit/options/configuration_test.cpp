@@ -10,6 +10,7 @@
 namespace holdfast {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 
 constexpr const char* kGood = R"(task: {name: mlp}
@@ -57,7 +58,7 @@ TEST(Configuration, SavesEveryEpochUnlessToldOtherwise) {
   EXPECT_EQ(load(kGood, {"checkpoints.0.every_steps=5"}).checkpoints[0].every_epochs, std::nullopt);
 }
 
-TEST(Configuration, LeavesThePathOfAPluginAsItIs) { EXPECT_EQ(load(kGood, {"task={plugin: lib/mine.so}"}).task.plugin, "lib/mine.so"); }
+TEST(Configuration, LeavesThePathOfAPluginAsItIs) { EXPECT_EQ(load(kGood, {"task={name: mine, plugin: lib/mine.so}"}).task.plugin, "lib/mine.so"); }
 
 TEST(Configuration, ReadsBackWhatItShows) {
   const Configuration configuration =
@@ -135,6 +136,17 @@ TEST(Configuration, RefusesToKeepNoState) {
 TEST(Configuration, RefusesTwoPlacesToStartFrom) {
   EXPECT_THAT(error_with({"init_from=/a", "resume=/b"}), HasSubstr("init_from: a run starts either from"));
   EXPECT_EQ(error_with({"init_from=/a", "resume=none"}), "(no ConfigError)");
+}
+
+TEST(Configuration, RefusesTextThatIsNoUtf8) {
+  const TemporaryDirectory directory;
+  const std::string file = directory.write("run\xff.yaml", kGood);  // the run is named after it
+  EXPECT_THAT(config_error_of([&] { load_configuration(file); }),
+              AllOf(HasSubstr("take the option \"/run/directory\": expected text in UTF-8"), HasSubstr("runs/run\xef\xbf\xbd")));
+  Configuration configuration = load(kGood, {"run.name=Übung"});
+  require_utf8(configuration);
+  configuration.run.directory = "/a/\xc3";
+  EXPECT_THAT(config_error_of([&] { require_utf8(configuration); }), HasSubstr("/run/directory"));
 }
 
 TEST(Configuration, SuggestsTheKeyForAWordOfOtherTrainers) {
