@@ -68,6 +68,8 @@ int run_command(const std::vector<std::string>& arguments) {
   Configuration configuration = load_configuration(config, overrides);
   if (values.count("run-dir")) configuration.run.directory = values["run-dir"].as<std::string>();
   const Path directory = std::filesystem::absolute(configuration.run.directory).lexically_normal();
+  configuration.run.directory = directory.string();
+  require_utf8(configuration);
   const auto files = make_posix_file_system();
   make_directories(*files, RunLayout{directory}.checkpoints());
 

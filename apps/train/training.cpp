@@ -33,6 +33,7 @@ struct Components {
 Configuration read_configuration(const TrainArguments& arguments) {
   Configuration configuration = load_configuration(arguments.config, arguments.overrides);
   if (arguments.run_directory) configuration.run.directory = *arguments.run_directory;
+  require_utf8(configuration);
   return configuration;
 }
 
