@@ -1,11 +1,13 @@
 #include "data/prefetch_loader.h"
 
 #include <c10/util/ParallelGuard.h>
+#include <fmt/format.h>
 
 #include <condition_variable>
 #include <deque>
 #include <exception>
 #include <mutex>
+#include <stdexcept>
 #include <thread>
 
 #include "base/error.h"
@@ -26,12 +28,14 @@ class PrefetchLoader final : public BatchLoader {
   void seek(std::int64_t samples_seen) override {
     const std::lock_guard lock(mutex_);
     position_ = next_to_load_ = samples_seen;
+    is_sought_ = true;
     ready_.clear();
     ++generation_;
     changed_.notify_all();
   }
 
   Batch next() override {
+    if (!is_sought_) throw std::logic_error("a loader's next() before its first seek()");
     const std::int64_t at = position_;
     position_ += plan_.global_samples_at(at);
     if (ahead_ == 0) return load(at);
@@ -76,6 +80,7 @@ class PrefetchLoader final : public BatchLoader {
   BatchPlan plan_;
   std::size_t ahead_;
   std::int64_t position_ = 0;
+  bool is_sought_ = false;
   std::mutex mutex_;  // guards what follows
   std::condition_variable_any changed_;
   std::deque<Item> ready_;
@@ -86,12 +91,14 @@ class PrefetchLoader final : public BatchLoader {
 
 }  // namespace
 
-std::unique_ptr<BatchLoader> make_loader(std::shared_ptr<const DataSource> source, const BatchPlan& plan, std::int64_t ahead) {
+std::unique_ptr<BatchLoader> make_loader(std::shared_ptr<const DataSource> source, const BatchPlan& plan, std::int64_t ahead,
+                                         const std::string& name) {
   if (plan.epoch_samples() < 1)
-    throw DataError(ErrorText{.attempted = "read batches",
-                              .expected = "at least one",
-                              .found = std::to_string(plan.dataset_samples) + " samples",
-                              .next = "give the source data, or leave out its validation part"});
+    throw DataError(
+        ErrorText{.attempted = "make batches of the " + name,
+                  .expected = plan.drop_last ? fmt::format("at least {} samples", plan.global_batch_size) : "at least one sample",
+                  .found = fmt::format("{}", plan.dataset_samples),
+                  .next = "look at the files and options that `data` names"});
   return std::make_unique<PrefetchLoader>(std::move(source), plan, ahead);
 }
 

@@ -3,13 +3,16 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "data/schedule.h"
 #include "trainer/data_source.h"
 
 namespace holdfast {
 
-/// `ahead`: batches assembled ahead; 0 reads in the calling thread. The source may be shared by several loaders.
-std::unique_ptr<BatchLoader> make_loader(std::shared_ptr<const DataSource> source, const BatchPlan& plan, std::int64_t ahead);
+/// `ahead`: batches assembled ahead; 0 reads in the calling thread. The source may be shared by several loaders. The loader has to
+/// seek() before next(). Throws DataError that calls the data `name` when they give no batch.
+std::unique_ptr<BatchLoader> make_loader(std::shared_ptr<const DataSource> source, const BatchPlan& plan, std::int64_t ahead,
+                                         const std::string& name = "training data");
 
 }  // namespace holdfast

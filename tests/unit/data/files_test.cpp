@@ -102,6 +102,22 @@ TEST_F(DataFiles, AGzippedFileThatIsCutShortIsRefused) {
   ::gzclose(out);
   std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);
   EXPECT_THAT(message([&] { unpacked(path); }), HasSubstr("cut short"));
+  EXPECT_TRUE(std::filesystem::is_empty(directory_ / "cache")) << "what was unpacked so far is removed";
+}
+
+TEST_F(DataFiles, AFileThatIsNotCompressedIsNotTakenForAGzippedOne) {
+  EXPECT_THAT(message([&] { unpacked(write("text.gz", "plain text")); }), AllOf(HasSubstr("text.gz"), HasSubstr("it is no gzip file")));
+  EXPECT_THAT(message([&] { unpacked(write("empty.gz", "")); }), HasSubstr("it is no gzip file"));
+}
+
+TEST_F(DataFiles, ACacheThatCannotBeWrittenIsNamed) {
+  write("cache", "a file where the directory should be");
+  const Path path = directory_ / "text.gz";
+  const gzFile out = ::gzopen(path.c_str(), "wb");
+  ::gzwrite(out, "hello", 5);
+  ::gzclose(out);
+  EXPECT_THAT(message([&] { unpacked(path); }),
+              AllOf(HasSubstr((directory_ / "cache" / "text").string()), HasSubstr("HOLDFAST_DATA_CACHE")));
 }
 
 TEST_F(DataFiles, TextIsTiledIntoSequencesThatPredictEachByteOnce) {

@@ -60,6 +60,21 @@ TEST(Loader, AFailureInThePrefetchingThreadReachesTheTrainingThread) {
       DataError);
 }
 
+TEST(Loader, DataWithoutASampleAreRefusedByName) {
+  BatchPlan empty = plan();
+  empty.dataset_samples = 0;
+  try {
+    make_loader(std::make_shared<BrokenSource>(), empty, 0, "validation data");
+    FAIL() << "accepted";
+  } catch (const DataError& error) {
+    EXPECT_NE(std::string(error.what()).find("validation data: expected at least one sample, found 0"), std::string::npos) << error.what();
+  }
+}
+
+TEST(Loader, NextBeforeTheFirstSeekIsAnError) {
+  for (const std::int64_t ahead : {0, 2}) EXPECT_THROW(make_loader(make_random(small()).training, plan(), ahead)->next(), std::logic_error);
+}
+
 TEST(RandomData, IsAFunctionOfItsSeed) {
   const auto a = make_random(small()).training, b = make_random(small()).training;
   RandomOptions options = small();
