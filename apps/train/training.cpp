@@ -106,7 +106,7 @@ std::unique_ptr<BatchLoader> validation_loader(const Configuration& configuratio
                        .seed = static_cast<std::uint64_t>(configuration.run.seed),
                        .rank = ranks.rank(),
                        .world_size = ranks.size()};
-  return make_loader(components.data.validation, plan, configuration.data.prefetch_batches);
+  return make_loader(components.data.validation, plan, configuration.data.prefetch_batches, "validation data");
 }
 
 Progress::Style progress_style() {
