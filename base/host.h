@@ -1,6 +1,7 @@
 // Facts about this machine and process.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,8 @@ namespace holdfast {
 std::string host_name();
 /// Processor cores that this process may use (its affinity mask).
 int usable_cores();
+/// Where short-lived files go: /dev/shm, which is memory, if this process may write there, else the system's temporary directory.
+std::filesystem::path memory_directory();
 /// 32 random hexadecimal digits from the system's generator.
 std::string random_token();
 /// "2026-01-31T12:00:00.123Z"

@@ -7,8 +7,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
 #include <sstream>
 
@@ -67,8 +69,12 @@ int int_from(std::string_view text, std::string_view key, std::string_view value
 void append_durably(const Path& path, const std::string& line) {
   const int fd = ::open(path.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0644);
   const bool good = fd >= 0 && ::write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size()) && ::fsync(fd) == 0;
+  const std::string cause = std::strerror(errno);
   if (fd >= 0) ::close(fd);
-  if (!good) throw StorageError("record the injected fault in " + path.string() + ": cannot be written");
+  if (!good)
+    throw StorageError(ErrorText{.attempted = "record the injected fault in " + path.string(),
+                                 .cause = cause,
+                                 .next = "free space there, or start again without --inject"});
 }
 
 }  // namespace

@@ -4,16 +4,12 @@
 
 #include <algorithm>
 
+#include "base/progress_bar.h"
+
 namespace holdfast {
 namespace {
 
 constexpr const char* kEraseLine = "\r\033[K";
-
-std::string duration_text(double seconds) {
-  const auto whole = static_cast<std::int64_t>(std::max(0.0, seconds));
-  return whole >= 3600 ? fmt::format("{}:{:02d}:{:02d}", whole / 3600, whole / 60 % 60, whole % 60)
-                       : fmt::format("{}:{:02d}", whole / 60, whole % 60);
-}
 
 }  // namespace
 
@@ -21,14 +17,14 @@ void Display::line(const std::string& text) { output_.write(fmt::format("{}{}\n{
 
 void Display::status(const nlohmann::json& status, int attempt, int restarts) {
   if (!is_terminal_ || output_.is_behind()) return;
-  constexpr int kWidth = 28;
-  const auto step = status.value("global_step", std::int64_t{0}), last = status.value("last_step", std::int64_t{0});
-  const double rate = status.value("steps_per_second", 0.0);
-  const auto filled = static_cast<std::size_t>(last > 0 ? std::clamp<std::int64_t>(kWidth * step / last, 0, kWidth) : 0);
-  bar_ = fmt::format("[{}{}] {}/{}  {:.1f} steps/s  {:.0f} samples/s  loss {:.4f}  {} left  attempt {}{}", std::string(filled, '#'),
-                     std::string(kWidth - filled, '.'), step, last, rate, status.value("samples_per_second", 0.0),
-                     status.value("loss", 0.0), rate > 0 ? duration_text(static_cast<double>(last - step) / rate) : "-:--", attempt,
-                     restarts > 0 ? fmt::format(", {} restart{}", restarts, restarts == 1 ? "" : "s") : "");
+  const ProgressFacts facts{.step = status.value("global_step", std::int64_t{0}),
+                            .last_step = status.value("last_step", std::int64_t{0}),
+                            .steps_per_second = status.value("steps_per_second", 0.0),
+                            .samples_per_second = status.value("samples_per_second", 0.0),
+                            .loss = status.value("loss", 0.0)};
+  const std::string note =
+      fmt::format("  attempt {}{}", attempt, restarts > 0 ? fmt::format(", {} restart{}", restarts, restarts == 1 ? "" : "s") : "");
+  bar_ = progress_bar(facts, note, terminal_columns(fd_));
   output_.write(kEraseLine + bar_);
 }
 

@@ -14,7 +14,7 @@ namespace holdfast {
 class Display {
  public:
   /// Draws on the open file descriptor `fd`; no call waits for whoever reads.
-  Display(int fd, bool is_terminal) : output_(fd), is_terminal_(is_terminal) {}
+  Display(int fd, bool is_terminal) : output_(fd), fd_(fd), is_terminal_(is_terminal) {}
   ~Display() { clear(); }
   /// A line above the bar.
   void line(const std::string& text);
@@ -25,6 +25,7 @@ class Display {
 
  private:
   Output output_;
+  int fd_;
   bool is_terminal_;
   std::string bar_;
 };

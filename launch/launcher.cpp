@@ -71,6 +71,7 @@ pid_t start_mpirun(const LaunchPlan& plan) {
     ::setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
   }
   const int out = ::open(plan.log.c_str(), O_CREAT | O_WRONLY | O_APPEND, 0644), in = ::open("/dev/null", O_RDONLY);
+  if (out < 0) ::_exit(kExitStorage);
   ::dup2(in, 0);
   ::dup2(out, 1);
   ::dup2(out, 2);

@@ -13,8 +13,8 @@ namespace {
 // What is sent of a log has to fit into one message of a LineConnection (64 KiB), where a byte may take six.
 constexpr std::size_t kLongestLine = 8 << 10;
 // Of a rank that prints without end only the newest is shown; the log file has it all.
-constexpr std::uint64_t kMostBytes = 64 << 10;
-constexpr std::size_t kMostLines = 100;
+constexpr std::uint64_t kMostBytes = 256 << 10;
+constexpr std::size_t kMostLines = 1000;
 
 std::uint64_t size_of_file(const Path& path) {
   std::error_code missing;

@@ -1,5 +1,6 @@
 #include "launch/output.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -24,6 +25,11 @@ void write_all(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t n = ::write(fd, text.data(), text.size());
     if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN) {  // another program has made the terminal non-blocking
+      pollfd waiting{.fd = fd, .events = POLLOUT, .revents = 0};
+      ::poll(&waiting, 1, -1);
+      continue;
+    }
     if (n <= 0) return;
     text.remove_prefix(static_cast<std::size_t>(n));
   }

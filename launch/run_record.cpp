@@ -2,6 +2,7 @@
 
 #include <fstream>
 
+#include "base/error.h"
 #include "base/injection.h"
 
 namespace holdfast {
@@ -30,8 +31,11 @@ bool RunRecord::is_done() const {
 
 nlohmann::json RunRecord::take_injected_fault(int rank) {
   const std::vector<std::string> fired = fired_faults();
-  for (std::size_t line = 0; line < fired.size(); ++line)
-    if (parse_injection(fired[line]).rank == rank && faults_seen_.insert(line).second) return fired[line];
+  for (std::size_t line = 0; line < fired.size(); ++line) try {
+      if (parse_injection(fired[line]).rank == rank && faults_seen_.insert(line).second) return fired[line];
+    } catch (const UsageError&) {
+      continue;  // a torn line: the disk was full
+    }
   return nullptr;
 }
 

@@ -6,20 +6,12 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/host.h"
 #include "base/log.h"
 
 namespace holdfast {
-namespace {
-
-Path parent_directory() {
-  const Path memory = "/dev/shm";
-  return ::access(memory.c_str(), W_OK | X_OK) == 0 ? memory : std::filesystem::temp_directory_path();
-}
-
-}  // namespace
-
 SessionDirectory::SessionDirectory(FileSystem& files, const Path& run, int attempt) : files_(files) {
-  const Path parent = parent_directory();
+  const Path parent = memory_directory();
   const std::string prefix = fmt::format("holdfast-{}-{}-", ::geteuid(), to_hex(digest_of(run.string())).substr(0, 12));
   for (const std::string& name : files.list(parent))
     if (name.starts_with(prefix)) remove_tree(files, parent / name);

@@ -47,8 +47,10 @@ class Shim {
         heartbeat_(Heartbeat::create()) {}
 
   int run() {
-    ::prctl(PR_SET_PDEATHSIG, SIGHUP);  // of the launcher's death
     block_signals();
+    const pid_t launcher = ::getppid();
+    ::prctl(PR_SET_PDEATHSIG, SIGHUP);  // of the launcher's death
+    if (::getppid() != launcher) return kExitUnavailable;
     make_directories(*files_, layout_.attempt_logs(attempt_));
     connect();
     log_.emplace(layout_.rank_log(attempt_, rank_));

@@ -9,17 +9,9 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/progress_bar.h"
+
 namespace holdfast {
-namespace {
-
-std::string duration_text(double seconds) {
-  const auto whole = static_cast<std::int64_t>(std::max(0.0, seconds));
-  return whole >= 3600 ? fmt::format("{}:{:02d}:{:02d}", whole / 3600, whole / 60 % 60, whole % 60)
-                       : fmt::format("{}:{:02d}", whole / 60, whole % 60);
-}
-
-}  // namespace
-
 Progress::Progress(const Clock& clock, Heartbeat* heartbeat, Style style, std::int64_t first_step, std::int64_t last_step)
     : clock_(clock), heartbeat_(heartbeat), style_(style), step_(first_step), last_step_(last_step) {
   window_start_ = shown_since_ = clock_.seconds();
@@ -62,14 +54,9 @@ Progress::Rates Progress::take_rates() {
 
 void Progress::draw(double now) {
   drawn_at_ = now;
-  constexpr int kWidth = 30;
-  const double done = last_step_ > 0 ? static_cast<double>(step_) / static_cast<double>(last_step_) : 0;
-  const int filled = static_cast<int>(done * kWidth);
-  const std::string left =
-      shown_.steps_per_second > 0 ? duration_text(static_cast<double>(last_step_ - step_) / shown_.steps_per_second) : "-:--";
-  fmt::print("\r\033[K[{}{}] {}/{}  {:.1f} steps/s  {:.0f} samples/s  loss {:.4f}  {} left",
-             std::string(static_cast<std::size_t>(filled), '#'), std::string(static_cast<std::size_t>(kWidth - filled), '.'), step_,
-             last_step_, shown_.steps_per_second, shown_.samples_per_second, loss_, left);
+  const std::string bar =
+      progress_bar({step_, last_step_, shown_.steps_per_second, shown_.samples_per_second, loss_}, "", terminal_columns(STDOUT_FILENO));
+  fmt::print("\r\033[K{}", bar);
   std::fflush(stdout);
 }
 

@@ -47,8 +47,9 @@ int run_command(const std::vector<std::string>& arguments) {
   all.add(shown).add_options()("config", po::value(&config));
   po::variables_map values;
   try {
-    po::store(po::command_line_parser(arguments).options(all).positional(po::positional_options_description().add("config", 1)).run(),
-              values);
+    const auto positions = po::positional_options_description().add("config", 1);
+    const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;  // as every other command
+    po::store(po::command_line_parser(arguments).options(all).positional(positions).style(style).run(), values);
     po::notify(values);
   } catch (const po::error& error) {
     throw UsageError(fmt::format("holdfast run: {}\n  next: holdfast run --help", error.what()));
@@ -67,7 +68,8 @@ int run_command(const std::vector<std::string>& arguments) {
 
   Configuration configuration = load_configuration(config, overrides);
   if (values.count("run-dir")) configuration.run.directory = values["run-dir"].as<std::string>();
-  const Path directory = std::filesystem::absolute(configuration.run.directory).lexically_normal();
+  Path directory = std::filesystem::absolute(configuration.run.directory).lexically_normal();
+  if (!directory.has_filename()) directory = directory.parent_path();  // "runs/a/" is "runs/a"
   configuration.run.directory = directory.string();
   require_utf8(configuration);
   const auto files = make_posix_file_system();

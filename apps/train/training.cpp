@@ -54,6 +54,7 @@ Components build(const Configuration& configuration, bool is_check_only) {
 std::unique_ptr<RunLock> lock_run(const RunLayout& layout, FileSystem& files, Communicator& ranks) {
   std::unique_ptr<RunLock> lock;
   std::string refusal;
+  int code = kExitUnavailable;
   if (ranks.rank() == 0) try {
       make_directories(files, layout.checkpoints());
       const auto token = environment::get(environment::kToken);
@@ -63,9 +64,11 @@ std::unique_ptr<RunLock> lock_run(const RunLayout& layout, FileSystem& files, Co
         refusal = "the supervisor that started this rank no longer holds the run directory " + layout.root.string();
     } catch (const Error& error) {
       refusal = error.what();
+      code = error.exit_code();
     }
   refusal = broadcast_text(ranks, refusal, 0);
-  if (!refusal.empty()) throw Error(refusal, kExitUnavailable);
+  ranks.broadcast(std::as_writable_bytes(std::span(&code, 1)), 0);
+  if (!refusal.empty()) throw Error(refusal, code);
   return lock;
 }
 
