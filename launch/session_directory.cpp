@@ -1,8 +1,7 @@
 #include "launch/session_directory.h"
 
-#include <unistd.h>
-
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "base/digest.h"
 #include "base/error.h"
@@ -10,6 +9,7 @@
 #include "base/log.h"
 
 namespace holdfast {
+
 SessionDirectory::SessionDirectory(FileSystem& files, const Path& run, int attempt) : files_(files) {
   const Path parent = memory_directory();
   const std::string prefix = fmt::format("holdfast-{}-{}-", ::geteuid(), to_hex(digest_of(run.string())).substr(0, 12));

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/host.h"
 #include "checkpoint/format/hdf5_handle.h"
 
 namespace holdfast {
@@ -24,8 +25,7 @@ constexpr hsize_t kMetadataPerPiece = 1024;  // object header with attributes an
 /// it takes).
 class MemoryFile {
  public:
-  MemoryFile()
-      : path_((std::filesystem::is_directory("/dev/shm") ? Path("/dev/shm") : std::filesystem::temp_directory_path()) / "holdfast-XXXXXX") {
+  MemoryFile() : path_((memory_directory() / "holdfast-XXXXXX").string()) {
     fd_ = ::mkostemp(path_.data(), O_CLOEXEC);
     if (fd_ < 0) throw StorageError(ErrorText{.attempted = "create the temporary file " + path_, .cause = std::strerror(errno)});
   }
