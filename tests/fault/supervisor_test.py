@@ -106,7 +106,7 @@ def test_a_rank_that_prints_without_end_keeps_its_lease(tmp_path):
     """A megabyte of short lines, a line of a megabyte, again and again, for longer than a lease."""
     script = tmp_path / "rank.py"
     script.write_text("#!/usr/bin/python3\nimport sys, time\nend = time.monotonic() + 4\nwhile time.monotonic() < end:\n"
-                      "    sys.stdout.write('a line\\n' * 150000 + 'x' * 1000000 + '\\n')\nprint('the last words')\n")
+                      "    sys.stdout.write('a line\\n' * 150000 + 'x' * 1000000 + '\\n')\n    time.sleep(0.1)  # more would only fill the disk\nprint('the last words')\n")
     script.chmod(0o755)
     config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", restart={"max_attempts_without_progress": 1, "lease_seconds": 1}))
     run = runs.Run(tmp_path / "run").supervised(config, ranks=1, check=False, arguments=["--trainer", script])
