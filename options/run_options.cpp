@@ -216,14 +216,17 @@ void CheckpointOptions::describe(FieldVisitor& visitor) {
 }
 
 void ParallelOptions::describe(FieldVisitor& visitor) {
-  visitor.field({.name = "bucket_mib",
-                 .doc = "Gradients are reduced over ranks in flat buckets of about this size. Bits depend on it.",
-                 .unit = "MiB",
-                 .min = 0,
-                 .max = 4096,
-                 .min_is_excluded = true,
-                 .synonyms = "bucket_cap_mb bucket_mb bucket_size"},
-                bucket_mib);
+  visitor.field(
+      {.name = "bucket_mib",
+       .doc =
+           "Gradients of less than 256 KiB are packed into buckets of about this size to be reduced over ranks; a larger one goes alone. "
+           "Bits depend on it.",
+       .unit = "MiB",
+       .min = 0,
+       .max = 4096,
+       .min_is_excluded = true,
+       .synonyms = "bucket_cap_mb bucket_mb bucket_size"},
+      bucket_mib);
 }
 
 void RestartOptions::describe(FieldVisitor& visitor) {

@@ -105,7 +105,7 @@ struct CheckpointOptions {
 
 /// `parallel:`
 struct ParallelOptions {
-  double bucket_mib = 8;  // gradients are reduced in flat buckets of about this size
+  double bucket_mib = 8;  // small gradients are packed into buckets of about this size
   void describe(FieldVisitor&);
 };
 

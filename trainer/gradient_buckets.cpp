@@ -5,6 +5,7 @@
 #include <torch/torch.h>
 
 #include <cmath>
+#include <utility>
 
 #include "base/error.h"
 #include "trainer/state_entry.h"
@@ -22,94 +23,101 @@ class MarkUsed final : public torch::autograd::PostAccumulateGradHook {
   std::uint8_t* flag_;
 };
 
+/// Where a message of its own costs less than packing and unpacking.
+constexpr std::size_t kInPlaceBytes = 256 * 1024;
+
+std::size_t bytes_of(const at::Tensor& tensor) { return static_cast<std::size_t>(tensor.numel()) * sizeof(float); }
+
+/// Nobody else sees its storage, and its elements lie as the parameter's do.
+bool can_reduce_in_place(const at::Tensor& gradient, const at::Tensor& parameter) {
+  return gradient.layout() == at::kStrided && !gradient.requires_grad() && gradient.storage().use_count() == 1 &&
+         gradient.strides() == parameter.strides();
+}
+
 }  // namespace
 
-GradientBuckets::GradientBuckets(std::vector<NamedParameter> parameters, std::size_t bucket_bytes)
-    : parameters_(std::move(parameters)), views_(parameters_.size()) {
+GradientBuckets::GradientBuckets(std::vector<NamedParameter> parameters, std::size_t bucket_bytes) : parameters_(std::move(parameters)) {
   used_ = at::zeros({static_cast<std::int64_t>(parameters_.size())}, at::kByte);
   pending_ = at::zeros({2}, at::kDouble);
-  Bucket bucket;
+  Bucket small;
   for (std::size_t i = parameters_.size(); i-- > 0;) {
     const at::Tensor& parameter = parameters_[i].tensor;
     if (parameter.scalar_type() != at::kFloat || !parameter.is_non_overlapping_and_dense())
       throw ConfigError(ErrorText{.attempted = "train the parameter " + parameters_[i].name,
                                   .expected = "a dense float32 tensor",
                                   .found = std::string(parameter.dtype().name())});
-    bucket.members.push_back(i);
-    bucket.elements += parameter.numel();
-    if (static_cast<std::size_t>(bucket.elements) * sizeof(float) >= bucket_bytes) {
-      fill_bucket(bucket);
-      bucket = {};
+    torch::autograd::impl::set_post_acc_grad_hooks(parameter, std::make_unique<MarkUsed>(used_.data_ptr<std::uint8_t>() + i));
+    if (bytes_of(parameter) >= kInPlaceBytes) {
+      add_bucket({.members = {i}, .elements = parameter.numel()});
+      continue;
     }
+    small.members.push_back(i);
+    small.elements += parameter.numel();
+    if (static_cast<std::size_t>(small.elements) * sizeof(float) >= bucket_bytes) add_bucket(std::exchange(small, {}));
   }
-  if (!bucket.members.empty()) fill_bucket(bucket);
+  if (!small.members.empty()) add_bucket(std::move(small));
 }
 
 GradientBuckets::~GradientBuckets() {
   for (const NamedParameter& parameter : parameters_) torch::autograd::impl::set_post_acc_grad_hooks(parameter.tensor, nullptr);
 }
 
-void GradientBuckets::fill_bucket(Bucket& bucket) {
-  bucket.flat = at::zeros({bucket.elements + static_cast<std::int64_t>(bucket.members.size())}, at::kFloat);
-  std::int64_t at = 0;
-  for (const std::size_t i : bucket.members) {
-    at::Tensor parameter = parameters_[i].tensor;
-    // The parameter's own strides, so that a channels-last gradient accumulates without a transposing copy.
-    views_[i] = bucket.flat.narrow(0, at, parameter.numel()).as_strided(parameter.sizes(), parameter.strides());
-    at += parameter.numel();
-    parameter.mutable_grad() = views_[i];
-    torch::autograd::impl::set_post_acc_grad_hooks(parameter, std::make_unique<MarkUsed>(used_.data_ptr<std::uint8_t>() + i));
+void GradientBuckets::add_bucket(Bucket bucket) {
+  if (bucket.members.size() > 1) {
+    bucket.flat = at::zeros({bucket.elements}, at::kFloat);
+    std::int64_t at = 0;
+    for (const std::size_t i : bucket.members) {
+      const at::Tensor& parameter = parameters_[i].tensor;
+      bucket.views.push_back(bucket.flat.narrow(0, at, parameter.numel()).as_strided(parameter.sizes(), parameter.strides()));
+      at += parameter.numel();
+    }
   }
   buckets_.push_back(std::move(bucket));
 }
 
 void GradientBuckets::zero() {
-  const torch::NoGradGuard no_grad;
-  for (Bucket& bucket : buckets_) bucket.flat.zero_();
+  for (const NamedParameter& parameter : parameters_) parameter.tensor.mutable_grad() = at::Tensor();
   used_.zero_();
   pending_.zero_();
 }
 
-void GradientBuckets::reseat() {
-  const torch::NoGradGuard no_grad;
-  for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    at::Tensor parameter = parameters_[i].tensor;
-    const at::Tensor& gradient = parameter.grad();
-    if (gradient.defined() && gradient.is_same(views_[i])) continue;
-    if (gradient.defined())
-      views_[i].copy_(gradient.detach());
-    else
-      views_[i].zero_();
-    parameter.mutable_grad() = views_[i];
+at::Tensor GradientBuckets::packed(const Bucket& bucket) {
+  for (std::size_t k = 0; k < bucket.members.size(); ++k) {
+    const at::Tensor& parameter = parameters_[bucket.members[k]].tensor;
+    at::Tensor& gradient = parameter.mutable_grad();
+    if (!bucket.flat.defined() && gradient.defined() && can_reduce_in_place(gradient, parameter)) continue;
+    at::Tensor target = bucket.flat.defined() ? bucket.views[k] : at::empty_like(parameter);
+    if (!gradient.defined())
+      target.zero_();
+    else if (!gradient.is_same(target))
+      target.copy_(gradient.is_sparse() ? gradient.to_dense() : gradient);
+    gradient = target;
   }
+  return bucket.flat.defined() ? bucket.flat : parameters_[bucket.members.front()].tensor.grad();
 }
 
 void GradientBuckets::all_reduce(Communicator& ranks, bool is_valid) {
   const torch::NoGradGuard no_grad;
-  std::uint8_t* used = used_.data_ptr<std::uint8_t>();
+  if (!is_valid) zero();
   std::vector<Communicator::Ticket> tickets;
-  for (Bucket& bucket : buckets_) {
-    float* flags = bucket.flat.data_ptr<float>() + bucket.elements;
-    if (is_valid)
-      for (std::size_t i = 0; i < bucket.members.size(); ++i) flags[i] = used[bucket.members[i]];
-    else
-      bucket.flat.zero_();
-    const auto bytes = static_cast<std::size_t>(bucket.flat.numel()) * sizeof(float);
+  const auto start = [&](const at::Tensor& tensor) {
     tickets.push_back(
-        ranks.start_all_reduce({reinterpret_cast<std::byte*>(bucket.flat.data_ptr()), bytes}, ReduceType::f32, ReduceOp::sum));
-  }
+        ranks.start_all_reduce({static_cast<std::byte*>(tensor.mutable_data_ptr()), bytes_of(tensor)}, ReduceType::f32, ReduceOp::sum));
+  };
+  for (const Bucket& bucket : buckets_) start(packed(bucket));
+  const at::Tensor uses = used_.to(at::kFloat);
+  start(uses);
   for (const Communicator::Ticket ticket : tickets) ranks.finish(ticket);
-  for (const Bucket& bucket : buckets_) {
-    const float* flags = bucket.flat.data_ptr<float>() + bucket.elements;
-    for (std::size_t i = 0; i < bucket.members.size(); ++i) used[bucket.members[i]] = flags[i] > 0;
-  }
+  used_.copy_(uses.gt(0));
 }
 
 double GradientBuckets::norm() const {
   const torch::NoGradGuard no_grad;
   double squares = 0;
-  for (const Bucket& bucket : buckets_) {
-    const double norm = at::linalg_vector_norm(bucket.flat.narrow(0, 0, bucket.elements)).item<float>();
+  for (const NamedParameter& parameter : parameters_) {
+    const at::Tensor& gradient = parameter.tensor.grad();
+    if (!gradient.defined()) continue;
+    const double norm = at::linalg_vector_norm(gradient).item<float>();
     squares += norm * norm;
   }
   return std::sqrt(squares);
@@ -126,13 +134,21 @@ double GradientBuckets::loss_sum() const { return pending_.data_ptr<double>()[0]
 
 std::int64_t GradientBuckets::count() const { return static_cast<std::int64_t>(pending_.data_ptr<double>()[1]); }
 
-std::vector<StateEntry> GradientBuckets::state(const std::string& name) const {
+std::vector<StateEntry> GradientBuckets::state(const std::string& name) {
   const std::string prefix = kGradientPrefix + name + "/";
   std::vector<StateEntry> entries = {entry_of(prefix + "used", used_, TensorKind::per_rank, false),
                                      entry_of(prefix + "pending", pending_, TensorKind::per_rank, false)};
-  for (std::size_t i = 0; i < buckets_.size(); ++i)
-    entries.push_back(entry_of(prefix + "bucket" + std::to_string(i), buckets_[i].flat, TensorKind::per_rank, false));
+  for (const NamedParameter& parameter : parameters_) {
+    at::Tensor& gradient = parameter.tensor.mutable_grad();
+    if (!gradient.defined()) gradient = at::zeros_like(parameter.tensor);
+    entries.push_back(entry_of(prefix + "parameters/" + parameter.name, gradient, TensorKind::per_rank, false));
+  }
   return entries;
+}
+
+void GradientBuckets::drop_unused() {
+  for (std::size_t i = 0; i < parameters_.size(); ++i)
+    if (!is_used(i)) parameters_[i].tensor.mutable_grad() = at::Tensor();
 }
 
 std::vector<std::int64_t> GradientBuckets::layout() const {

@@ -42,7 +42,9 @@ void require_match(const std::string& where, const std::vector<std::string>& pre
 }  // namespace
 
 Optimization::Optimization(const Configuration& configuration, std::vector<NamedParameter> parameters)
-    : schedules_(configuration.schedules), clip_norm_(configuration.trainer.clip_norm) {
+    : schedules_(configuration.schedules),
+      clip_norm_(configuration.trainer.clip_norm),
+      update_samples_(configuration.data.global_batch_size * configuration.trainer.accumulate_batches) {
   require_match("trainer.frozen", configuration.trainer.frozen, parameters);
   for (const auto& [name, options] : configuration.optimizers)
     require_match("optimizers." + name + ".parameters", options.parameters, parameters);
@@ -73,21 +75,15 @@ void Optimization::zero() {
 }
 
 void Optimization::all_reduce(Communicator& ranks, bool is_valid) {
-  for (const auto& optimizer : optimizers_) {
-    optimizer->gradients().reseat();
-    optimizer->gradients().all_reduce(ranks, is_valid);
-  }
+  for (const auto& optimizer : optimizers_) optimizer->gradients().all_reduce(ranks, is_valid);
 }
 
-void Optimization::all_reduce(Communicator& ranks, Optimizer& optimizer) {
-  optimizer.gradients().reseat();
-  optimizer.gradients().all_reduce(ranks, true);
-}
+void Optimization::all_reduce(Communicator& ranks, Optimizer& optimizer) { optimizer.gradients().all_reduce(ranks, true); }
 
-double Optimization::gradient_norm(std::int64_t count) const {
+double Optimization::gradient_norm() const {
   double squares = 0;
   for (const auto& optimizer : optimizers_) squares += std::pow(optimizer->gradients().norm(), 2);
-  return std::sqrt(squares) / static_cast<double>(std::max<std::int64_t>(count, 1));
+  return std::sqrt(squares);
 }
 
 void Optimization::step(std::int64_t count, double norm) {
@@ -95,9 +91,11 @@ void Optimization::step(std::int64_t count, double norm) {
 }
 
 void Optimization::step(Optimizer& optimizer, std::int64_t count, double norm) {
+  // The short last batch of an epoch has fewer samples than the seed stands for, a loss that counts tokens more.
+  const double divisor = static_cast<double>(std::max<std::int64_t>(count, 1)) / static_cast<double>(update_samples_);
   // As torch.nn.utils.clip_grad_norm_: a factor of clip / (norm + 1e-6), never above 1.
-  const double factor = clip_norm_ ? std::min(1.0, *clip_norm_ / (norm + 1e-6)) : 1.0;
-  optimizer.step(lr(optimizer), static_cast<double>(std::max<std::int64_t>(count, 1)) / factor);
+  const double factor = clip_norm_ ? std::min(1.0, *clip_norm_ / (norm / divisor + 1e-6)) : 1.0;
+  optimizer.step(lr(optimizer), divisor / factor);
 }
 
 Optimizer& Optimization::find(const std::string& name) {

@@ -26,9 +26,13 @@ class Optimization {
   /// Collective: the gradients of all optimizers (or of one) summed over the ranks. `is_valid` as in GradientBuckets.
   void all_reduce(Communicator& ranks, bool is_valid);
   void all_reduce(Communicator& ranks, Optimizer& optimizer);
-  /// The global 2-norm of the averaged gradient; not finite if any element is not.
-  double gradient_norm(std::int64_t count) const;
-  /// Updates with gradients divided by the global `count` and clipped to `clip_norm`. `norm` as from gradient_norm.
+  /// What backward passes of a loss summed over samples start from, 1 / samples of an update: gradients then add up to the mean
+  /// over all ranks and batches, and nothing has to divide them afterwards.
+  double gradient_seed() const { return 1.0 / static_cast<double>(update_samples_); }
+  /// The 2-norm of the gradients of all optimizers together, as they are; not finite if any element is not.
+  double gradient_norm() const;
+  /// Updates with the mean gradient over the global `count` of samples (or tokens) that the loss has counted, clipped to
+  /// `clip_norm`. `norm` as from gradient_norm.
   void step(std::int64_t count, double norm);
   void step(Optimizer& optimizer, std::int64_t count, double norm);
 
@@ -43,6 +47,7 @@ class Optimization {
  private:
   std::map<std::string, ScheduleOptions> schedules_;
   std::optional<double> clip_norm_;
+  std::int64_t update_samples_;
   std::int64_t last_step_ = 0;
   std::vector<std::unique_ptr<Optimizer>> optimizers_;
 };

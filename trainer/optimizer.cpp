@@ -25,7 +25,8 @@ Optimizer::Optimizer(std::string name, const OptimizerOptions& options, std::siz
 
 void Optimizer::step(double lr, double divisor) {
   const torch::NoGradGuard no_grad;
-  const at::Tensor scale = torch::full({}, divisor, torch::kFloat);
+  std::optional<at::Tensor> scale;  // given one, the kernels write the divided gradients back: left out where it is 1
+  if (divisor != 1.0) scale = torch::full({}, divisor, torch::kFloat);
   std::vector<std::size_t> decayed, plain;
   for (std::size_t i = 0; i < slots_.size(); ++i)
     if (gradients_.is_used(i)) (slots_[i].is_decayed ? decayed : plain).push_back(i);
@@ -34,7 +35,8 @@ void Optimizer::step(double lr, double divisor) {
   ++updates_;
 }
 
-void Optimizer::step_group(const std::vector<std::size_t>& members, double lr, double weight_decay, const at::Tensor& divisor) {
+void Optimizer::step_group(const std::vector<std::size_t>& members, double lr, double weight_decay,
+                           const std::optional<at::Tensor>& divisor) {
   if (members.empty()) return;
   std::vector<at::Tensor> parameters, gradients, first, second, steps;
   for (const std::size_t i : members) {
@@ -44,7 +46,7 @@ void Optimizer::step_group(const std::vector<std::size_t>& members, double lr, d
     if (slots_[i].second.defined()) second.push_back(slots_[i].second);
     if (slots_[i].step.defined()) steps.push_back(slots_[i].step);
   }
-  // The kernels divide each gradient by `grad_scale` as they read it: averaging and clipping cost no pass of their own.
+  // The kernels divide each gradient by `grad_scale` as they read it: clipping costs no pass of its own.
   if (options_.type == OptimizerKind::adamw) {
     at::_foreach_add_(steps, 1);
     at::_fused_adamw_(parameters, gradients, first, second, {}, steps, lr, options_.betas.at(0), options_.betas.at(1), weight_decay,

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,7 @@ class Optimizer {
   /// Takes the gradients from `gradients`, whose parameters it owns. State starts at zero.
   Optimizer(std::string name, const OptimizerOptions& options, std::size_t bucket_bytes, std::vector<NamedParameter> parameters);
 
-  /// Updates every parameter that was used (GradientBuckets::is_used), with gradients divided by `divisor` on the fly.
+  /// Updates every parameter that was used (GradientBuckets::is_used), with gradients divided by `divisor`.
   void step(double lr, double divisor);
 
   /// Completed updates.
@@ -39,7 +40,7 @@ class Optimizer {
     at::Tensor step;    // Adam's step count, float32 scalar
     bool is_decayed = true;
   };
-  void step_group(const std::vector<std::size_t>& members, double lr, double weight_decay, const at::Tensor& divisor);
+  void step_group(const std::vector<std::size_t>& members, double lr, double weight_decay, const std::optional<at::Tensor>& divisor);
 
   std::string name_;
   OptimizerOptions options_;

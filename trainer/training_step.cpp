@@ -43,14 +43,14 @@ Vote TrainingStep::run_automatic(RunState& state) {
   d_.sections.enter(Section::reduce, step);
   d_.sections.point();
   d_.optimization.all_reduce(d_.ranks, !failure);
-  const double norm_of_sum = d_.optimization.gradient_norm(1);
-  if (!std::isfinite(norm_of_sum)) mine.nonfinite_rank = d_.ranks.rank();
+  const double norm = d_.optimization.gradient_norm();
+  if (!std::isfinite(norm)) mine.nonfinite_rank = d_.ranks.rank();
   const Vote facts = d_.ranks.vote(mine);
   if (failure) d_.sections.enter(failed_section, step);  // where the failure was, for the exit record
   act_on_failures(facts, failure, step);
   d_.sections.enter(Section::update, step);
   d_.sections.point();
-  d_.optimization.step(facts.count, norm_of_sum / static_cast<double>(std::max<std::int64_t>(facts.count, 1)));
+  d_.optimization.step(facts.count, norm);
   return facts;
 }
 
@@ -64,7 +64,7 @@ void TrainingStep::add_gradient(Vote& mine, std::int64_t step) {
   const Loss loss = d_.task.loss(batch);
   d_.sections.enter(Section::backward, step);
   loss.sum.register_hook([this](const at::Tensor&) { d_.sections.point(); });
-  loss.sum.backward();
+  loss.sum.backward(at::full_like(loss.sum, d_.optimization.gradient_seed()));
   mine.loss_sum += loss.sum.item<double>();
   mine.count += loss.count;
 }
@@ -97,7 +97,8 @@ class TrainingStep::ManualSteps final : public ManualOptimization {
     std::vector<at::Tensor> inputs;
     for (const NamedParameter& parameter : optimizer.gradients().parameters()) inputs.push_back(parameter.tensor);
     const unsigned hook = loss.sum.register_hook([&sections = owner_.d_.sections](const at::Tensor&) { sections.point(); });
-    torch::autograd::backward({loss.sum}, {}, /*retain_graph=*/true, /*create_graph=*/false, inputs);
+    const at::Tensor seed = at::full_like(loss.sum, owner_.d_.optimization.gradient_seed());
+    torch::autograd::backward({loss.sum}, {seed}, /*retain_graph=*/true, /*create_graph=*/false, inputs);
     loss.sum.remove_hook(hook);  // the task may keep the loss, and go back through it again
     optimizer.gradients().add_loss(loss.sum.item<double>(), loss.count);
   }
@@ -112,7 +113,7 @@ class TrainingStep::ManualSteps final : public ManualOptimization {
     owner_.d_.sections.enter(Section::reduce, step_);
     owner_.d_.sections.point();
     owner_.d_.optimization.all_reduce(owner_.d_.ranks, optimizer);
-    const double norm = optimizer.gradients().norm() / static_cast<double>(std::max<std::int64_t>(facts.count, 1));
+    const double norm = optimizer.gradients().norm();
     Vote finite;
     if (!std::isfinite(norm)) finite.nonfinite_rank = owner_.d_.ranks.rank();
     owner_.act_on_failures(finite, nullptr, step_);
@@ -136,6 +137,7 @@ class TrainingStep::ManualSteps final : public ManualOptimization {
 
 Vote TrainingStep::run_manual(RunState& state) {
   const std::int64_t step = state.global_step + 1, samples = d_.loader.next_global_samples();
+  for (const auto& optimizer : d_.optimization.all()) optimizer->gradients().drop_unused();
   ManualSteps steps(*this, step);
   std::exception_ptr failure;
   try {

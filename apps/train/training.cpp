@@ -120,6 +120,7 @@ Progress::Style progress_style() {
 }  // namespace
 
 int run_training(const TrainArguments& arguments, Heartbeat* heartbeat) {
+  keep_freed_memory();
   const Configuration configuration = read_configuration(arguments);
   const Components components = build(configuration, arguments.is_check_only);
   if (arguments.is_check_only) {

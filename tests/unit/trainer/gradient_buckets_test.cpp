@@ -1,6 +1,9 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include <cmath>
+#include <map>
+
 #include "late_communicator.h"
 #include "trainer/gradient_buckets.h"
 
@@ -9,15 +12,50 @@ namespace {
 
 NamedParameter parameter(const std::string& name, at::Tensor values) { return {name, values.set_requires_grad(true)}; }
 
-TEST(GradientBuckets, GradientsAreViewsThatABackwardPassFills) {
-  const auto a = parameter("a", torch::tensor({1.0f, 2.0f})), b = parameter("b", torch::ones({2, 2}));
-  GradientBuckets buckets({a, b}, 1 << 20);
-  (a.tensor.sum() * 3 + b.tensor.sum() * 5).backward();
-  EXPECT_TRUE(torch::equal(buckets.gradient(0), torch::full({2}, 3.0f)));
-  EXPECT_TRUE(torch::equal(buckets.gradient(1), torch::full({2, 2}, 5.0f)));
-  EXPECT_EQ(buckets.layout(), std::vector<std::int64_t>{6});
+at::Tensor large(float value) { return torch::full({256, 512}, value); }  // 512 KiB: reduced in place
+
+TEST(GradientBuckets, SmallOnesArePackedAndLargeOnesReducedInPlace) {
+  const auto a = parameter("a", torch::tensor({1.0f, 2.0f})), b = parameter("b", torch::ones({2, 2})), c = parameter("c", large(1));
+  GradientBuckets buckets({a, b, c}, 1 << 20);
+  EXPECT_EQ(buckets.layout(), (std::vector<std::int64_t>{256 * 512, 6}));
+  (a.tensor.sum() * 3 + b.tensor.sum() * 5 + (c.tensor * large(7)).sum()).backward();
+  const void* given = c.tensor.grad().data_ptr();
+  LateCommunicator ranks;
+  buckets.all_reduce(ranks, true);
+  EXPECT_TRUE(torch::equal(buckets.gradient(0), torch::full({2}, 6.0f)));
+  EXPECT_TRUE(torch::equal(buckets.gradient(1), torch::full({2, 2}, 10.0f)));
+  EXPECT_TRUE(torch::equal(buckets.gradient(2), large(14)));
+  EXPECT_EQ(buckets.gradient(2).data_ptr(), given);
+  EXPECT_NEAR(buckets.norm() / std::sqrt(2 * 36.0 + 4 * 100.0 + 256 * 512 * 196.0), 1, 1e-6);
   buckets.zero();
-  EXPECT_EQ(a.tensor.grad().abs().sum().item<float>(), 0.0f);
+  EXPECT_FALSE(a.tensor.grad().defined());
+  EXPECT_EQ(buckets.norm(), 0.0);
+}
+
+TEST(GradientBuckets, BackwardPassesAddUpAlsoAfterAReduction) {
+  const auto a = parameter("a", torch::ones({2})), b = parameter("b", torch::ones({2})), c = parameter("c", large(1));
+  GradientBuckets buckets({a, b, c}, 1 << 20);
+  const auto loss = [&] { return a.tensor.sum() + 2 * b.tensor.sum() + 3 * c.tensor.sum(); };
+  for (int pass = 0; pass < 2; ++pass) loss().backward();
+  LateCommunicator ranks;
+  buckets.all_reduce(ranks, true);
+  loss().backward();
+  buckets.all_reduce(ranks, true);
+  EXPECT_TRUE(torch::equal(buckets.gradient(0), torch::full({2}, 10.0f)));
+  EXPECT_TRUE(torch::equal(buckets.gradient(1), torch::full({2}, 20.0f)));
+  EXPECT_TRUE(torch::equal(buckets.gradient(2), large(30)));
+}
+
+TEST(GradientBuckets, GradientsThatShareTheirStorageAreReducedOnceEach) {
+  const auto a = parameter("a", large(1)), b = parameter("b", torch::ones({256 * 512}));
+  GradientBuckets buckets({a, b}, 1 << 20);
+  const at::Tensor shared = large(2);
+  a.tensor.mutable_grad() = shared;
+  b.tensor.mutable_grad() = shared.view({-1});
+  LateCommunicator ranks;
+  buckets.all_reduce(ranks, true);
+  EXPECT_TRUE(torch::equal(buckets.gradient(0), large(4)));
+  EXPECT_TRUE(torch::equal(buckets.gradient(1), large(4).view({-1})));
 }
 
 TEST(GradientBuckets, AreCutByBytesInReverseOrderOfRegistration) {
@@ -58,18 +96,44 @@ TEST(GradientBuckets, AParameterThatNoLossReachedIsNotUsed) {
   EXPECT_FALSE(buckets.is_used(1));
 }
 
-TEST(GradientBuckets, AReplacedGradientIsTakenBackIntoTheBucket) {
-  at::Tensor values = torch::ones({3});
-  const auto a = parameter("a", values);
-  GradientBuckets buckets({a}, 1 << 20);
-  (values * values).sum().backward({}, /*retain_graph=*/true, /*create_graph=*/true);  // replaces .grad
-  values.mutable_grad() = torch::full({3}, 7.0f);
-  buckets.reseat();
-  EXPECT_TRUE(values.grad().is_same(buckets.gradient(0)) || values.grad().data_ptr() == buckets.gradient(0).data_ptr());
-  EXPECT_TRUE(torch::equal(buckets.gradient(0), torch::full({3}, 7.0f)));
-  values.mutable_grad() = at::Tensor();
-  buckets.reseat();
-  EXPECT_EQ(buckets.norm(), 0.0);
+TEST(GradientBuckets, AGradientWithAGraphOrOtherStridesIsReducedAsValues) {
+  for (const at::Tensor& values : {torch::ones({3, 2}), large(1)}) {
+    const auto a = parameter("a", values.clone());
+    GradientBuckets buckets({a}, 1 << 20);
+    LateCommunicator ranks;
+    (a.tensor * a.tensor).sum().backward({}, /*retain_graph=*/true, /*create_graph=*/true);
+    ASSERT_TRUE(a.tensor.grad().requires_grad());
+    buckets.all_reduce(ranks, true);
+    EXPECT_FALSE(buckets.gradient(0).requires_grad());
+    EXPECT_TRUE(torch::equal(buckets.gradient(0), values * 4));
+    a.tensor.mutable_grad() = torch::empty_like(values.t(), at::MemoryFormat::Contiguous).fill_(7.0f).t();
+    buckets.all_reduce(ranks, true);
+    EXPECT_TRUE(torch::equal(buckets.gradient(0), values * 14));
+    EXPECT_EQ(buckets.gradient(0).strides(), values.strides());
+  }
+}
+
+TEST(GradientBuckets, APartialAccumulationIsStateAndLeavesNoGradientBehind) {
+  const auto a = parameter("a", torch::ones({2})), b = parameter("b", torch::ones({2}));
+  GradientBuckets buckets({a, b}, 1 << 20);
+  (a.tensor.sum() * 3).backward();
+  buckets.add_loss(1.5, 2);
+  std::map<std::string, std::vector<std::byte>> stored;
+  for (const StateEntry& entry : buckets.state("main")) {
+    stored[entry.info.name].resize(entry.info.bytes());
+    entry.copy_to(0, stored[entry.info.name]);
+  }
+  buckets.drop_unused();
+  EXPECT_FALSE(b.tensor.grad().defined());
+
+  const auto c = parameter("a", torch::ones({2})), d = parameter("b", torch::ones({2}));
+  GradientBuckets restored({c, d}, 1 << 20);
+  for (const StateEntry& entry : restored.state("main")) entry.copy_from(0, stored.at(entry.info.name));
+  restored.drop_unused();
+  EXPECT_TRUE(torch::equal(c.tensor.grad(), torch::full({2}, 3.0f)));
+  EXPECT_FALSE(d.tensor.grad().defined());
+  EXPECT_EQ(restored.loss_sum(), 1.5);
+  EXPECT_EQ(restored.count(), 2);
 }
 
 TEST(GradientBuckets, ChannelsLastParametersKeepTheirStrides) {
@@ -77,8 +141,10 @@ TEST(GradientBuckets, ChannelsLastParametersKeepTheirStrides) {
   GradientBuckets buckets({parameter("w", weight)}, 1 << 20);
   const at::Tensor factor = torch::randn({8, 4, 3, 3});
   (weight * factor).sum().backward();
+  LateCommunicator ranks;
+  buckets.all_reduce(ranks, true);
   EXPECT_EQ(buckets.gradient(0).strides(), weight.strides());
-  EXPECT_TRUE(torch::equal(buckets.gradient(0), factor));
+  EXPECT_TRUE(torch::equal(buckets.gradient(0), factor * 2));
 }
 
 }  // namespace
