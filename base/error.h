@@ -18,7 +18,7 @@ struct ErrorText {
   std::string next;
 };
 
-/// "attempted: expected E, found F (cause)\n  next: N"
+/// "attempted: expected E, found F: cause\n  next: N"
 std::string to_string(const ErrorText& text);
 
 class Error : public std::runtime_error {

@@ -91,8 +91,7 @@ def ours():
             except (TimeoutError, TypeError, ProcessLookupError) as error:
                 sys.exit(f"our side failed: {error}\n{log_path.read_text()}")
             finally:
-                supervisor.send_signal(signal.SIGINT)
-                supervisor.send_signal(signal.SIGINT)  # the second one ends it at once
+                supervisor.send_signal(signal.SIGINT)  # checkpoints and ends
                 supervisor.wait(30)
 
 

@@ -58,7 +58,7 @@ std::unique_ptr<Communicator> make_mpi_communicator(SectionTracker& sections);
 /// One rank, no MPI: for tests and tools.
 std::unique_ptr<Communicator> make_local_communicator();
 
-/// "Open MPI v4.1.4, ..." without initialising anything.
+/// "Open MPI v4.1.4", without initialising anything.
 std::string mpi_library_version();
 
 }  // namespace holdfast

@@ -17,7 +17,7 @@ class Guardian {
   Guardian(const Guardian&) = delete;
   Guardian& operator=(const Guardian&) = delete;
 
-  /// From now on it kills this process group too.
+  /// From now on it kills this process group too; 0: none.
   void watch(pid_t process_group);
 
  private:

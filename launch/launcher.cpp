@@ -5,9 +5,12 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <sstream>
 
 #include "base/error.h"
@@ -26,6 +29,36 @@ std::string find_on_path(const std::string& program) {
   throw Error(
       to_string({.attempted = "start the ranks", .expected = "mpirun on PATH", .found = "none", .next = "apt-get install openmpi-bin"}),
       kExitConfiguration);
+}
+
+/// This process's environment and what mpirun is to have besides, as "NAME=VALUE". Complete before the fork: the child of a process
+/// with threads must not allocate.
+std::vector<std::string> launch_environment(const LaunchPlan& plan) {
+  std::map<std::string, std::string> variables;
+  // Every MPI_Init of Open MPI 4 asks hwloc for the machine, and its plugin for OpenGL looks for X servers: seconds where
+  // the name localhost is not resolved at once.
+  variables.emplace("HWLOC_COMPONENTS", "-gl");
+  for (char** entry = environ; *entry; ++entry) {
+    const std::string text = *entry;
+    const std::size_t equals = text.find('=');
+    if (equals != std::string::npos) variables.insert_or_assign(text.substr(0, equals), text.substr(equals + 1));
+  }
+  for (const auto* given : {&plan.variables, &plan.own_variables})
+    for (const auto& [name, value] : *given) variables[name] = value;
+  if (::geteuid() == 0)
+    for (const char* name : {"OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"})
+      variables.insert_or_assign(name, std::string("1"));
+  std::vector<std::string> environment;
+  for (const auto& [name, value] : variables) environment.push_back(fmt::format("{}={}", name, value));
+  return environment;
+}
+
+/// As exec takes them; points into `words`.
+std::vector<char*> pointers_to(std::vector<std::string>& words) {
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  return pointers;
 }
 
 }  // namespace
@@ -47,9 +80,8 @@ std::vector<std::string> mpirun_arguments(const LaunchPlan& plan, int usable_cor
 pid_t start_mpirun(const LaunchPlan& plan) {
   std::vector<std::string> words = {find_on_path("mpirun")};
   for (std::string& word : mpirun_arguments(plan, usable_cores())) words.push_back(std::move(word));
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
+  std::vector<std::string> variables = launch_environment(plan);
+  const std::vector<char*> arguments = pointers_to(words), environment = pointers_to(variables);
   const pid_t supervisor = ::getpid();
   const pid_t pid = ::fork();
   if (pid < 0) throw StorageError(ErrorText{.attempted = "start mpirun", .cause = std::strerror(errno)});
@@ -61,21 +93,12 @@ pid_t start_mpirun(const LaunchPlan& plan) {
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::signal(SIGPIPE, SIG_DFL);
-  for (const auto* variables : {&plan.variables, &plan.own_variables})
-    for (const auto& [name, value] : *variables) ::setenv(name.c_str(), value.c_str(), 1);
-  // Every MPI_Init of Open MPI 4 asks hwloc for the machine, and its plugin for OpenGL looks for X servers: seconds where
-  // the name localhost is not resolved at once.
-  ::setenv("HWLOC_COMPONENTS", "-gl", /*overwrite=*/0);
-  if (::geteuid() == 0) {
-    ::setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
-    ::setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
-  }
   const int out = ::open(plan.log.c_str(), O_CREAT | O_WRONLY | O_APPEND, 0644), in = ::open("/dev/null", O_RDONLY);
   if (out < 0) ::_exit(kExitStorage);
   ::dup2(in, 0);
   ::dup2(out, 1);
   ::dup2(out, 2);
-  ::execv(arguments[0], arguments.data());
+  ::execve(arguments[0], arguments.data(), environment.data());
   ::_exit(kExitSoftware);
 }
 

@@ -139,8 +139,7 @@ class Shim {
 
   void handle_signal(int number) {
     if (number == SIGCHLD) {
-      int status = 0;
-      if (::waitpid(pid_, &status, WNOHANG) == pid_) status_ = status;
+      reap_rank();
     } else if (number == SIGHUP) {
       kill_rank("the launcher died");
     } else if (number == SIGUSR1 || !std::exchange(is_stop_wanted_, true)) {
@@ -148,6 +147,16 @@ class Shim {
     } else {
       kill_rank("a second signal asked for the end");
     }
+  }
+
+  void reap_rank() {
+    siginfo_t info{};
+    if (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != pid_) return;
+    // While the rank is not reaped the number of its process group cannot become another's.
+    ::kill(-pid_, SIGKILL);
+    guardian_.watch(0);
+    int status = 0;
+    if (::waitpid(pid_, &status, 0) == pid_) status_ = status;
   }
 
   void handle_message(const nlohmann::json& message) {

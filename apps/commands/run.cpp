@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <boost/program_options.hpp>
+#include <optional>
 #include <sstream>
 
 #include "base/error.h"
@@ -26,30 +27,32 @@ constexpr const char* kUsage =
     "Ctrl-C or SIGTERM: checkpoint at the end of the step, then end with 75; once more: end at once.\n"
     "Exit codes: 0 finished, 75 stopped, 78 configuration, 65 data, 69 somebody trains there, 70 gave up (docs/exit-codes.md).\n\noptions";
 
-Path own_program() { return std::filesystem::read_symlink("/proc/self/exe"); }
-
-}  // namespace
-
-int run_command(const std::vector<std::string>& arguments) {
+struct RunArguments {
   std::string config, trainer;
   std::vector<std::string> overrides, injections, exported;
+  std::optional<std::string> run_directory;
   int ranks = 0;
+};
+
+/// nullopt: help was asked for and printed.
+std::optional<RunArguments> parse(const std::vector<std::string>& words) {
+  RunArguments arguments;
+  std::string run_directory;
   po::options_description shown(kUsage), all;
-  shown.add_options()("ranks,n", po::value(&ranks), "processes, one for each rank")(
-      "run-dir", po::value<std::string>(), "directory of the run (default: run.directory, else runs/NAME)")(
-      "set", po::value(&overrides)->composing(), "KEY=VALUE, overrides the file; may be repeated")(
-      "export,x", po::value(&exported)->composing(), "VARIABLE of the environment that every rank gets; may be repeated")(
-      "inject", po::value(&injections)->composing(),
+  shown.add_options()("ranks,n", po::value(&arguments.ranks), "processes, one for each rank")(
+      "run-dir", po::value(&run_directory), "directory of the run (default: run.directory, else runs/NAME)")(
+      "set", po::value(&arguments.overrides)->composing(), "KEY=VALUE, overrides the file; may be repeated")(
+      "export,x", po::value(&arguments.exported)->composing(), "VARIABLE of the environment that every rank gets; may be repeated")(
+      "inject", po::value(&arguments.injections)->composing(),
       "KIND:rank=R,step=S[,section=NAME][,occurrence=N]: a fault to recover from, KIND one of kill, segv, abort, exit, throw; fires once "
-      "per run; may be "
-      "repeated")("trainer", po::value(&trainer), "program of each rank (default: holdfast-train beside this program)")(
-      "help,h", "print this and end");
-  all.add(shown).add_options()("config", po::value(&config));
+      "per run; may be repeated")("trainer", po::value(&arguments.trainer),
+                                  "program of each rank (default: holdfast-train beside this program)")("help,h", "print this and end");
+  all.add(shown).add_options()("config", po::value(&arguments.config));
   po::variables_map values;
   try {
     const auto positions = po::positional_options_description().add("config", 1);
     const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;  // as every other command
-    po::store(po::command_line_parser(arguments).options(all).positional(positions).style(style).run(), values);
+    po::store(po::command_line_parser(words).options(all).positional(positions).style(style).run(), values);
     po::notify(values);
   } catch (const po::error& error) {
     throw UsageError(fmt::format("holdfast run: {}\n  next: holdfast run --help", error.what()));
@@ -58,34 +61,52 @@ int run_command(const std::vector<std::string>& arguments) {
     std::ostringstream text;
     text << shown;
     fmt::print("{}", text.str());
-    return kExitOk;
+    return std::nullopt;
   }
-  if (config.empty() || ranks < 1)
-    throw UsageError("holdfast run: a configuration file and -n RANKS (1 or more) are needed\n  next: holdfast run --help");
-  for (const std::string& injection : injections)
-    if (parse_injection(injection).rank >= ranks)
-      throw UsageError(fmt::format("--inject {}: there are {} ranks, counted from 0", injection, ranks));
+  if (values.count("run-dir")) arguments.run_directory = run_directory;
+  return arguments;
+}
 
-  Configuration configuration = load_configuration(config, overrides);
-  if (values.count("run-dir")) configuration.run.directory = values["run-dir"].as<std::string>();
-  Path directory = std::filesystem::absolute(configuration.run.directory).lexically_normal();
-  if (!directory.has_filename()) directory = directory.parent_path();  // "runs/a/" is "runs/a"
+void require_sense(const RunArguments& arguments) {
+  if (arguments.config.empty() || arguments.ranks < 1)
+    throw UsageError("holdfast run: a configuration file and -n RANKS (1 or more) are needed\n  next: holdfast run --help");
+  for (const std::string& injection : arguments.injections)
+    if (parse_injection(injection).rank >= arguments.ranks)
+      throw UsageError(fmt::format("--inject {}: there are {} ranks, counted from 0", injection, arguments.ranks));
+}
+
+/// Absolute; "runs/a/" is "runs/a".
+Path run_directory(const Configuration& configuration) {
+  const Path directory = std::filesystem::absolute(configuration.run.directory).lexically_normal();
+  return directory.has_filename() ? directory : directory.parent_path();
+}
+
+std::vector<std::string> rank_command(const RunArguments& arguments, const Path& program, const Path& directory) {
+  const std::string trainer = arguments.trainer.empty() ? (program.parent_path() / "holdfast-train").string() : arguments.trainer;
+  std::vector<std::string> command = {trainer, std::filesystem::absolute(arguments.config).string(), "--run-dir", directory.string()};
+  for (const std::string& text : arguments.overrides) command.insert(command.end(), {"--set", text});
+  for (const std::string& text : arguments.injections) command.insert(command.end(), {"--inject", text});
+  return command;
+}
+
+}  // namespace
+
+int run_command(const std::vector<std::string>& words) {
+  const std::optional<RunArguments> arguments = parse(words);
+  if (!arguments) return kExitOk;
+  require_sense(*arguments);
+  Configuration configuration = load_configuration(arguments->config, arguments->overrides);
+  if (arguments->run_directory) configuration.run.directory = *arguments->run_directory;
+  const Path directory = run_directory(configuration), program = std::filesystem::read_symlink("/proc/self/exe");
   configuration.run.directory = directory.string();
   require_utf8(configuration);
-  const auto files = make_posix_file_system();
-  make_directories(*files, RunLayout{directory}.checkpoints());
-
-  const Path program = own_program();
-  if (trainer.empty()) trainer = (program.parent_path() / "holdfast-train").string();
-  std::vector<std::string> command = {trainer, std::filesystem::absolute(config).string(), "--run-dir", directory.string()};
-  for (const std::string& text : overrides) command.insert(command.end(), {"--set", text});
-  for (const std::string& text : injections) command.insert(command.end(), {"--inject", text});
-  return supervise({.ranks = ranks,
+  make_directories(*make_posix_file_system(), RunLayout{directory}.checkpoints());
+  return supervise({.ranks = arguments->ranks,
                     .run_directory = directory,
                     .restart = configuration.restart,
                     .shim = program.string(),
-                    .command = std::move(command),
-                    .exported = std::move(exported)});
+                    .command = rank_command(*arguments, program, directory),
+                    .exported = arguments->exported});
 }
 
 }  // namespace holdfast

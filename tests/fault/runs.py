@@ -57,6 +57,9 @@ def write_config(path, config):
     return path
 
 
+started = []  # supervisors that a test has left to itself; conftest.py ends those that outlive it
+
+
 class Run:
     """A run directory."""
 
@@ -80,7 +83,9 @@ class Run:
         self.directory.mkdir(parents=True, exist_ok=True)
         command = [BIN / "holdfast", "run", config, "-n", str(ranks), "--run-dir", self.directory, *arguments]
         with open(self.directory / "output.txt", "a") as output:
-            return subprocess.Popen([str(word) for word in command], stdout=output, stderr=output, env=environment())
+            process = subprocess.Popen([str(word) for word in command], stdout=output, stderr=output, env=environment())
+        started.append(process)
+        return process
 
     def wait_for_step(self, step, process, seconds=30):
         """Until metrics tell of this step."""
