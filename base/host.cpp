@@ -1,6 +1,5 @@
 #include "base/host.h"
 
-#include <malloc.h>
 #include <sched.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -29,11 +28,6 @@ int usable_cores() {
 std::filesystem::path memory_directory() {
   const std::filesystem::path memory = "/dev/shm";
   return ::access(memory.c_str(), W_OK | X_OK) == 0 ? memory : std::filesystem::temp_directory_path();
-}
-
-void keep_freed_memory() {
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the most that glibc takes
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
 }
 
 std::string random_token() {

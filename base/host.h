@@ -12,9 +12,6 @@ std::string host_name();
 int usable_cores();
 /// Where short-lived files go: /dev/shm, which is memory, if this process may write there, else the system's temporary directory.
 std::filesystem::path memory_directory();
-/// Memory that is freed stays with this process for the next allocation, up to 1 GiB, except blocks of 32 MiB or more. Each step
-/// frees gradients and buffers and allocates them again; getting their pages anew from the system would cost more than using them.
-void keep_freed_memory();
 /// 32 random hexadecimal digits from the system's generator.
 std::string random_token();
 /// "2026-01-31T12:00:00.123Z"

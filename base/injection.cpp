@@ -67,13 +67,14 @@ int int_from(std::string_view text, std::string_view key, std::string_view value
 
 /// One short write with O_APPEND, so that several ranks may write the same file.
 void append_durably(const Path& path, const std::string& line) {
+  errno = 0;
   const int fd = ::open(path.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0644);
-  const bool good = fd >= 0 && ::write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size()) && ::fsync(fd) == 0;
-  const std::string cause = std::strerror(errno);
+  const bool is_written = fd >= 0 && ::write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size()) && ::fsync(fd) == 0;
+  const int cause = errno != 0 ? errno : ENOSPC;  // a short write sets none
   if (fd >= 0) ::close(fd);
-  if (!good)
+  if (!is_written)
     throw StorageError(ErrorText{.attempted = "record the injected fault in " + path.string(),
-                                 .cause = cause,
+                                 .cause = std::strerror(cause),
                                  .next = "free space there, or start again without --inject"});
 }
 

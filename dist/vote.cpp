@@ -9,6 +9,8 @@ void combine(Vote& into, const Vote& from) {
   into.nonfinite_rank = std::min(into.nonfinite_rank, from.nonfinite_rank);
   into.write_failed_rank = std::min(into.write_failed_rank, from.write_failed_rank);
   into.stop_rank = std::min(into.stop_rank, from.stop_rank);
+  into.lowest_call = std::min(into.lowest_call, from.lowest_call);
+  into.highest_call = std::max(into.highest_call, from.highest_call);
   into.durable_step = std::min(into.durable_step, from.durable_step);
   into.loss_sum += from.loss_sum;
   into.count += from.count;

@@ -16,11 +16,16 @@ struct Vote {
   double loss_sum = 0;                     // of the update's samples (or tokens)
   std::int64_t count = 0;                  // samples (or tokens) of the update
   double correct = 0;                      // correctly predicted ones, for tasks that count them
+  std::int32_t lowest_call = kNone;        // which of the calls that a task may make this vote answers: they must be
+  std::int32_t highest_call = -1;          // the same on every rank
   static constexpr std::int32_t kNone = INT32_MAX;
 };
 
 /// Combines `from` into `into`. Associative up to rounding of the sums; always applied in rank order.
 void combine(Vote& into, const Vote& from);
+
+/// True when ranks have voted in different calls: their collectives would not meet.
+inline bool has_diverged(const Vote& combined) { return combined.lowest_call < combined.highest_call; }
 
 inline bool is_set(std::int32_t rank) { return rank != Vote::kNone; }
 

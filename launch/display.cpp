@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "base/progress_bar.h"
 
@@ -10,6 +11,12 @@ namespace holdfast {
 namespace {
 
 constexpr const char* kEraseLine = "\r\033[K";
+
+/// A number that is not finite travels as null.
+double number(const nlohmann::json& status, const char* key) {
+  const auto found = status.find(key);
+  return found != status.end() && found->is_number() ? found->get<double>() : std::numeric_limits<double>::quiet_NaN();
+}
 
 }  // namespace
 
@@ -19,9 +26,9 @@ void Display::status(const nlohmann::json& status, int attempt, int restarts) {
   if (!is_terminal_ || output_.is_behind()) return;
   const ProgressFacts facts{.step = status.value("global_step", std::int64_t{0}),
                             .last_step = status.value("last_step", std::int64_t{0}),
-                            .steps_per_second = status.value("steps_per_second", 0.0),
-                            .samples_per_second = status.value("samples_per_second", 0.0),
-                            .loss = status.value("loss", 0.0)};
+                            .steps_per_second = number(status, "steps_per_second"),
+                            .samples_per_second = number(status, "samples_per_second"),
+                            .loss = number(status, "loss")};
   const std::string note =
       fmt::format("  attempt {}{}", attempt, restarts > 0 ? fmt::format(", {} restart{}", restarts, restarts == 1 ? "" : "s") : "");
   bar_ = progress_bar(facts, note, terminal_columns(fd_));

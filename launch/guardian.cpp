@@ -57,8 +57,13 @@ Guardian::Guardian(const std::string& rank_tag) {
 Guardian::~Guardian() { ::close(pipe_); }
 
 void Guardian::watch(pid_t process_group) {
-  if (::write(pipe_, &process_group, sizeof process_group) != static_cast<ssize_t>(sizeof process_group))
-    throw StorageError(ErrorText{.attempted = "tell the guardian of the rank", .cause = std::strerror(errno)});
+  if (!tell(process_group)) throw StorageError(ErrorText{.attempted = "tell the guardian of the rank", .cause = std::strerror(errno)});
+}
+
+void Guardian::forget_group() noexcept { tell(0); }
+
+bool Guardian::tell(pid_t process_group) noexcept {
+  return ::write(pipe_, &process_group, sizeof process_group) == static_cast<ssize_t>(sizeof process_group);
 }
 
 }  // namespace holdfast

@@ -17,10 +17,13 @@ class Guardian {
   Guardian(const Guardian&) = delete;
   Guardian& operator=(const Guardian&) = delete;
 
-  /// From now on it kills this process group too; 0: none.
+  /// From now on it kills this process group too.
   void watch(pid_t process_group);
+  /// The group is dead: its number may become another's.
+  void forget_group() noexcept;
 
  private:
+  bool tell(pid_t process_group) noexcept;
   int pipe_ = -1;
 };
 

@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/host.h"
+#include "launch/exec_array.h"
 
 namespace holdfast {
 namespace {
@@ -53,14 +54,6 @@ std::vector<std::string> launch_environment(const LaunchPlan& plan) {
   return environment;
 }
 
-/// As exec takes them; points into `words`.
-std::vector<char*> pointers_to(std::vector<std::string>& words) {
-  std::vector<char*> pointers;
-  for (std::string& word : words) pointers.push_back(word.data());
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
 }  // namespace
 
 std::vector<std::string> mpirun_arguments(const LaunchPlan& plan, int usable_cores) {
@@ -81,7 +74,7 @@ pid_t start_mpirun(const LaunchPlan& plan) {
   std::vector<std::string> words = {find_on_path("mpirun")};
   for (std::string& word : mpirun_arguments(plan, usable_cores())) words.push_back(std::move(word));
   std::vector<std::string> variables = launch_environment(plan);
-  const std::vector<char*> arguments = pointers_to(words), environment = pointers_to(variables);
+  const std::vector<char*> arguments = exec_array(words), environment = exec_array(variables);
   const pid_t supervisor = ::getpid();
   const pid_t pid = ::fork();
   if (pid < 0) throw StorageError(ErrorText{.attempted = "start mpirun", .cause = std::strerror(errno)});

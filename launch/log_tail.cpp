@@ -12,8 +12,9 @@ namespace {
 
 // What is sent of a log has to fit into one message of a LineConnection (64 KiB), where a byte may take six.
 constexpr std::size_t kLongestLine = 8 << 10;
-// Of a rank that prints without end only the newest is shown; the log file has it all.
-constexpr std::uint64_t kMostBytes = 256 << 10;
+// Of a rank that prints without end only the newest is shown; the log file has it all. Six times as much has to fit into what a
+// LineConnection lets wait (1 MiB).
+constexpr std::uint64_t kMostBytes = 128 << 10;
 constexpr std::size_t kMostLines = 1000;
 
 std::uint64_t size_of_file(const Path& path) {
@@ -46,8 +47,9 @@ std::vector<std::string> LogTail::new_lines() {
   std::vector<std::string> lines;
   const std::uint64_t size = size_of_file(path_);
   if (size <= position_) return lines;
+  std::uint64_t left_out = 0;
   if (size - position_ > kMostBytes) {
-    lines.push_back(fmt::format("… {} KiB of output are not shown; {} has them", (size - kMostBytes - position_) >> 10, path_.string()));
+    left_out = size - kMostBytes - position_;
     position_ = size - kMostBytes;
     partial_.clear();
     is_cut_ = false;
@@ -66,11 +68,11 @@ std::vector<std::string> LogTail::new_lines() {
     }
     begin = end + 1;
   }
-  if (lines.size() > kMostLines) {
-    const std::size_t left_out = lines.size() - kMostLines;
-    lines.erase(lines.begin(), lines.begin() + static_cast<std::ptrdiff_t>(left_out));
-    lines.front() = fmt::format("… {} lines are not shown; {} has them", left_out + 1, path_.string());
-  }
+  const auto first = lines.begin() + static_cast<std::ptrdiff_t>(lines.size() - std::min(lines.size(), kMostLines));
+  for (auto line = lines.begin(); line != first; ++line) left_out += line->size() + 1;
+  lines.erase(lines.begin(), first);
+  if (left_out > 0)
+    lines.insert(lines.begin(), fmt::format("… {} KiB of output are not shown; {} has them", (left_out + 1023) >> 10, path_.string()));
   return lines;
 }
 

@@ -15,7 +15,7 @@ class LogTail {
  public:
   /// Starts at the file's present end.
   explicit LogTail(Path path);
-  /// The lines that were completed since the last call; of one longer than 8 KiB the beginning. Of more than 256 KiB or
+  /// The lines that were completed since the last call; of one longer than 8 KiB the beginning. Of more than 128 KiB or
   /// 1000 lines the newest, below a line that says how much is left out.
   std::vector<std::string> new_lines();
 

@@ -10,7 +10,8 @@ namespace holdfast {
 void RunRecord::begin_attempt(int attempt) {
   attempt_ = attempt;
   done_before_ = done();
-  for (std::size_t line = 0; line < fired_faults().size(); ++line) faults_seen_.insert(line);
+  const std::size_t fired = fired_faults().size();
+  for (std::size_t line = 0; line < fired; ++line) faults_seen_.insert(line);
 }
 
 std::int64_t RunRecord::durable_step() const {

@@ -22,6 +22,7 @@
 #include "base/heartbeat.h"
 #include "base/host.h"
 #include "checkpoint/format/layout.h"
+#include "launch/exec_array.h"
 #include "launch/exit_record.h"
 #include "launch/guardian.h"
 #include "launch/line_connection.h"
@@ -50,7 +51,7 @@ class Shim {
     block_signals();
     const pid_t launcher = ::getppid();
     ::prctl(PR_SET_PDEATHSIG, SIGHUP);  // of the launcher's death
-    if (::getppid() != launcher) return kExitUnavailable;
+    if (::getppid() != launcher) throw Error("start the rank: its launcher is gone\n  next: start the run again", kExitUnavailable);
     make_directories(*files_, layout_.attempt_logs(attempt_));
     connect();
     log_.emplace(layout_.rank_log(attempt_, rank_));
@@ -70,6 +71,7 @@ class Shim {
     ::sigemptyset(&signals);
     for (const int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1}) ::sigaddset(&signals, number);
     ::sigprocmask(SIG_BLOCK, &signals, &old_mask_);
+    ::signal(SIGPIPE, SIG_IGN);  // a dead guardian or supervisor is no reason to die before the rank's end is written down
     signal_fd_ = ::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
   }
 
@@ -91,9 +93,7 @@ class Shim {
 
   void start_rank() {
     const std::string log = layout_.rank_log(attempt_, rank_).string(), heartbeat_fd = std::to_string(heartbeat_->fd());
-    std::vector<char*> arguments;
-    for (std::string& word : command_) arguments.push_back(word.data());
-    arguments.push_back(nullptr);
+    const std::vector<char*> arguments = exec_array(command_);
     const pid_t shim = ::getpid();
     pid_ = ::fork();
     if (pid_ < 0) throw StorageError(ErrorText{.attempted = "start the rank", .cause = std::strerror(errno)});
@@ -105,6 +105,7 @@ class Shim {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != shim) ::_exit(kExitUnavailable);  // it died before the line above
     ::sigprocmask(SIG_SETMASK, &old_mask_, nullptr);
+    ::signal(SIGPIPE, SIG_DFL);
     ::setenv(environment::kHeartbeatFd, heartbeat_fd.c_str(), 1);
     ::setenv(environment::kRankTag, rank_tag_.c_str(), 1);
     const int out = ::open(log.c_str(), O_CREAT | O_WRONLY | O_APPEND, 0644), in = ::open("/dev/null", O_RDONLY);
@@ -154,7 +155,7 @@ class Shim {
     if (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != pid_) return;
     // While the rank is not reaped the number of its process group cannot become another's.
     ::kill(-pid_, SIGKILL);
-    guardian_.watch(0);
+    guardian_.forget_group();
     int status = 0;
     if (::waitpid(pid_, &status, 0) == pid_) status_ = status;
   }

@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/variable.h>
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -28,10 +29,29 @@ constexpr std::size_t kInPlaceBytes = 256 * 1024;
 
 std::size_t bytes_of(const at::Tensor& tensor) { return static_cast<std::size_t>(tensor.numel()) * sizeof(float); }
 
-/// Nobody else sees its storage, and its elements lie as the parameter's do.
-bool can_reduce_in_place(const at::Tensor& gradient, const at::Tensor& parameter) {
+/// Nobody else sees its memory, and its elements lie as the parameter's do.
+bool is_own(const at::Tensor& gradient, const at::Tensor& parameter) {
   return gradient.layout() == at::kStrided && !gradient.requires_grad() && gradient.storage().use_count() == 1 &&
          gradient.strides() == parameter.strides();
+}
+
+at::Tensor dense(const at::Tensor& gradient) { return gradient.is_sparse() ? gradient.to_dense() : gradient; }
+
+/// The gradient that `parameter` has when it is copied: zeros for none. Copying into it makes one.
+StateEntry gradient_entry(std::string name, const at::Tensor& parameter) {
+  const auto entry_for = [](const at::Tensor& gradient) { return entry_of("", gradient, TensorKind::per_rank, false); };
+  StateEntry entry = entry_of(std::move(name), parameter, TensorKind::per_rank, false);
+  entry.copy_to = [parameter, entry_for](std::uint64_t offset, std::span<std::byte> into) {
+    if (parameter.grad().defined())
+      entry_for(dense(parameter.grad())).copy_to(offset, into);
+    else
+      std::fill(into.begin(), into.end(), std::byte{0});
+  };
+  entry.copy_from = [parameter, entry_for](std::uint64_t offset, std::span<const std::byte> from) {
+    if (!parameter.grad().defined()) parameter.mutable_grad() = at::zeros_like(parameter).detach();
+    entry_for(parameter.grad()).copy_from(offset, from);
+  };
+  return entry;
 }
 
 }  // namespace
@@ -81,24 +101,35 @@ void GradientBuckets::zero() {
   pending_.zero_();
 }
 
+void GradientBuckets::prepare_backward() {
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    at::Tensor& gradient = parameters_[i].tensor.mutable_grad();
+    if (!gradient.defined()) continue;
+    if (!is_used(i))
+      gradient = at::Tensor();
+    else if (!gradient.is_sparse() && gradient.storage().use_count() > 1)
+      gradient = gradient.clone();
+  }
+}
+
 at::Tensor GradientBuckets::packed(const Bucket& bucket) {
   for (std::size_t k = 0; k < bucket.members.size(); ++k) {
     const at::Tensor& parameter = parameters_[bucket.members[k]].tensor;
     at::Tensor& gradient = parameter.mutable_grad();
-    if (!bucket.flat.defined() && gradient.defined() && can_reduce_in_place(gradient, parameter)) continue;
+    if (!bucket.flat.defined() && gradient.defined() && is_own(gradient, parameter)) continue;
     at::Tensor target = bucket.flat.defined() ? bucket.views[k] : at::empty_like(parameter);
     if (!gradient.defined())
       target.zero_();
     else if (!gradient.is_same(target))
-      target.copy_(gradient.is_sparse() ? gradient.to_dense() : gradient);
+      target.copy_(dense(gradient));
     gradient = target;
   }
   return bucket.flat.defined() ? bucket.flat : parameters_[bucket.members.front()].tensor.grad();
 }
 
-void GradientBuckets::all_reduce(Communicator& ranks, bool is_valid) {
+void GradientBuckets::all_reduce(Communicator& ranks, bool contributes) {
   const torch::NoGradGuard no_grad;
-  if (!is_valid) zero();
+  if (!contributes) zero();
   std::vector<Communicator::Ticket> tickets;
   const auto start = [&](const at::Tensor& tensor) {
     tickets.push_back(
@@ -134,21 +165,13 @@ double GradientBuckets::loss_sum() const { return pending_.data_ptr<double>()[0]
 
 std::int64_t GradientBuckets::count() const { return static_cast<std::int64_t>(pending_.data_ptr<double>()[1]); }
 
-std::vector<StateEntry> GradientBuckets::state(const std::string& name) {
+std::vector<StateEntry> GradientBuckets::state(const std::string& name) const {
   const std::string prefix = kGradientPrefix + name + "/";
   std::vector<StateEntry> entries = {entry_of(prefix + "used", used_, TensorKind::per_rank, false),
                                      entry_of(prefix + "pending", pending_, TensorKind::per_rank, false)};
-  for (const NamedParameter& parameter : parameters_) {
-    at::Tensor& gradient = parameter.tensor.mutable_grad();
-    if (!gradient.defined()) gradient = at::zeros_like(parameter.tensor);
-    entries.push_back(entry_of(prefix + "parameters/" + parameter.name, gradient, TensorKind::per_rank, false));
-  }
+  for (const NamedParameter& parameter : parameters_)
+    entries.push_back(gradient_entry(prefix + "parameters/" + parameter.name, parameter.tensor));
   return entries;
-}
-
-void GradientBuckets::drop_unused() {
-  for (std::size_t i = 0; i < parameters_.size(); ++i)
-    if (!is_used(i)) parameters_[i].tensor.mutable_grad() = at::Tensor();
 }
 
 std::vector<std::int64_t> GradientBuckets::layout() const {

@@ -30,9 +30,12 @@ class GradientBuckets {
 
   /// Drops all gradients: the next backward pass gives each parameter a new one. Forgets which parameters were used.
   void zero();
+  /// Before every backward pass. Autograd may have given two parameters views of one tensor, and adds to them in place: each
+  /// gradient gets memory of its own. Drops the zeros that a restore has put where there was no gradient.
+  void prepare_backward();
   /// Collective: sums all gradients over the ranks, zeros where a rank has none. On return every parameter has a `.grad`, laid
-  /// out as itself, and every rank the same bits. `is_valid` false (this rank's backward failed): contributes zeros.
-  void all_reduce(Communicator& ranks, bool is_valid);
+  /// out as itself, and every rank the same bits. `contributes` false (this rank's backward failed): with zeros.
+  void all_reduce(Communicator& ranks, bool contributes);
   /// The 2-norm of all gradients together; not finite if any of them is not.
   double norm() const;
 
@@ -40,10 +43,8 @@ class GradientBuckets {
   void add_loss(double sum, std::int64_t count);
   double loss_sum() const;
   std::int64_t count() const;
-  /// A partial accumulation as per-rank tensors "gradients/NAME/...", so that it survives a restart. Parameters that have no
-  /// gradient get one of zeros, until drop_unused().
-  std::vector<StateEntry> state(const std::string& name);
-  void drop_unused();
+  /// A partial accumulation as per-rank tensors "gradients/NAME/...", so that it survives a restart; zeros for no gradient.
+  std::vector<StateEntry> state(const std::string& name) const;
 
   const std::vector<NamedParameter>& parameters() const { return parameters_; }
   const at::Tensor& gradient(std::size_t parameter) const { return parameters_[parameter].tensor.grad(); }

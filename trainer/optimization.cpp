@@ -74,8 +74,12 @@ void Optimization::zero() {
   for (const auto& optimizer : optimizers_) optimizer->gradients().zero();
 }
 
-void Optimization::all_reduce(Communicator& ranks, bool is_valid) {
-  for (const auto& optimizer : optimizers_) optimizer->gradients().all_reduce(ranks, is_valid);
+void Optimization::prepare_backward() {
+  for (const auto& optimizer : optimizers_) optimizer->gradients().prepare_backward();
+}
+
+void Optimization::all_reduce(Communicator& ranks, bool contributes) {
+  for (const auto& optimizer : optimizers_) optimizer->gradients().all_reduce(ranks, contributes);
 }
 
 void Optimization::all_reduce(Communicator& ranks, Optimizer& optimizer) { optimizer.gradients().all_reduce(ranks, true); }
@@ -86,13 +90,14 @@ double Optimization::gradient_norm() const {
   return std::sqrt(squares);
 }
 
+double Optimization::gradient_seed() const { return std::exp2(-std::round(std::log2(static_cast<double>(update_samples_)))); }
+
 void Optimization::step(std::int64_t count, double norm) {
-  for (const auto& optimizer : optimizers_) step(*optimizer, count, norm);
+  const double divisor = static_cast<double>(std::max<std::int64_t>(count, 1)) * gradient_seed();
+  for (const auto& optimizer : optimizers_) step(*optimizer, divisor, norm);
 }
 
-void Optimization::step(Optimizer& optimizer, std::int64_t count, double norm) {
-  // The short last batch of an epoch has fewer samples than the seed stands for, a loss that counts tokens more.
-  const double divisor = static_cast<double>(std::max<std::int64_t>(count, 1)) / static_cast<double>(update_samples_);
+void Optimization::step(Optimizer& optimizer, double divisor, double norm) {
   // As torch.nn.utils.clip_grad_norm_: a factor of clip / (norm + 1e-6), never above 1.
   const double factor = clip_norm_ ? std::min(1.0, *clip_norm_ / (norm / divisor + 1e-6)) : 1.0;
   optimizer.step(lr(optimizer), divisor / factor);
@@ -103,6 +108,11 @@ Optimizer& Optimization::find(const std::string& name) {
     if (optimizer->name() == name) return *optimizer;
   throw ConfigError(ErrorText{.attempted = "step the optimizer '" + name + "'",
                               .expected = "a name under `optimizers:` (the first is '" + optimizers_.front()->name() + "')"});
+}
+
+std::int32_t Optimization::index_of(const Optimizer& optimizer) const {
+  const auto found = std::find_if(optimizers_.begin(), optimizers_.end(), [&](const auto& mine) { return mine.get() == &optimizer; });
+  return static_cast<std::int32_t>(found - optimizers_.begin());
 }
 
 double Optimization::lr(const Optimizer& optimizer) const {

@@ -23,20 +23,24 @@ class Optimization {
   /// Where schedules without total_steps end.
   void set_last_step(std::int64_t last_step) { last_step_ = last_step; }
   void zero();
-  /// Collective: the gradients of all optimizers (or of one) summed over the ranks. `is_valid` as in GradientBuckets.
-  void all_reduce(Communicator& ranks, bool is_valid);
+  /// Collective: the gradients of all optimizers (or of one) summed over the ranks. `contributes` as in GradientBuckets.
+  void all_reduce(Communicator& ranks, bool contributes);
   void all_reduce(Communicator& ranks, Optimizer& optimizer);
-  /// What backward passes of a loss summed over samples start from, 1 / samples of an update: gradients then add up to the mean
-  /// over all ranks and batches, and nothing has to divide them afterwards.
-  double gradient_seed() const { return 1.0 / static_cast<double>(update_samples_); }
+  /// Before every backward pass, as GradientBuckets::prepare_backward.
+  void prepare_backward();
+  /// What the backward passes of automatic optimization start from: the power of two next to 1 / samples of an update. With a
+  /// batch of 128, say, gradients of a sum then add up to the mean, and no pass over them has to divide.
+  double gradient_seed() const;
   /// The 2-norm of the gradients of all optimizers together, as they are; not finite if any element is not.
   double gradient_norm() const;
   /// Updates with the mean gradient over the global `count` of samples (or tokens) that the loss has counted, clipped to
   /// `clip_norm`. `norm` as from gradient_norm.
   void step(std::int64_t count, double norm);
-  void step(Optimizer& optimizer, std::int64_t count, double norm);
+  /// One optimizer, with its gradients divided by `divisor`. `norm`: theirs, undivided.
+  void step(Optimizer& optimizer, double divisor, double norm);
 
   Optimizer& find(const std::string& name);
+  std::int32_t index_of(const Optimizer& optimizer) const;
   /// The lr of the next update.
   double lr(const Optimizer& optimizer) const;
   /// Completed updates of all optimizers.

@@ -43,9 +43,10 @@ struct Evaluation {
 class ManualOptimization {
  public:
   virtual ~ManualOptimization() = default;
-  /// Adds the gradient of `loss` to the parameters of `optimizer` alone.
+  /// Adds the gradient of `loss` to the parameters of `optimizer` alone. Until step() they are
+  /// sums over this rank's samples.
   virtual void backward(const std::string& optimizer, const Loss& loss) = 0;
-  /// Reduces the gradients of `optimizer` over the ranks, divides by the global count, clips, votes, updates, zeroes.
+  /// Votes, sums the gradients of `optimizer` over the ranks, divides by the global count, clips, updates, drops them.
   virtual void step(const std::string& optimizer) = 0;
 };
 

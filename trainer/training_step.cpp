@@ -10,6 +10,11 @@
 #include "trainer/stop_request.h"
 
 namespace holdfast {
+namespace {
+
+constexpr std::int32_t kEndOfBatch = 0;  // in Vote::lowest_call; above it the optimizers, counted from 1
+
+}  // namespace
 
 Vote TrainingStep::run(RunState& state) {
   const std::int64_t updates_before = d_.optimization.updates();
@@ -64,6 +69,7 @@ void TrainingStep::add_gradient(Vote& mine, std::int64_t step) {
   const Loss loss = d_.task.loss(batch);
   d_.sections.enter(Section::backward, step);
   loss.sum.register_hook([this](const at::Tensor&) { d_.sections.point(); });
+  d_.optimization.prepare_backward();
   loss.sum.backward(at::full_like(loss.sum, d_.optimization.gradient_seed()));
   mine.loss_sum += loss.sum.item<double>();
   mine.count += loss.count;
@@ -78,11 +84,21 @@ Vote TrainingStep::my_vote() const {
 void TrainingStep::act_on_failures(const Vote& facts, const std::exception_ptr& mine, std::int64_t step) const {
   if (mine) std::rethrow_exception(mine);
   if (is_set(facts.failed_rank)) throw PeerLost(fmt::format("rank {} failed in step {}; its log says why", facts.failed_rank, step));
+  if (has_diverged(facts))
+    throw Error(fmt::format("step {}: the ranks go different ways in train_batch: one {} while another {}\n  next: let it step the same "
+                            "optimizers in the same order on every rank, also on one without samples",
+                            step, call_name(facts.lowest_call), call_name(facts.highest_call)),
+                kExitSoftware);
   if (is_set(facts.nonfinite_rank))
     throw Error(fmt::format("step {}: the gradient is not finite (seen on rank {}); the update was not made\n  next: lower lr, or set "
                             "trainer.clip_norm",
                             step, facts.nonfinite_rank),
                 kExitSoftware);
+}
+
+std::string TrainingStep::call_name(std::int32_t call) const {
+  if (call == kEndOfBatch) return "ends the batch";
+  return "steps '" + d_.optimization.all().at(static_cast<std::size_t>(call) - 1)->name() + "'";
 }
 
 /// What a task with manual optimization steps through. Each step votes before it reduces, so that a rank that has thrown
@@ -97,14 +113,15 @@ class TrainingStep::ManualSteps final : public ManualOptimization {
     std::vector<at::Tensor> inputs;
     for (const NamedParameter& parameter : optimizer.gradients().parameters()) inputs.push_back(parameter.tensor);
     const unsigned hook = loss.sum.register_hook([&sections = owner_.d_.sections](const at::Tensor&) { sections.point(); });
-    const at::Tensor seed = at::full_like(loss.sum, owner_.d_.optimization.gradient_seed());
-    torch::autograd::backward({loss.sum}, {seed}, /*retain_graph=*/true, /*create_graph=*/false, inputs);
+    optimizer.gradients().prepare_backward();
+    torch::autograd::backward({loss.sum}, {}, /*retain_graph=*/true, /*create_graph=*/false, inputs);
     loss.sum.remove_hook(hook);  // the task may keep the loss, and go back through it again
     optimizer.gradients().add_loss(loss.sum.item<double>(), loss.count);
   }
   void step(const std::string& name) override {
     Optimizer& optimizer = owner_.d_.optimization.find(name);
     Vote mine = owner_.my_vote();
+    mine.lowest_call = mine.highest_call = owner_.d_.optimization.index_of(optimizer) + 1;
     mine.loss_sum = optimizer.gradients().loss_sum();
     mine.count = optimizer.gradients().count();
     const Vote facts = owner_.d_.ranks.vote(mine);
@@ -119,7 +136,7 @@ class TrainingStep::ManualSteps final : public ManualOptimization {
     owner_.act_on_failures(finite, nullptr, step_);
     owner_.d_.sections.enter(Section::update, step_);
     owner_.d_.sections.point();
-    owner_.d_.optimization.step(optimizer, facts.count, norm);
+    owner_.d_.optimization.step(optimizer, static_cast<double>(std::max<std::int64_t>(facts.count, 1)), norm);
     optimizer.gradients().zero();
     is_past_vote_ = false;
     combine(total_, facts);
@@ -137,7 +154,6 @@ class TrainingStep::ManualSteps final : public ManualOptimization {
 
 Vote TrainingStep::run_manual(RunState& state) {
   const std::int64_t step = state.global_step + 1, samples = d_.loader.next_global_samples();
-  for (const auto& optimizer : d_.optimization.all()) optimizer->gradients().drop_unused();
   ManualSteps steps(*this, step);
   std::exception_ptr failure;
   try {
@@ -154,6 +170,7 @@ Vote TrainingStep::run_manual(RunState& state) {
     failure = std::current_exception();
   }
   Vote mine = my_vote();
+  mine.lowest_call = mine.highest_call = kEndOfBatch;
   if (failure) mine.failed_rank = d_.ranks.rank();
   Vote facts = d_.ranks.vote(mine);
   act_on_failures(facts, failure, step);

@@ -34,6 +34,7 @@ class TrainingStep {
   Vote run_manual(RunState& state);
   void add_gradient(Vote& mine, std::int64_t step);
   void act_on_failures(const Vote& facts, const std::exception_ptr& mine, std::int64_t step) const;
+  std::string call_name(std::int32_t call) const;
   Vote my_vote() const;
   bool is_epoch_over(const RunState& state) const { return state.samples_seen % d_.loader.epoch_samples() == 0; }
   Dependencies d_;

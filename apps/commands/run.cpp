@@ -67,12 +67,13 @@ std::optional<RunArguments> parse(const std::vector<std::string>& words) {
   return arguments;
 }
 
-void require_sense(const RunArguments& arguments) {
+void require_config_and_ranks(const RunArguments& arguments) {
   if (arguments.config.empty() || arguments.ranks < 1)
     throw UsageError("holdfast run: a configuration file and -n RANKS (1 or more) are needed\n  next: holdfast run --help");
   for (const std::string& injection : arguments.injections)
     if (parse_injection(injection).rank >= arguments.ranks)
-      throw UsageError(fmt::format("--inject {}: there are {} ranks, counted from 0", injection, arguments.ranks));
+      throw UsageError(fmt::format("--inject {}: there are {} ranks, counted from 0\n  next: name a rank below {}", injection,
+                                   arguments.ranks, arguments.ranks));
 }
 
 /// Absolute; "runs/a/" is "runs/a".
@@ -94,7 +95,7 @@ std::vector<std::string> rank_command(const RunArguments& arguments, const Path&
 int run_command(const std::vector<std::string>& words) {
   const std::optional<RunArguments> arguments = parse(words);
   if (!arguments) return kExitOk;
-  require_sense(*arguments);
+  require_config_and_ranks(*arguments);
   Configuration configuration = load_configuration(arguments->config, arguments->overrides);
   if (arguments->run_directory) configuration.run.directory = *arguments->run_directory;
   const Path directory = run_directory(configuration), program = std::filesystem::read_symlink("/proc/self/exe");

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/allocator.h"
 #include "base/clock.h"
 #include "base/environment.h"
 #include "base/error.h"

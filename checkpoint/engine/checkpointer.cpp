@@ -61,6 +61,14 @@ std::vector<TensorInfo> infos_of(const std::vector<StateEntry>& entries) {
   return infos;
 }
 
+void require_resumable(const Path& path, const Manifest& manifest, RestoreScope scope) {
+  if (scope == RestoreScope::everything && !manifest.is_resumable)
+    throw ConfigError(ErrorText{.attempted = "resume from " + path.string(),
+                                .expected = "a resumable checkpoint",
+                                .found = "role " + manifest.role,
+                                .next = "use its original, or `init_from` for the weights alone"});
+}
+
 }  // namespace
 
 Checkpointer::Checkpointer(Dependencies dependencies, RunLayout layout, std::vector<CheckpointOptions> entries, int attempt)
@@ -182,6 +190,19 @@ void Checkpointer::apply_retention() {
   }
 }
 
+std::string Checkpointer::verdict_on(const json& mine) {
+  const std::vector<std::string> answers = ranks_.gather(dump(mine), 0);
+  json verdict = json::object();
+  if (ranks_.rank() == 0) {
+    for (const std::string& answer : answers)
+      if (json::parse(answer).contains("is_configuration")) verdict["is_configuration"] = true;
+    verdict["error"] = failures_in(answers);
+  }
+  verdict = json::parse(broadcast_text(ranks_, dump(verdict), 0));
+  if (verdict.contains("is_configuration")) throw ConfigError(verdict["error"].get<std::string>());
+  return verdict["error"].get<std::string>();
+}
+
 std::optional<Restored> Checkpointer::try_restore(const Path& path, const std::vector<StateEntry>& targets, RestoreScope scope,
                                                   std::string& failure) {
   // Rank 0's manifest is the decision; every rank checks the same text.
@@ -202,27 +223,14 @@ std::optional<Restored> Checkpointer::try_restore(const Path& path, const std::v
   try {
     restored.manifest = manifest_from_text(text, (path / kManifestName).string());
     require_own_name(path, restored.manifest);
-    if (scope == RestoreScope::everything && !restored.manifest.is_resumable)
-      throw ConfigError(ErrorText{.attempted = "resume from " + path.string(),
-                                  .expected = "a resumable checkpoint",
-                                  .found = "role " + restored.manifest.role,
-                                  .next = "use its original, or `init_from` for the weights alone"});
+    require_resumable(path, restored.manifest, scope);
     restore_tensors(files_, path, restored.manifest, targets, ranks_.rank(), scope);
   } catch (const ConfigError& error) {
     answer = {{"error", error.what()}, {"is_configuration", true}};
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {  // whatever it was: the others wait to hear
     answer = {{"error", error.what()}};
   }
-  const std::vector<std::string> answers = ranks_.gather(dump(answer), 0);
-  json verdict = json::object();
-  if (ranks_.rank() == 0) {
-    for (const std::string& text_of_rank : answers)
-      if (json::parse(text_of_rank).contains("is_configuration")) verdict["is_configuration"] = true;
-    verdict["error"] = failures_in(answers);
-  }
-  verdict = json::parse(broadcast_text(ranks_, dump(verdict), 0));
-  failure = verdict["error"].get<std::string>();
-  if (verdict.contains("is_configuration")) throw ConfigError(failure);
+  failure = verdict_on(answer);
   if (!failure.empty()) return std::nullopt;
   restored.is_new_rank = ranks_.rank() >= restored.manifest.world_size;
   return restored;

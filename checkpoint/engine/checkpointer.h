@@ -71,6 +71,8 @@ class Checkpointer {
   void discard(const std::string& pending);
   void apply_retention();
   CheckpointName next_name(std::int64_t step) const;
+  /// Collective: what failed on the ranks, each having said {} or {error, is_configuration}; empty: nothing. Throws ConfigError.
+  std::string verdict_on(const nlohmann::json& mine);
   std::optional<Restored> try_restore(const Path& path, const std::vector<StateEntry>& targets, RestoreScope scope, std::string& failure);
   std::vector<Path> paths_to_try(const std::string& resume);
   /// Rank 0: what is on disk from now on belongs to the run that goes on from `chosen` (null: from the beginning).

@@ -55,6 +55,19 @@ def test_a_run_survives_the_death_of(tmp_path, kind):
     assert len(run.journal("restart")) == (0 if kind == "guardian" else 1)
 
 
+def test_a_death_is_told_whole_when_the_guardians_died_before(tmp_path):
+    config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", max_steps=3000, checkpoints=[{"name": "regular", "every_steps": 500}]))
+    run = runs.Run(tmp_path / "run")
+    process = run.start(config)
+    run.wait_for_step(700, process)
+    for pid in victims(run, "guardian"):
+        os.kill(pid, signal.SIGKILL)
+    os.kill(victims(run, "rank")[0], signal.SIGSEGV)
+    assert process.wait(30) == 0, (run.directory / "output.txt").read_text()
+    lost = run.journal("rank_lost")
+    assert [(line["signal"], line["is_shim_lost"]) for line in lost] == [(signal.SIGSEGV, False)]
+
+
 @pytest.mark.parametrize("kind", ["shim", "launcher"])
 def test_no_rank_survives_by_two_seconds_the_death_of(tmp_path, endless, kind):
     run = runs.Run(tmp_path / "run")

@@ -34,6 +34,17 @@ TEST(Vote, HoldsAStepForDurableWhenItIsOnEveryRank) {
   EXPECT_EQ(all.durable_step, 7);
 }
 
+TEST(Vote, TellsRanksThatVoteInDifferentCalls) {
+  Vote all;
+  combine(all, {});
+  EXPECT_FALSE(has_diverged(all));
+  combine(all, {.lowest_call = 2, .highest_call = 2});
+  combine(all, {.lowest_call = 2, .highest_call = 2});
+  EXPECT_FALSE(has_diverged(all));
+  combine(all, {.lowest_call = 0, .highest_call = 0});
+  EXPECT_TRUE(has_diverged(all));
+}
+
 TEST(Vote, SumsLossCountAndCorrect) {
   Vote all;
   combine(all, {.loss_sum = 1.5, .count = 3, .correct = 2});

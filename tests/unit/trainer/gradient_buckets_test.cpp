@@ -96,6 +96,31 @@ TEST(GradientBuckets, AParameterThatNoLossReachedIsNotUsed) {
   EXPECT_FALSE(buckets.is_used(1));
 }
 
+TEST(GradientBuckets, PassesAddUpWhereAutogradGivesTwoParametersOneTensor) {
+  const auto a = parameter("a", torch::ones({4})), b = parameter("b", torch::ones({4}));
+  GradientBuckets buckets({a, b}, 1 << 20);
+  for (int pass = 0; pass < 2; ++pass) {
+    buckets.prepare_backward();
+    (a.tensor.view({2, 2}) + b.tensor.view({2, 2})).square().sum().backward();  // 2 (a + b) = 4
+  }
+  EXPECT_TRUE(torch::equal(a.tensor.grad(), torch::full({4}, 8.0f)));
+  EXPECT_TRUE(torch::equal(b.tensor.grad(), torch::full({4}, 8.0f)));
+}
+
+TEST(GradientBuckets, ASparseGradientIsStateAndReduced) {
+  const auto a = parameter("a", torch::ones({5, 2}));
+  GradientBuckets buckets({a}, 1 << 20);
+  torch::embedding(a.tensor, torch::tensor({1, 3, 3}), -1, false, /*sparse=*/true).sum().backward();
+  ASSERT_TRUE(a.tensor.grad().is_sparse());
+  const at::Tensor expected = torch::tensor({{0.f, 0.f}, {1.f, 1.f}, {0.f, 0.f}, {2.f, 2.f}, {0.f, 0.f}});
+  std::vector<float> stored(10);
+  buckets.state("main").back().copy_to(0, std::as_writable_bytes(std::span(stored)));
+  EXPECT_TRUE(torch::equal(torch::tensor(stored).view({5, 2}), expected));
+  LateCommunicator ranks;
+  buckets.all_reduce(ranks, true);
+  EXPECT_TRUE(torch::equal(buckets.gradient(0), expected * 2));
+}
+
 TEST(GradientBuckets, AGradientWithAGraphOrOtherStridesIsReducedAsValues) {
   for (const at::Tensor& values : {torch::ones({3, 2}), large(1)}) {
     const auto a = parameter("a", values.clone());
@@ -123,13 +148,13 @@ TEST(GradientBuckets, APartialAccumulationIsStateAndLeavesNoGradientBehind) {
     stored[entry.info.name].resize(entry.info.bytes());
     entry.copy_to(0, stored[entry.info.name]);
   }
-  buckets.drop_unused();
+  buckets.prepare_backward();
   EXPECT_FALSE(b.tensor.grad().defined());
 
   const auto c = parameter("a", torch::ones({2})), d = parameter("b", torch::ones({2}));
   GradientBuckets restored({c, d}, 1 << 20);
   for (const StateEntry& entry : restored.state("main")) entry.copy_from(0, stored.at(entry.info.name));
-  restored.drop_unused();
+  restored.prepare_backward();
   EXPECT_TRUE(torch::equal(c.tensor.grad(), torch::full({2}, 3.0f)));
   EXPECT_FALSE(d.tensor.grad().defined());
   EXPECT_EQ(restored.loss_sum(), 1.5);

@@ -128,6 +128,34 @@ TEST(TrainingStep, AThrowingTaskUnderManualOptimizationIsVotedAndRethrown) {
   EXPECT_THROW(step.run(state), std::runtime_error);
 }
 
+/// The other rank has no sample, and leaves its steps out.
+class WithARankThatSkips final : public LateCommunicator {
+ public:
+  Vote vote(const Vote& mine) override {
+    Vote both = LateCommunicator::vote(mine);
+    combine(both, {.lowest_call = 0, .highest_call = 0});
+    return both;
+  }
+};
+
+TEST(TrainingStep, RanksThatStepDifferentlyAreToldBeforeTheirCollectivesMiss) {
+  Alternating task;
+  Optimization optimization(two_optimizers(), parameters_of(task.model()));
+  WithARankThatSkips ranks;
+  SectionTracker sections(nullptr);
+  Rows loader(100, 4);
+  TrainingStep step({ranks, sections, task, loader, optimization, 1});
+  RunState state;
+  try {
+    step.run(state);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("one ends the batch while another steps 'd'"));
+    EXPECT_EQ(error.exit_code(), kExitSoftware);
+  }
+  EXPECT_EQ(optimization.updates(), 0);
+}
+
 TEST(Optimization, AParameterOfNobodyIsRefused) {
   Configuration configuration = two_optimizers();
   configuration.trainer.frozen.clear();
