@@ -15,18 +15,22 @@ Path resolve(const ComponentContext& context, const std::string& file) {
   return path.is_absolute() ? path : Path(context.directory) / path;
 }
 
-void require(const std::string& value, const char* option) {
-  if (value.empty()) throw ConfigError(ErrorText{.attempted = option, .expected = "the path of a file", .found = "nothing"});
+void require(const OptionTree& tree, const char* key, const std::string& value) {
+  if (value.empty())
+    throw ConfigError(
+        ErrorText{.attempted = tree.locate(key, std::string("data.options.") + key), .expected = "the path of a file", .found = "nothing"});
 }
 
 DataSources make_idx(const OptionTree& tree, const ComponentContext& context) {
   IdxOptions options;
   read_options(tree, options);
-  require(options.train_images, "data.options.train_images");
-  require(options.train_labels, "data.options.train_labels");
+  require(tree, "train_images", options.train_images);
+  require(tree, "train_labels", options.train_labels);
   if (options.test_images.empty() != options.test_labels.empty())
-    throw ConfigError(
-        ErrorText{.attempted = "data.options.test_images and test_labels", .expected = "both or none", .found = "one of them"});
+    throw ConfigError(ErrorText{
+        .attempted = tree.locate(options.test_images.empty() ? "test_labels" : "test_images", "data.options.test_images and test_labels"),
+        .expected = "both or none",
+        .found = "one of them"});
   if (context.is_check_only) return {};
   DataSources sources{.training = open_idx(resolve(context, options.train_images), resolve(context, options.train_labels), options)};
   if (!options.test_images.empty())
@@ -37,7 +41,7 @@ DataSources make_idx(const OptionTree& tree, const ComponentContext& context) {
 DataSources make_text(const OptionTree& tree, const ComponentContext& context) {
   TextOptions options;
   read_options(tree, options);
-  require(options.file, "data.options.file");
+  require(tree, "file", options.file);
   if (context.is_check_only) return {};
   return open_text(resolve(context, options.file), options);
 }

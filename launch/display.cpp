@@ -18,6 +18,8 @@ double number(const nlohmann::json& status, const char* key) {
   return found != status.end() && found->is_number() ? found->get<double>() : std::numeric_limits<double>::quiet_NaN();
 }
 
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
 }  // namespace
 
 void Display::line(const std::string& text) { output_.write(fmt::format("{}{}\n{}", bar_.empty() ? "" : kEraseLine, text, bar_)); }
@@ -50,8 +52,9 @@ std::string summary_table(const std::vector<AttemptOutcome>& outcomes, const Dec
     text +=
         fmt::format("{:>8}  {:>12}  {:>12}  {}\n", outcome.attempt, std::max<std::int64_t>(outcome.durable_before, 0), outcome.reached_step,
                     outcome.is_done                        ? "finished"
+                    : outcome.was_kill_requested           ? "killed on request"
                     : !cause && outcome.was_stop_requested ? "stopped on request"
-                                                           : describe_end(outcome));
+                                                           : first_line(describe_end(outcome)));
   }
   text += fmt::format("{}: {} attempt{}, {} restart{}, {} steps recomputed, {:.1f} s",
                       decision.kind == Decision::Kind::done ? "finished" : "ended", outcomes.size(), outcomes.size() == 1 ? "" : "s",

@@ -5,15 +5,24 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fstream>
+#include <future>
+#include <utility>
 
 #include "base/error.h"
 #include "base/host.h"
 
 namespace holdfast {
+namespace {
 
-Journal::Journal(const Path& path, const Clock& clock) : path_(path), clock_(clock) {
+constexpr std::chrono::milliseconds kPatience{20};
+
+}  // namespace
+
+Journal::Journal(const Path& path, const Clock& clock, std::function<void()> meanwhile)
+    : path_(path), clock_(clock), meanwhile_(std::move(meanwhile)) {
   fd_ = ::open(path.c_str(), O_CREAT | O_RDWR | O_APPEND | O_CLOEXEC, 0644);
   if (fd_ < 0) throw StorageError(ErrorText{.attempted = "open the journal " + path.string(), .cause = std::strerror(errno)});
   // A supervisor that was killed in the middle of a line: the next line starts on its own.
@@ -31,8 +40,18 @@ void Journal::write(const std::string& event, nlohmann::json fields) {
   fields["time"] = utc_time(now);
   fields["unix_seconds"] = now;
   const std::string line = fields.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-  if (::write(fd_, line.data(), line.size()) != static_cast<ssize_t>(line.size()) || ::fsync(fd_) != 0)
-    throw StorageError(ErrorText{.attempted = "write the journal " + path_.string(), .cause = std::strerror(errno)});
+  errno = 0;
+  const bool is_written = ::write(fd_, line.data(), line.size()) == static_cast<ssize_t>(line.size());
+  int failure = is_written ? 0 : errno != 0 ? errno : ENOSPC;  // a short write sets none
+  if (is_written) {
+    std::future<int> synced = std::async(std::launch::async, [this] { return ::fsync(fd_) == 0 ? 0 : errno; });
+    while (synced.wait_for(kPatience) != std::future_status::ready)
+      if (meanwhile_) meanwhile_();
+    failure = synced.get();
+  }
+  if (failure != 0)
+    throw StorageError(ErrorText{
+        .attempted = "write the journal " + path_.string(), .cause = std::strerror(failure), .next = "free space there and start again"});
 }
 
 std::vector<nlohmann::json> Journal::read(const Path& path) {

@@ -2,6 +2,7 @@
 // the lines.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,8 +15,9 @@ namespace holdfast {
 
 class Journal {
  public:
-  /// Appends to `path`. Throws StorageError.
-  Journal(const Path& path, const Clock& clock);
+  /// Appends to `path`. `meanwhile` is called every few milliseconds while the device takes its time: leases must not break over
+  /// a busy disk. Throws StorageError.
+  Journal(const Path& path, const Clock& clock, std::function<void()> meanwhile = {});
   ~Journal();
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
@@ -31,6 +33,7 @@ class Journal {
  private:
   Path path_;
   const Clock& clock_;
+  std::function<void()> meanwhile_;
   int fd_;
 };
 

@@ -13,7 +13,10 @@ namespace holdfast {
 namespace {
 
 /// Codes by which a rank says that starting again cannot help.
-bool is_final(int exit_code) { return exit_code == kExitConfiguration || exit_code == kExitUsage || exit_code == kExitData; }
+bool is_final(int exit_code) {
+  constexpr int kCannotBeLoaded = 127;  // the loader's, where a library of the program is missing or may not be read
+  return exit_code == kExitConfiguration || exit_code == kExitUsage || exit_code == kExitData || exit_code == kCannotBeLoaded;
+}
 
 bool has_progressed(const AttemptOutcome& outcome) { return outcome.durable_after > outcome.durable_before; }
 

@@ -10,9 +10,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <optional>
 #include <utility>
 
@@ -33,6 +36,7 @@ namespace {
 
 constexpr int kTickMilliseconds = 200;
 constexpr double kReleaseSeconds = 2;
+constexpr double kStallSeconds = 2;  // ten ticks: this process was not running in between
 constexpr std::size_t kLastLines = 20;
 
 class Shim {
@@ -122,6 +126,7 @@ class Shim {
     pollfd waiting[2] = {{.fd = signal_fd_, .events = POLLIN, .revents = 0},
                          {.fd = lease_ ? lease_->fd() : -1, .events = POLLIN, .revents = 0}};
     ::poll(waiting, 2, kTickMilliseconds);
+    forgive_own_stall();
     signalfd_siginfo info{};
     while (::read(signal_fd_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) handle_signal(static_cast<int>(info.ssi_signo));
     if (lease_) {
@@ -130,6 +135,13 @@ class Shim {
     }
     if (clock_.seconds() - told_at_ >= kTickMilliseconds / 1000.0) tell_status();
     pass_stop_on();
+  }
+
+  /// A machine that stood still (overloaded, suspended) holds up both ends: what the supervisor says next deserves to be heard.
+  void forgive_own_stall() {
+    const double now = clock_.seconds();
+    if (now - awake_at_ > kStallSeconds) heard_at_ = std::max(heard_at_, now - lease_seconds_ + kStallSeconds);
+    awake_at_ = now;
   }
 
   /// To the rank only, not to what it started; and not before the rank can do something about it.
@@ -208,9 +220,13 @@ class Shim {
                             .last_lines = last_lines(layout_.rank_log(attempt_, rank_), kLastLines),
                             .was_killed_by_us = was_killed_};
     const nlohmann::json json = to_json(record);
+    // Before the others hear of it: they may end this shim then. Not synced, which could take longer than they wait: the
+    // supervisor's journal says the same and is.
+    const Path path = layout_.exit_record(attempt_, rank_), unfinished = path.string() + ".tmp";
+    std::ofstream(unfinished) << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+    std::error_code failed;
+    std::filesystem::rename(unfinished, path, failed);
     if (lease_) lease_->send({{"exit", json}});
-    const std::string text = json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-    write_text_durably(*files_, layout_.exit_record(attempt_, rank_), text);
   }
 
   /// The launcher ends every other rank as soon as this shim ends: first the supervisor hears of all of them.
@@ -239,7 +255,7 @@ class Shim {
   pid_t pid_ = 0;
   std::optional<int> status_;
   bool is_stop_wanted_ = false, is_stop_told_ = false, was_killed_ = false, is_released_ = false;
-  double heard_at_ = 0, told_at_ = 0;
+  double heard_at_ = 0, told_at_ = 0, awake_at_ = clock_.seconds();
 };
 
 }  // namespace

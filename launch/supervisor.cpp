@@ -55,7 +55,7 @@ class Supervisor {
         layout_{options.run_directory},
         token_(random_token()),
         lock_(layout_.lock(), token_),
-        journal_(layout_.journal(), clock_),
+        journal_(layout_.journal(), clock_, [this] { ping_when_due(); }),
         supervision_(options.restart, options.ranks, Journal::newest_attempt(Journal::read(layout_.journal())) + 1),
         display_(STDOUT_FILENO, ::isatty(STDOUT_FILENO)),
         record_(*files_, layout_),
@@ -136,13 +136,18 @@ class Supervisor {
       timer.reset();
       return true;
     };
-    if (now >= next_ping_) {
-      next_ping_ = now + std::min(kPingSeconds, options_.restart.lease_seconds / 4);
-      leases_.tell("ping");
-    }
+    ping_when_due();
     if (is_over(grace_timer_)) act_on(event::GraceExpired{});
     if (is_over(kill_timer_)) act_on(event::KillDeadline{});
     if (is_over(delay_timer_)) act_on(event::DelayOver{});
+  }
+
+  /// Without it the shims kill their ranks when the lease is over.
+  void ping_when_due() {
+    const double now = clock_.seconds();
+    if (now < next_ping_) return;
+    next_ping_ = now + std::min(kPingSeconds, options_.restart.lease_seconds / 4);
+    leases_.tell("ping");
   }
 
   void all_gone() {

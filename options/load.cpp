@@ -150,6 +150,7 @@ Configuration load_configuration(const std::string& path, const std::vector<std:
   const OptionTree tree = OptionTree::from_file(path, overrides);
   Configuration configuration;
   configuration.file = path;
+  configuration.tree = tree;
   read_options(tree, configuration);
   if (!tree.has("checkpoints")) configuration.checkpoints.push_back({.every_epochs = 1});
   CrossChecks(tree, configuration).run();

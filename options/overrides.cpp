@@ -132,6 +132,11 @@ NodePointer with_override(const NodePointer& root, const std::string& override_t
 
 std::string OptionTree::where(std::string_view path) const { return find_path(*node_, path).where; }
 
+std::string OptionTree::locate(std::string_view path, const std::string& key) const {
+  const std::string place = where(path);
+  return place.empty() ? key : place + ": " + key;
+}
+
 bool OptionTree::has(std::string_view path) const {
   const Node* node = find_path(*node_, path).node;
   return node != nullptr && node->kind != NodeKind::null;

@@ -11,7 +11,7 @@ namespace holdfast {
 namespace {
 
 constexpr std::string_view kExample = R"(task: {name: mlp}
-data: {name: idx, global_batch_size: 128}
+data: {name: random, options: {shape: [784], samples: 10000}, global_batch_size: 128}
 optimizers:
   main: {type: adamw, lr: 1e-3, schedule: warm}
 schedules:

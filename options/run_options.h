@@ -134,6 +134,7 @@ struct Configuration {
   RestartOptions restart;
 
   std::string file;  // where it came from; plugin paths are relative to its directory. Not a field.
+  OptionTree tree;   // as it was read, for the places of keys in messages. Not a field.
 
   void describe(FieldVisitor&);
 };

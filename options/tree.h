@@ -27,6 +27,9 @@ class OptionTree {
   /// "file:line:column" (or "--set a.b=c") of what stands at `path` ("a.b.0.c"), or of the nearest part of it that is
   /// there. For messages about values whose meaning only the caller knows.
   std::string where(std::string_view path = "") const;
+  /// `key` of the whole configuration ("task.options.width") with the place of its value, which stands at `path` of this tree:
+  /// "file:line:column: key", or "key" if nothing of the tree is in the file.
+  std::string locate(std::string_view path, const std::string& key) const;
   /// Whether something other than null stands at `path`.
   bool has(std::string_view path) const;
 

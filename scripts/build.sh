@@ -5,6 +5,10 @@
 #
 # With CI=true a warning ends the build.
 set -euo pipefail
+if [[ ${1:-} == -h || ${1:-} == --help ]]; then
+  sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"
+  exit 0
+fi
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 preset=release
@@ -23,6 +27,10 @@ jobs=$((by_memory < cores ? by_memory : cores))
 
 mkdir -p build
 log=build/$preset.configure.log
+if ! : 2>/dev/null >>"$log"; then
+  printf 'build: cannot write %s; build in a clone of your own\n' "$PWD/$log" >&2
+  exit 74
+fi
 if ! cmake --preset "$preset" "${options[@]}" >"$log" 2>&1 </dev/null; then
   cat "$log" >&2
   printf 'build: cmake could not configure the preset %s (the above is in %s too)\n' "$preset" "$log" >&2

@@ -10,6 +10,12 @@
 # Exit codes: 0 all there; 69 a package is missing that this account may not install, or a download failed;
 # 78 HOLDFAST_TORCH names something else than LibTorch 2.11.
 set -euo pipefail
+if (($#)); then
+  sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"
+  [[ $1 == -h || $1 == --help ]] && exit 0
+  printf 'setup: it takes no arguments, found: %s\n' "$*" >&2
+  exit 64
+fi
 
 packages=(
   g++ make cmake ninja-build ccache pkg-config git ca-certificates                             # to build

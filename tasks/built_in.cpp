@@ -15,8 +15,11 @@ Options read(const OptionTree& tree) {
   return options;
 }
 
-void require_count(std::size_t count, bool is_good, const char* option, const char* expected) {
-  if (!is_good) throw ConfigError(ErrorText{.attempted = option, .expected = expected, .found = std::to_string(count) + " numbers"});
+void require_count(const OptionTree& tree, const char* key, std::size_t count, bool is_good, const char* expected) {
+  if (is_good) return;
+  throw ConfigError(ErrorText{.attempted = tree.locate(key, std::string("task.options.") + key),
+                              .expected = expected,
+                              .found = std::to_string(count) + " numbers"});
 }
 
 }  // namespace
@@ -24,15 +27,22 @@ void require_count(std::size_t count, bool is_good, const char* option, const ch
 void register_built_in_tasks(Registry& registry) {
   registry.add_task("mlp", [](const OptionTree& tree, const ComponentContext&) {
     const auto options = read<MlpOptions>(tree);
-    require_count(options.widths.size(), options.widths.size() >= 2, "task.options.widths", "at least two numbers");
+    require_count(tree, "widths", options.widths.size(), options.widths.size() >= 2, "at least two numbers");
     return make_mlp(options);
   });
   registry.add_task("cnn", [](const OptionTree& tree, const ComponentContext&) {
     const auto options = read<CnnOptions>(tree);
-    require_count(options.dropout.size(), options.dropout.size() == 2, "task.options.dropout", "two probabilities");
+    require_count(tree, "dropout", options.dropout.size(), options.dropout.size() == 2, "two probabilities");
     return make_cnn(options);
   });
-  registry.add_task("gpt", [](const OptionTree& tree, const ComponentContext&) { return make_gpt(read<GptOptions>(tree)); });
+  registry.add_task("gpt", [](const OptionTree& tree, const ComponentContext&) {
+    const auto options = read<GptOptions>(tree);
+    if (options.width % options.heads != 0)
+      throw ConfigError(ErrorText{.attempted = tree.locate("width", "task.options.width"),
+                                  .expected = "a multiple of heads (" + std::to_string(options.heads) + ")",
+                                  .found = std::to_string(options.width)});
+    return make_gpt(options);
+  });
 }
 
 }  // namespace holdfast

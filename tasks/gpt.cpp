@@ -111,12 +111,6 @@ void GptOptions::describe(FieldVisitor& v) {
   v.field({.name = "heads", .doc = "Of attention.", .min = 1}, heads);
 }
 
-std::unique_ptr<Task> make_gpt(const GptOptions& options) {
-  if (options.width % options.heads != 0)
-    throw ConfigError(ErrorText{.attempted = "task.options.width",
-                                .expected = fmt::format("a multiple of heads ({})", options.heads),
-                                .found = fmt::format("{}", options.width)});
-  return std::make_unique<Gpt>(options);
-}
+std::unique_ptr<Task> make_gpt(const GptOptions& options) { return std::make_unique<Gpt>(options); }
 
 }  // namespace holdfast

@@ -19,12 +19,12 @@ std::vector<std::string> names_of(const Map& map) {
 }
 
 template <class Map>
-const typename Map::mapped_type& find(const Map& map, const char* kind, const std::string& name) {
+const typename Map::mapped_type& find(const Map& map, const char* kind, const std::string& name, const OptionTree& configuration) {
   const auto found = map.find(name);
   if (found == map.end()) {
     const std::vector<std::string> names = names_of(map);
     const auto near = nearest(name, names);
-    throw ConfigError(ErrorText{.attempted = fmt::format("{}.name", kind),
+    throw ConfigError(ErrorText{.attempted = configuration.locate(fmt::format("{}.name", kind), fmt::format("{}.name", kind)),
                                 .expected = fmt::format("one of: {}", fmt::join(names, ", ")),
                                 .found = fmt::format("'{}'", name),
                                 .cause = near ? fmt::format("did you mean '{}'?", names[*near]) : "",
@@ -44,11 +44,11 @@ void Registry::add_data(const std::string& name, DataFactory factory) {
 }
 
 std::unique_ptr<Task> Registry::make_task(const ComponentOptions& options, const ComponentContext& context) const {
-  return find(tasks_, "task", options.name)(options.options, context);
+  return find(tasks_, "task", options.name, context.configuration)(options.options, context);
 }
 
 DataSources Registry::make_data(const DataOptions& options, const ComponentContext& context) const {
-  return find(data_, "data", options.name)(options.options, context);
+  return find(data_, "data", options.name, context.configuration)(options.options, context);
 }
 
 void load_plugin(const std::string& path, Registry& registry) {

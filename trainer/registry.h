@@ -15,8 +15,9 @@ namespace holdfast {
 
 /// What a factory may need beside its options.
 struct ComponentContext {
-  std::string directory;       // of the configuration file: relative paths start here
-  bool is_check_only = false;  // check the options, touch no data
+  std::string directory;                    // of the configuration file: relative paths start here
+  bool is_check_only = false;               // check the options, touch no data
+  OptionTree configuration = OptionTree();  // the whole, for the places of its keys in messages
 };
 
 class Registry {

@@ -18,12 +18,13 @@ namespace {
 namespace po = boost::program_options;
 using nlohmann::json;
 
-constexpr const char* kUsage = R"(usage: holdfast ckpt COMMAND PATH… [--json]
+constexpr const char* kUsage = R"(usage: holdfast ckpt COMMAND PATH…
 
   holdfast ckpt list RUN [--json]        the committed checkpoints of a run directory, oldest first
   holdfast ckpt show PATH [--json]       step, position, tensors with shape, dtype and shards
   holdfast ckpt verify PATH              reads everything and checks it; exit code 65 and the place of any damage
-  holdfast ckpt diff A B                 compares values, whatever the world sizes; exit code 1 when they differ
+  holdfast ckpt diff A B                 reads and compares all values, whatever the world sizes; exit code 1 when they differ, 65
+                                         when one is damaged
 
 PATH is a checkpoint directory, or a run directory: then its newest checkpoint (verify: all of them).
 )";
@@ -52,11 +53,19 @@ Arguments parse(const std::vector<std::string>& words) {
   } catch (const po::error& error) {
     throw UsageError(fmt::format("holdfast ckpt: {}\n  next: holdfast ckpt --help", error.what()));
   }
+  if (arguments.wants_json && (arguments.command == "verify" || arguments.command == "diff"))
+    throw UsageError(
+        fmt::format("holdfast ckpt {}: it prints no JSON\n  next: leave --json out; the exit code tells the result", arguments.command));
   return arguments;
 }
 
 /// The checkpoints that `path` means, oldest first: itself, or those of a run directory or of its checkpoints/.
 std::vector<Path> checkpoints_of(FileSystem& files, const Path& path) {
+  if (files.kind(path) == FileKind::file)
+    throw DataError(ErrorText{.attempted = "look for checkpoints in " + path.string(),
+                              .expected = "the directory of a checkpoint or of a run",
+                              .found = "a file",
+                              .next = "name the directory that it lies in"});
   if (files.kind(path / kManifestName) == FileKind::file) return {path};
   for (const Path& directory : {RunLayout{path}.checkpoints(), path}) {
     std::vector<Path> found;
@@ -139,7 +148,8 @@ int show(FileSystem& files, const Path& path, bool wants_json) {
   return kExitOk;
 }
 
-int verify(FileSystem& files, const std::vector<Path>& paths) {
+/// Reads everything and holds it against its digests.
+int verify(FileSystem& files, const std::vector<Path>& paths, bool says_sound = true) {
   const bool is_terminal = ::isatty(STDOUT_FILENO);
   std::size_t damaged = 0;
   for (const Path& path : paths) {
@@ -148,7 +158,7 @@ int verify(FileSystem& files, const std::vector<Path>& paths) {
         fmt::print("\r{}: {:.0f} %\033[K", path.string(), 100.0 * static_cast<double>(done) / static_cast<double>(total));
     });
     if (is_terminal) fmt::print("\r\033[K");
-    fmt::print("{}: {}\n", path.string(), findings.empty() ? "sound" : "DAMAGED");
+    if (says_sound || !findings.empty()) fmt::print("{}: {}\n", path.string(), findings.empty() ? "sound" : "DAMAGED");
     for (const Finding& finding : findings) fmt::print("  {}\n", finding.text);
     damaged += findings.empty() ? 0 : 1;
   }
@@ -156,6 +166,7 @@ int verify(FileSystem& files, const std::vector<Path>& paths) {
 }
 
 int diff(FileSystem& files, const Path& a, const Path& b) {
+  if (const int damage = verify(files, {a, b}, /*says_sound=*/false); damage != kExitOk) return damage;
   const std::vector<TensorDifference> differences = diff_checkpoints(files, a, b);
   const Manifest manifest_a = read_manifest(files, a), manifest_b = read_manifest(files, b);
   fmt::print("A {}  step {}, parameter hash {}\nB {}  step {}, parameter hash {}\n", a.string(), manifest_a.global_step,

@@ -25,10 +25,10 @@ namespace {
 
 namespace po = boost::program_options;
 
-constexpr const char* kUsage = R"(Usage: holdfast config COMMAND ...
+constexpr const char* kUsage = R"(usage: holdfast config COMMAND …
 
   holdfast config check CONFIG [--set KEY=VALUE]...
-      Checks everything that a start would check before ranks begin to work. Exit code 0 or 78.
+      Checks every key and value, also those of the task and the data source; opens no data. Exit code 0 or 78.
   holdfast config show CONFIG [--set KEY=VALUE]... [--json]
       Prints every value in force, as YAML or JSON.
   holdfast config reference [--schema]
@@ -61,13 +61,13 @@ ConfigArguments parse_arguments(const std::vector<std::string>& arguments) {
     po::store(po::command_line_parser(arguments).options(options).positional(positions).style(style).run(), values);
     po::notify(values);
   } catch (const po::error& error) {
-    throw UsageError(fmt::format("holdfast config: {}\n\n{}", error.what(), kUsage));
+    throw UsageError(fmt::format("holdfast config: {}\n  next: holdfast config --help", error.what()));
   }
   return parsed;
 }
 
 void require(bool is_right, std::string_view what) {
-  if (!is_right) throw UsageError(fmt::format("holdfast config: {}\n\n{}", what, kUsage));
+  if (!is_right) throw UsageError(fmt::format("holdfast config: {}\n  next: holdfast config --help", what));
 }
 
 std::string when_due(const std::optional<std::int64_t>& steps, const std::optional<std::int64_t>& epochs, bool at_end) {
@@ -116,8 +116,7 @@ int run_trainer_check(const std::filesystem::path& trainer, const ConfigArgument
   const std::string attempted = fmt::format("running {} --check", trainer.string());
   const int error = posix_spawn(&child, trainer.c_str(), &redirection, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&redirection);
-  if (error != 0)
-    throw Error(to_string({.attempted = attempted, .cause = std::strerror(error)}), kExitSoftware);
+  if (error != 0) throw Error(to_string({.attempted = attempted, .cause = std::strerror(error)}), kExitSoftware);
   int status = 0;
   while (waitpid(child, &status, 0) < 0)
     if (errno != EINTR) throw Error(to_string({.attempted = attempted, .cause = std::strerror(errno)}), kExitSoftware);

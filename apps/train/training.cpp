@@ -44,7 +44,7 @@ Components build(const Configuration& configuration, bool is_check_only) {
   register_built_in_tasks(registry);
   register_built_in_data(registry);
   if (!configuration.task.plugin.empty()) load_plugin((directory / configuration.task.plugin).string(), registry);
-  const ComponentContext context{.directory = directory.string(), .is_check_only = is_check_only};
+  const ComponentContext context{.directory = directory.string(), .is_check_only = is_check_only, .configuration = configuration.tree};
   torch::manual_seed(static_cast<std::uint64_t>(configuration.run.seed));  // of the initial weights
   Components components{.task = registry.make_task(configuration.task, context)};
   components.data = registry.make_data(configuration.data, context);

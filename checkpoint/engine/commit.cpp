@@ -50,7 +50,7 @@ void retire(FileSystem& files, const Path& checkpoints, const CheckpointName& na
 void sweep_leftovers(FileSystem& files, const Path& checkpoints) {
   for (const std::string& name : files.list(checkpoints)) {
     if (!is_leftover(name)) continue;
-    log_info("removing {}, which was never committed", (checkpoints / name).string());
+    log_info("removing {}, which a kill has left behind", (checkpoints / name).string());
     remove_tree(files, checkpoints / name);
   }
 }

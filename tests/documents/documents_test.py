@@ -34,6 +34,20 @@ def test_the_plugin_builds_by_the_commands_of_its_document_and_survives_a_kill(t
     assert done["global_step"] == 200 and done["metrics"]["validation_accuracy"] > 0.75
 
 
+def test_the_short_configuration_of_the_reference_is_complete(tmp_path):
+    example = re.search(r"^```yaml\n(.*?)^```$", (ROOT / "docs/configuration.md").read_text(), re.MULTILINE | re.DOTALL).group(1)
+    (tmp_path / "example.yaml").write_text(example)
+    done = subprocess.run([BUILD / "bin/holdfast", "run", "example.yaml", "-n", "1", "--set", "trainer.max_steps=3"], cwd=tmp_path,
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "finished: step 3" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("document", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda path: path.stem)
+def test_every_configuration_that_is_named_exists(document):
+    for name in re.findall(r"configs/\w+\.yaml", document.read_text()):
+        assert (ROOT / name).exists(), f"{document.relative_to(ROOT)} names {name}"
+
+
 def names_of_tests():
     listed = subprocess.run(["ctest", "--test-dir", BUILD, "-N"], capture_output=True, text=True, check=True, timeout=60).stdout
     names = set(re.findall(r"Test\s+#\d+: (\S+)", listed))

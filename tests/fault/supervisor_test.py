@@ -68,6 +68,24 @@ def test_a_death_is_told_whole_when_the_guardians_died_before(tmp_path):
     assert [(line["signal"], line["is_shim_lost"]) for line in lost] == [(signal.SIGSEGV, False)]
 
 
+def test_a_machine_that_stands_still_for_longer_than_a_lease_kills_nobody(tmp_path):
+    config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", max_steps=6000, restart={"lease_seconds": 1}))
+    run = runs.Run(tmp_path / "run")
+    process = run.start(config)
+    run.wait_for_step(100, process)
+    still = [*victims(run, "shim"), *victims(run, "rank")]
+    assert len(still) == 4
+    for pid in [*still, process.pid]:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(3)
+    for pid in still:
+        os.kill(pid, signal.SIGCONT)
+    time.sleep(0.5)  # the shims run before the supervisor does
+    process.send_signal(signal.SIGCONT)
+    assert process.wait(60) == 0, (run.directory / "output.txt").read_text()
+    assert len(run.journal("attempt_started")) == 1 and not run.journal("rank_lost")
+
+
 @pytest.mark.parametrize("kind", ["shim", "launcher"])
 def test_no_rank_survives_by_two_seconds_the_death_of(tmp_path, endless, kind):
     run = runs.Run(tmp_path / "run")

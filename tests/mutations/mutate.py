@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -25,7 +26,7 @@ class Copy:
     """A copy of the sources and its build. Files keep their times, so that only what differs is built again."""
 
     def __init__(self, directory):
-        self.source, self.build = directory / "source", directory / "build"
+        self.source, self.build = directory.resolve() / "source", directory.resolve() / "build"
 
     def refresh(self):
         for folder in FOLDERS:
@@ -53,6 +54,15 @@ class Copy:
         if re.search(r"No tests were found|no tests ran|not found:", self.output):
             sys.exit(f"{test}: no such test\n{self.output}")
         return done.returncode == 0
+
+    def end_leftovers(self):
+        """A mutation may be just that something outlives its supervisor."""
+        for process in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                if os.readlink(f"/proc/{process}/exe").startswith(str(self.build)):
+                    os.kill(int(process), signal.SIGKILL)
+            except OSError:
+                continue  # gone, or the kernel's
 
     def apply(self, edits):
         self.originals = {edit["file"]: (self.source / edit["file"]).read_text() for edit in edits}
@@ -90,6 +100,7 @@ def main():
         if problem := copy.compile():
             sys.exit(f"{one['guarantee']}: the mutation does not build\n{problem}")
         is_noticed = not copy.passes(one["test"])
+        copy.end_leftovers()
         copy.restore()
         if not is_noticed:
             unnoticed.append(one["guarantee"])

@@ -95,7 +95,7 @@ TEST_F(JournalTest, ThrowsWhenTheDeviceIsFull) {
     journal.write("done", {});
     FAIL() << "written to /dev/full";
   } catch (const StorageError& error) {
-    EXPECT_EQ(std::string(error.what()), "write the journal /dev/full: No space left on device");
+    EXPECT_EQ(std::string(error.what()), "write the journal /dev/full: No space left on device\n  next: free space there and start again");
   }
 }
 

@@ -25,6 +25,11 @@ TEST(TaskOptions, AMisspeltKeyIsRefusedWithItsPlace) {
               testing::AllOf(testing::HasSubstr("task.yaml:1:1"), testing::HasSubstr("did you mean 'layers'")));
 }
 
+TEST(TaskOptions, NumbersThatDoNotFitAreRefusedWithTheirPlace) {
+  EXPECT_THAT(refusal("cnn", "dropout: [0.1, 0.2, 0.3]"),
+              testing::HasSubstr("task.yaml:1:1: task.options.dropout: expected two probabilities"));
+}
+
 TEST(TaskOptions, HeadsMustDivideWidth) { EXPECT_THAT(refusal("gpt", "{width: 10, heads: 4}"), testing::HasSubstr("multiple of heads")); }
 
 TEST(TaskOptions, AnMlpNeedsTwoWidths) { EXPECT_THAT(refusal("mlp", "widths: [3]"), testing::HasSubstr("at least two")); }
