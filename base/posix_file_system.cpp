@@ -22,7 +22,7 @@ namespace {
 [[noreturn]] void fail(std::string_view verb, const Path& path, int error) {
   std::string next;
   if (error == ENOSPC || error == EDQUOT) next = "free space on that file system, or lower `checkpoints: keep_last`";
-  if (error == EACCES || error == EPERM || error == EROFS) next = "make it writable for this user, or choose another --run-dir";
+  if (error == EACCES || error == EPERM || error == EROFS) next = "give this user access to it, or choose another --run-dir";
   throw StorageError(ErrorText{.attempted = fmt::format("{} {}", verb, path.string()), .cause = std::strerror(error), .next = next});
 }
 

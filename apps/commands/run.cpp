@@ -68,8 +68,8 @@ std::optional<RunArguments> parse(const std::vector<std::string>& words) {
 }
 
 void require_config_and_ranks(const RunArguments& arguments) {
-  if (arguments.config.empty() || arguments.ranks < 1)
-    throw UsageError("holdfast run: a configuration file and -n RANKS (1 or more) are needed\n  next: holdfast run --help");
+  if (arguments.config.empty()) throw UsageError("holdfast run: a configuration file is needed\n  next: holdfast run --help");
+  if (arguments.ranks < 1) throw UsageError("holdfast run: -n RANKS, 1 or more, is needed\n  next: holdfast run --help");
   for (const std::string& injection : arguments.injections)
     if (parse_injection(injection).rank >= arguments.ranks)
       throw UsageError(fmt::format("--inject {}: there are {} ranks, counted from 0\n  next: name a rank below {}", injection,
