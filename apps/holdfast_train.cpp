@@ -1,4 +1,6 @@
 // holdfast-train CONFIG [--set key=value]...: what every rank runs, under `holdfast run`, mpirun or srun alike.
+#include <c10/util/Exception.h>
+
 #include "apps/train/arguments.h"
 #include "apps/train/training.h"
 #include "base/environment.h"
@@ -22,6 +24,8 @@ int main(int argc, char** argv) {
     return run_training(*arguments, heartbeat.get());
   } catch (const Error& error) {
     return fail(error.what(), error.exit_code());
+  } catch (const c10::Error& error) {
+    return fail(error.what_without_backtrace(), kExitSoftware);
   } catch (const std::exception& error) {
     return fail(error.what(), kExitSoftware);
   }

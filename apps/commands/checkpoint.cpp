@@ -5,7 +5,10 @@
 #include <unistd.h>
 
 #include <boost/program_options.hpp>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
 
 #include "base/error.h"
 #include "checkpoint/format/layout.h"
@@ -148,11 +151,22 @@ int show(FileSystem& files, const Path& path, bool wants_json) {
   return kExitOk;
 }
 
+/// A file that this user may not read is not a damaged one.
+void require_readable(const Path& checkpoint) {
+  std::error_code missing;
+  for (const auto& file : std::filesystem::directory_iterator(checkpoint, missing))
+    if (::access(file.path().c_str(), R_OK) != 0 && errno == EACCES)
+      throw StorageError(ErrorText{.attempted = "read " + file.path().string(),
+                                   .cause = std::strerror(EACCES),
+                                   .next = "read it as the user whose run it is, or let that user give access to it"});
+}
+
 /// Reads everything and holds it against its digests.
 int verify(FileSystem& files, const std::vector<Path>& paths, bool says_sound = true) {
   const bool is_terminal = ::isatty(STDOUT_FILENO);
   std::size_t damaged = 0;
   for (const Path& path : paths) {
+    require_readable(path);
     const auto findings = verify_checkpoint(files, path, [&](std::uint64_t done, std::uint64_t total) {
       if (is_terminal && total > 0)
         fmt::print("\r{}: {:.0f} %\033[K", path.string(), 100.0 * static_cast<double>(done) / static_cast<double>(total));

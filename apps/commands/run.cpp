@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <boost/program_options.hpp>
+#include <cstdlib>
 #include <optional>
 #include <sstream>
 
@@ -70,6 +71,10 @@ std::optional<RunArguments> parse(const std::vector<std::string>& words) {
 void require_config_and_ranks(const RunArguments& arguments) {
   if (arguments.config.empty()) throw UsageError("holdfast run: a configuration file is needed\n  next: holdfast run --help");
   if (arguments.ranks < 1) throw UsageError("holdfast run: -n RANKS, 1 or more, is needed\n  next: holdfast run --help");
+  for (const std::string& name : arguments.exported)
+    if (name.find('=') == name.npos && !std::getenv(name.c_str()))
+      throw UsageError(
+          fmt::format("-x {}: there is no such variable in the environment\n  next: export {}=…, or leave -x {} out", name, name, name));
   for (const std::string& injection : arguments.injections)
     if (parse_injection(injection).rank >= arguments.ranks)
       throw UsageError(fmt::format("--inject {}: there are {} ranks, counted from 0\n  next: name a rank below {}", injection,

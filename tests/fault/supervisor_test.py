@@ -15,7 +15,7 @@ import pytest
 import runs
 
 SECONDS_TO_VANISH = 2
-EXIT_USAGE, EXIT_DATA, EXIT_SOFTWARE, EXIT_CONFIGURATION = 64, 65, 70, 78
+EXIT_USAGE, EXIT_DATA, EXIT_SOFTWARE, EXIT_STORAGE, EXIT_CONFIGURATION = 64, 65, 70, 74, 78
 
 
 @pytest.fixture()
@@ -283,6 +283,10 @@ def test_somebody_who_is_not_root_trains_as_well(tmp_path):
         done = subprocess.run([*become, binaries / "holdfast", "run", config, "-n", "2", "--run-dir", directory / "run", "--inject", "kill:rank=0,step=9"],
                               capture_output=True, text=True, timeout=60, env={**os.environ, "HOME": str(directory)})
         assert done.returncode == 0, done.stdout + done.stderr
+        shard = next((directory / "run/checkpoints/last").glob("shard-*")).resolve()
+        shard.chmod(0)
+        done = subprocess.run([*become[:4], binaries / "holdfast", "ckpt", "verify", shard.parent], capture_output=True, text=True, timeout=20)
+        assert done.returncode == EXIT_STORAGE and f"read {shard}: Permission denied" in done.stderr, done.stdout + done.stderr
     finally:
         shutil.rmtree(directory)
 
@@ -305,7 +309,8 @@ def test_usage_errors_end_with_64_and_say_what_is_right(tmp_path):
     config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp"))
     for arguments, hint in ((["run", config], "-n RANKS"), (["run", config, "-n", "0"], "-n RANKS"), (["run", config, "-n", "2", "--inject", "kill:rank=5,step=1"], "2 ranks"),
                             (["run", config, "-n", "2", "--inject", "kil:rank=1,step=1"], "kill, segv"), (["run", config, "-n", "2", "--frob"], "--help"),
-                            (["frob"], "--help"), (["ckpt", "frob", tmp_path], "--help"), (["ckpt", "diff", tmp_path], "2 path")):
+                            (["frob"], "--help"), (["ckpt", "frob", tmp_path], "--help"), (["ckpt", "diff", tmp_path], "2 path"),
+                            (["ckpt", "verify", tmp_path, "--json"], "no JSON"), (["run", config, "-n", "1", "-x", "HOLDFAST_NO_SUCH"], "no such variable")):
         done = subprocess.run([str(word) for word in (runs.BIN / "holdfast", *arguments)], capture_output=True, text=True, timeout=10)
         assert done.returncode == EXIT_USAGE, (arguments, done.stdout, done.stderr)
         assert hint in done.stderr, (arguments, done.stderr)
