@@ -16,6 +16,9 @@ namespace holdfast {
 
 using Path = std::filesystem::path;
 
+/// What direct I/O wants of addresses, offsets and sizes, in bytes.
+inline constexpr std::size_t kDirectAlignment = 4096;
+
 class WritableFile {
  public:
   virtual ~WritableFile() = default;  // closes without syncing; never throws
@@ -41,7 +44,14 @@ class FileSystem {
   virtual ~FileSystem() = default;
   /// Creates a new file for writing; an existing one is an error.
   virtual std::unique_ptr<WritableFile> create(const Path& path) = 0;
+  /// Likewise, for bulk data that should not pass through the page cache: the address, offset and size of every write are
+  /// multiples of kDirectAlignment. Where the file system refuses that, bytes are pushed to the device as they come.
+  virtual std::unique_ptr<WritableFile> create_direct(const Path& path) { return create(path); }
   virtual std::unique_ptr<ReadableFile> open(const Path& path) = 0;
+  /// Likewise, past the page cache: the address and offset of every read are multiples of kDirectAlignment.
+  virtual std::unique_ptr<ReadableFile> open_direct(const Path& path) { return open(path); }
+  /// Bytes that this user may still write below `directory`, which exists.
+  virtual std::uint64_t available_bytes(const Path& directory) = 0;
   /// What is there, without following a link.
   virtual FileKind kind(const Path& path) = 0;
   /// Names (not paths) in a directory, sorted; none for a directory that does not exist.

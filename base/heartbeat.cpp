@@ -28,6 +28,7 @@ std::unique_ptr<Heartbeat> Heartbeat::create() {
     throw StorageError(ErrorText{.attempted = "create the heartbeat's shared memory", .cause = std::strerror(errno)});
   HeartbeatBlock* block = new (map_block(fd)) HeartbeatBlock{};
   block->durable_step = -1;
+  block->saving_step = -1;
   block->resumed_step = -2;
   return std::unique_ptr<Heartbeat>(new Heartbeat(fd, block));
 }

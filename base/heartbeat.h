@@ -25,6 +25,7 @@ struct HeartbeatBlock {
   std::atomic<double> steps_per_second;
   std::atomic<double> loss;
   std::atomic<std::int64_t> durable_step;          // newest committed checkpoint that this rank knows of; -1: none
+  std::atomic<std::int64_t> saving_step;           // of the save in flight; -1: none
   std::atomic<std::int64_t> resumed_step;          // what it has restored; -1: it began from the beginning, -2: not known yet
   std::atomic<std::uint32_t> takes_stop_requests;  // SIGTERM asks for a checkpoint from now on; before, it would just kill
   char error[1024];                                // last words of a rank that ends with an exception, 0-terminated

@@ -128,6 +128,7 @@ InjectionPlan::InjectionPlan(std::vector<Injection> injections, int rank, FileSy
 }
 
 void InjectionPlan::at_point(Section section, std::int64_t step) {
+  const std::lock_guard lock(mutex_);
   for (Pending& pending : pending_) {
     const Injection& injection = pending.injection;
     if (injection.section != section || step < injection.step || ++pending.seen != injection.occurrence) continue;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -31,7 +32,7 @@ struct Injection {
 /// Throws UsageError that says what is wrong and shows the form.
 Injection parse_injection(std::string_view text);
 
-/// Decides at each point whether a fault is due. Not thread-safe; called by the training thread.
+/// Decides at each point whether a fault is due. Any thread may call it.
 class InjectionPlan {
  public:
   /// `fired_record`: the file that remembers what has fired in this run (one text per line). Those never fire again.
@@ -44,6 +45,7 @@ class InjectionPlan {
     Injection injection;
     int seen = 0;
   };
+  std::mutex mutex_;
   std::vector<Pending> pending_;
   Path fired_record_;
 };

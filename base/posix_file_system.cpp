@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -88,23 +89,84 @@ class PosixReadableFile final : public ReadableFile {
   std::uint64_t size_;
 };
 
+/// True when `fd` was open for direct I/O and is no longer: the file system took the flag and refuses what it means.
+bool gave_up_direct_io(int fd) {
+  const int flags = ::fcntl(fd, F_GETFL);
+  return flags >= 0 && (flags & O_DIRECT) != 0 && ::fcntl(fd, F_SETFL, flags & ~O_DIRECT) == 0;
+}
+
+/// Bulk data. Direct where the file system takes it; else every write starts its own way to the device at once, so that
+/// the last fsync finds little left to do.
+class DirectWritableFile final : public WritableFile {
+ public:
+  DirectWritableFile(int fd, Path path) : file_(fd, path), fd_(fd), path_(std::move(path)) {}
+  void write_at(std::uint64_t offset, std::span<const std::byte> bytes) override {
+    while (!bytes.empty()) {
+      const ssize_t n = ::pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+      if (n < 0 && (errno == EINTR || (errno == EINVAL && gave_up_direct_io(fd_)))) continue;
+      if (n <= 0) fail("write", path_, n == 0 ? EIO : errno);
+      if (!(::fcntl(fd_, F_GETFL) & O_DIRECT)) ::sync_file_range(fd_, static_cast<off_t>(offset), n, SYNC_FILE_RANGE_WRITE);
+      bytes = bytes.subspan(static_cast<std::size_t>(n));
+      offset += static_cast<std::uint64_t>(n);
+    }
+  }
+  void truncate(std::uint64_t size) override { file_.truncate(size); }
+  void sync() override { file_.sync(); }
+  void close() override { file_.close(); }
+
+ private:
+  PosixWritableFile file_;
+  int fd_;
+  Path path_;
+};
+
+class DirectReadableFile final : public ReadableFile {
+ public:
+  DirectReadableFile(int fd, Path path, std::uint64_t size) : file_(fd, path, size), fd_(fd), path_(std::move(path)) {}
+  std::uint64_t size() const override { return file_.size(); }
+  void read_at(std::uint64_t offset, std::span<std::byte> bytes) const override {
+    const std::size_t whole = bytes.size() / kDirectAlignment * kDirectAlignment;
+    read_pages(offset, bytes.first(whole), whole);
+    if (whole == bytes.size()) return;
+    // The last page is read whole, to where there is room for it.
+    alignas(kDirectAlignment) std::byte page[kDirectAlignment];
+    const std::span<std::byte> rest = bytes.subspan(whole);
+    read_pages(offset + whole, page, rest.size());
+    std::memcpy(rest.data(), page, rest.size());
+  }
+
+ private:
+  void read_pages(std::uint64_t offset, std::span<std::byte> pages, std::size_t needed) const {
+    std::size_t done = 0;
+    while (done < needed) {
+      const ssize_t n = ::pread(fd_, pages.data() + done, pages.size() - done, static_cast<off_t>(offset + done));
+      if (n < 0 && (errno == EINTR || (errno == EINVAL && gave_up_direct_io(fd_)))) continue;
+      if (n < 0) fail("read", path_, errno);
+      if (n == 0)
+        throw StorageError(ErrorText{.attempted = fmt::format("read {}", path_.string()),
+                                     .expected = fmt::format("{} more bytes at offset {}", needed - done, offset + done),
+                                     .found = "the end of the file"});
+      done += static_cast<std::size_t>(n);
+    }
+  }
+
+  PosixReadableFile file_;
+  int fd_;
+  Path path_;
+};
+
 class PosixFileSystem final : public FileSystem {
  public:
-  std::unique_ptr<WritableFile> create(const Path& path) override {
-    const int fd = ::open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
-    if (fd < 0) fail("create", path, errno);
-    return std::make_unique<PosixWritableFile>(fd, path);
+  std::unique_ptr<WritableFile> create(const Path& path) override { return std::make_unique<PosixWritableFile>(create_new(path, 0), path); }
+  std::unique_ptr<WritableFile> create_direct(const Path& path) override {
+    return std::make_unique<DirectWritableFile>(create_new(path, O_DIRECT), path);
   }
-  std::unique_ptr<ReadableFile> open(const Path& path) override {
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) fail("open", path, errno);
-    struct stat status {};
-    if (::fstat(fd, &status) != 0) {
-      const int error = errno;
-      ::close(fd);
-      fail("stat", path, error);
-    }
-    return std::make_unique<PosixReadableFile>(fd, path, static_cast<std::uint64_t>(status.st_size));
+  std::unique_ptr<ReadableFile> open(const Path& path) override { return open_with<PosixReadableFile>(path, 0); }
+  std::unique_ptr<ReadableFile> open_direct(const Path& path) override { return open_with<DirectReadableFile>(path, O_DIRECT); }
+  std::uint64_t available_bytes(const Path& directory) override {
+    struct statvfs status {};
+    if (::statvfs(directory.c_str(), &status) != 0) fail("ask for the free space of", directory, errno);
+    return static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
   }
   FileKind kind(const Path& path) override {
     struct stat status {};
@@ -165,6 +227,31 @@ class PosixFileSystem final : public FileSystem {
     const ssize_t n = ::readlink(link.c_str(), target, sizeof target);
     if (n < 0) fail("read link", link, errno);
     return {target, static_cast<std::size_t>(n)};
+  }
+
+ private:
+  /// `flags` may hold O_DIRECT, which is left out where the file system refuses it.
+  static int create_new(const Path& path, int flags) {
+    int fd = ::open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | flags, 0644);
+    if (fd < 0 && errno == EINVAL && flags != 0) {
+      ::unlink(path.c_str());  // the file was created before the flag was refused
+      fd = ::open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+    }
+    if (fd < 0) fail("create", path, errno);
+    return fd;
+  }
+  template <class File>
+  static std::unique_ptr<ReadableFile> open_with(const Path& path, int flags) {
+    int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags);
+    if (fd < 0 && errno == EINVAL && flags != 0) fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) fail("open", path, errno);
+    struct stat status {};
+    if (::fstat(fd, &status) != 0) {
+      const int error = errno;
+      ::close(fd);
+      fail("stat", path, error);
+    }
+    return std::make_unique<File>(fd, path, static_cast<std::uint64_t>(status.st_size));
   }
 };
 

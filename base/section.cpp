@@ -28,8 +28,14 @@ void SectionTracker::enter(Section section, std::int64_t step) {
   if (heartbeat_) heartbeat_->enter(section, step);
 }
 
-void SectionTracker::point() {
-  for (const auto& hook : hooks_) hook(section_, step_);
+void SectionTracker::point() { point_in(section_, step_); }
+
+void SectionTracker::point_in(Section section, std::int64_t step) const {
+  for (const auto& hook : hooks_) hook(section, step);
+}
+
+void SectionTracker::saving(std::int64_t step) {
+  if (heartbeat_) heartbeat_->block().saving_step = step;
 }
 
 void SectionTracker::collective(bool is_inside) {

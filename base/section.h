@@ -1,5 +1,6 @@
 // Where a rank is: the section of the loop and the step it works on. One tracker per process; it feeds the heartbeat
-// that the shim reads and fires the injected faults. Only the training thread calls it, except collective().
+// that the shim reads and fires the injected faults. Only the training thread calls it, except collective()
+// and point_in().
 #pragma once
 
 #include <cstdint>
@@ -31,6 +32,10 @@ class SectionTracker {
   void enter(Section section, std::int64_t step);
   /// A place in the middle of the current section where an injected fault may strike.
   void point();
+  /// Likewise, for a thread that works behind the training thread, on something of an earlier step. Any thread.
+  void point_in(Section section, std::int64_t step) const;
+  /// The state of `step` is being saved from now on, whatever section the rank is in; -1: none is.
+  void saving(std::int64_t step);
   /// A collective begins (inside) or has ended.
   void collective(bool is_inside);
   Section section() const { return section_; }

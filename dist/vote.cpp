@@ -7,11 +7,11 @@ namespace holdfast {
 void combine(Vote& into, const Vote& from) {
   into.failed_rank = std::min(into.failed_rank, from.failed_rank);
   into.nonfinite_rank = std::min(into.nonfinite_rank, from.nonfinite_rank);
-  into.write_failed_rank = std::min(into.write_failed_rank, from.write_failed_rank);
   into.stop_rank = std::min(into.stop_rank, from.stop_rank);
   into.lowest_call = std::min(into.lowest_call, from.lowest_call);
   into.highest_call = std::max(into.highest_call, from.highest_call);
-  into.durable_step = std::min(into.durable_step, from.durable_step);
+  into.shard_ended = std::min(into.shard_ended, from.shard_ended);
+  into.commit_ended = std::max(into.commit_ended, from.commit_ended);
   into.loss_sum += from.loss_sum;
   into.count += from.count;
   into.correct += from.correct;

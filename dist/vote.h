@@ -8,16 +8,16 @@ namespace holdfast {
 
 /// What a rank says of itself; combined: what is true of all. Trivially copyable (it travels as bytes).
 struct Vote {
-  std::int32_t failed_rank = kNone;        // lowest rank whose step threw
-  std::int32_t nonfinite_rank = kNone;     // lowest rank whose gradient is not finite
-  std::int32_t write_failed_rank = kNone;  // lowest rank whose last checkpoint write failed
-  std::int32_t stop_rank = kNone;          // lowest rank that was asked to stop
-  std::int64_t durable_step = INT64_MAX;   // smallest step that is durable on a rank
-  double loss_sum = 0;                     // of the update's samples (or tokens)
-  std::int64_t count = 0;                  // samples (or tokens) of the update
-  double correct = 0;                      // correctly predicted ones, for tasks that count them
-  std::int32_t lowest_call = kNone;        // which of the calls that a task may make this vote answers: they must be
-  std::int32_t highest_call = -1;          // the same on every rank
+  std::int32_t failed_rank = kNone;      // lowest rank whose step threw
+  std::int32_t nonfinite_rank = kNone;   // lowest rank whose gradient is not finite
+  std::int32_t stop_rank = kNone;        // lowest rank that was asked to stop
+  std::int64_t shard_ended = INT64_MAX;  // smallest number of the newest save that a rank's shard is through with
+  std::int64_t commit_ended = 0;         // largest number of a save that rank 0 has committed, or given up
+  double loss_sum = 0;                   // of the update's samples (or tokens)
+  std::int64_t count = 0;                // samples (or tokens) of the update
+  double correct = 0;                    // correctly predicted ones, for tasks that count them
+  std::int32_t lowest_call = kNone;      // which of the calls that a task may make this vote answers: they must be
+  std::int32_t highest_call = -1;        // the same on every rank
   static constexpr std::int32_t kNone = INT32_MAX;
 };
 

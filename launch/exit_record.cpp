@@ -17,6 +17,7 @@ json to_json(const ExitRecord& record) {
           {"section", record.section},
           {"step", record.step},
           {"global_step", record.global_step},
+          {"saving_step", record.saving_step},
           {"collectives", record.collectives},
           {"is_inside_collective", record.is_inside_collective},
           {"error", record.error},
@@ -34,6 +35,7 @@ ExitRecord exit_record_from_json(const json& stored) {
           .section = stored.at("section"),
           .step = stored.at("step"),
           .global_step = stored.at("global_step"),
+          .saving_step = stored.at("saving_step"),
           .collectives = stored.at("collectives"),
           .is_inside_collective = stored.at("is_inside_collective"),
           .error = stored.at("error"),
@@ -47,8 +49,10 @@ std::string describe(const ExitRecord& record) {
   if (record.is_shim_lost) return who + ": its shim is gone without a word (killed, or its host is lost)";
   const std::string how = record.signal != 0 ? fmt::format("ended by signal {} ({})", record.signal, ::strsignal(record.signal))
                                              : fmt::format("exited with code {}", record.exit_code);
+  const bool is_saving_behind = record.saving_step >= 0 && record.section != "checkpoint" && record.section != "commit";
   const std::string where =
-      fmt::format("in section {} of step {}{}", record.section, record.step, record.is_inside_collective ? ", inside a collective" : "");
+      fmt::format("in section {} of step {}{}{}", record.section, record.step, record.is_inside_collective ? ", inside a collective" : "",
+                  is_saving_behind ? fmt::format(", while step {} was being saved", record.saving_step) : "");
   return fmt::format("{}: {} {}{}", who, how, where, record.error.empty() ? "" : ": " + record.error);
 }
 

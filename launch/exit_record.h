@@ -18,6 +18,7 @@ struct ExitRecord {
   std::string section;    // where it was
   std::int64_t step = 0;  // the update that it worked on
   std::int64_t global_step = 0;
+  std::int64_t saving_step = -1;  // the state that was being saved behind it; -1: none
   std::uint64_t collectives = 0;
   bool is_inside_collective = false;
   std::string error;  // its last words

@@ -214,6 +214,7 @@ class Shim {
                             .section = std::string(name_of(static_cast<Section>(block.section.load()))),
                             .step = block.step,
                             .global_step = block.global_step,
+                            .saving_step = block.saving_step,
                             .collectives = block.collectives,
                             .is_inside_collective = block.is_inside_collective != 0,
                             .error = heartbeat_->error(),

@@ -215,6 +215,23 @@ void CheckpointOptions::describe(FieldVisitor& visitor) {
                 keep_last);
 }
 
+void SavingOptions::describe(FieldVisitor& visitor) {
+  static constexpr std::pair<std::string_view, FailedSaves> kPolicies[] = {{"continue", FailedSaves::go_on}, {"stop", FailedSaves::stop}};
+  visitor.field({.name = "asynchronous",
+                 .doc = "A state is hashed and written while training goes on; only one at a time: a save that is due before the one "
+                        "before has ended waits for it. false: training waits until each state is durable. The last one, and one "
+                        "that a stop asks for, are always waited for.",
+                 .synonyms = "async async_save"},
+                asynchronous);
+  visitor.choice({.name = "on_failure",
+                  .doc = "What happens after `max_failures` saves in a row that failed (a full disk): `continue`: training goes on, each "
+                         "due save tries again. `stop`: the run ends with code 74 and what has failed.",
+                  .synonyms = "policy"},
+                 on_failure, kPolicies);
+  visitor.field({.name = "max_failures", .doc = "How many saves in a row may fail before `on_failure` applies.", .unit = "saves", .min = 1},
+                max_failures);
+}
+
 void ParallelOptions::describe(FieldVisitor& visitor) {
   visitor.field(
       {.name = "bucket_mib",
@@ -284,6 +301,7 @@ void Configuration::describe(FieldVisitor& visitor) {
                        "entry with every_epochs 1. `[]`: nothing is saved.",
                 .synonyms = "checkpointing ckpt"},
                checkpoints);
+  visitor.section({.name = "saving", .doc = "How states are saved, whichever entry of `checkpoints` asked for it."}, saving);
   visitor.field({.name = "resume",
                  .doc = "What the run goes on from: `auto` (the newest good checkpoint of the run directory, if there is one), `none` "
                         "(from the start), or the path of a checkpoint or of a run directory (its newest good one). A relative path starts "

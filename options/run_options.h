@@ -103,6 +103,16 @@ struct CheckpointOptions {
   void describe(FieldVisitor&);
 };
 
+enum class FailedSaves { go_on, stop };
+
+/// `saving:` how states are saved, whichever entry asked for it.
+struct SavingOptions {
+  bool asynchronous = true;  // written while training goes on
+  FailedSaves on_failure = FailedSaves::go_on;
+  std::int64_t max_failures = 3;  // in a row; then on_failure applies
+  void describe(FieldVisitor&);
+};
+
 /// `parallel:`
 struct ParallelOptions {
   double bucket_mib = 8;  // small gradients are packed into buckets of about this size
@@ -128,6 +138,7 @@ struct Configuration {
   TrainerOptions trainer;
   ValidationOptions validation;
   std::vector<CheckpointOptions> checkpoints;
+  SavingOptions saving;
   std::string resume = "auto";           // auto | none | a checkpoint directory
   std::optional<std::string> init_from;  // a checkpoint directory: its weights, step 0
   ParallelOptions parallel;

@@ -32,8 +32,8 @@ Trainer::Trainer(const Parts& parts, Configuration configuration, json resolved_
       options_(std::move(resolved_options)),
       settings_(std::move(settings)),
       optimization_(configuration_, named_parameters(parts_.task.model())),
-      training_step_(
-          {parts_.ranks, parts_.sections, parts_.task, parts_.training, optimization_, configuration_.trainer.accumulate_batches}),
+      training_step_({parts_.ranks, parts_.sections, parts_.task, parts_.training, optimization_, configuration_.trainer.accumulate_batches,
+                      &checkpointer_}),
       checkpointer_({parts_.ranks, parts_.files, parts_.clock, parts_.sections}, settings_.layout, configuration_.checkpoints,
                     settings_.attempt) {
   if (parts_.task.is_manual() && configuration_.trainer.accumulate_batches > 1)
@@ -61,6 +61,7 @@ RunEnd Trainer::run() {
   while (state_.global_step < last_step_) {
     const RunState before = state_;
     const Vote facts = training_step_.run(state_);
+    report_save(checkpointer_.advance(facts));
     const StepEvent event = count_step(before);
     const bool is_stopping = is_set(facts.stop_rank) && !event.is_last;
     report_step(facts, before);
@@ -186,23 +187,40 @@ void Trainer::save_if_due(const StepEvent& event, bool is_stopping) {
   for (const CheckpointOptions& entry : configuration_.checkpoints)
     if (is_due(entry, event) || is_stopping) due.push_back(entry.name);
   if (due.empty() && !is_stopping) return;
-  if (state_.global_step == saved_step_ && state_.batch_index == saved_batch_) return;  // this very state is on disk
-  if (metrics_) metrics_->sync();  // outside: a failure that only rank 0 knows must not keep it out of the others' collectives
-  try {
-    save(due);
-  } catch (const StorageError& error) {
-    if (is_stopping || event.is_last) throw;         // no other save follows
-    if (is_rank_0()) log_error("{}", error.what());  // training goes on; the next due save tries again
+  const bool must_succeed = is_stopping || event.is_last;  // no other save follows
+  if (checkpointer_.is_saving()) {
+    const double start = parts_.clock.seconds();
+    report_save(checkpointer_.finish_save());
+    const double waited = parts_.clock.seconds() - start;
+    if (is_rank_0() && waited > 0.1 && !must_succeed)
+      log_warning("waited {:.2f} s for the save before this one: storage is slower than checkpoints are due", waited);
   }
+  if (state_.global_step == saved_step_ && state_.batch_index == saved_batch_) return;  // this very state is on disk
+  save(due, must_succeed);
 }
 
-void Trainer::save(const std::vector<std::string>& entries) {
-  const double start = parts_.clock.seconds();
-  checkpointer_.save(snapshot(), entries);
+void Trainer::save(const std::vector<std::string>& entries, bool must_succeed) {
+  if (metrics_) metrics_->sync();  // outside: a failure that only rank 0 knows must not keep it out of the others' collectives
   saved_step_ = state_.global_step;
   saved_batch_ = state_.batch_index;
-  if (parts_.heartbeat) parts_.heartbeat->block().durable_step = checkpointer_.durable_step();
-  if (is_rank_0()) log_info("checkpoint of step {} is durable ({:.2f} s)", state_.global_step, parts_.clock.seconds() - start);
+  checkpointer_.begin_save(snapshot(), entries);
+  if (must_succeed || !configuration_.saving.asynchronous) report_save(checkpointer_.finish_save(), must_succeed);
+}
+
+void Trainer::report_save(const std::optional<SaveResult>& result, bool must_succeed) {
+  if (!result) return;
+  if (result->failure.empty()) {
+    failed_saves_ = 0;
+    if (parts_.heartbeat) parts_.heartbeat->block().durable_step = checkpointer_.durable_step();
+    if (is_rank_0()) log_info("checkpoint of step {} is durable ({:.2f} s)", result->global_step, result->seconds);
+    return;
+  }
+  saved_step_ = saved_batch_ = -1;
+  if (must_succeed) throw StorageError(result->failure);
+  if (++failed_saves_ >= configuration_.saving.max_failures && configuration_.saving.on_failure == FailedSaves::stop)
+    throw StorageError(
+        fmt::format("{} saves in a row have failed (saving.on_failure: stop); the last one: {}", failed_saves_, result->failure));
+  if (is_rank_0()) log_error("{}", result->failure);  // training goes on; the next due save tries again
 }
 
 std::vector<StateEntry> Trainer::state_entries() const {
@@ -213,6 +231,8 @@ std::vector<StateEntry> Trainer::state_entries() const {
       for (StateEntry& entry : optimizer->gradients().state(optimizer->name())) entries.push_back(std::move(entry));
   }
   entries.push_back(generator_state());
+  if (parts_.task.is_manual())  // its own code may change parameters at any time
+    for (StateEntry& entry : entries) entry.changes_only_in_update = false;
   return entries;
 }
 
@@ -225,6 +245,7 @@ Snapshot Trainer::snapshot() const {
 }
 
 void Trainer::finish() {
+  report_save(checkpointer_.finish_save(), true);
   parts_.sections.enter(Section::finish, state_.global_step);
   parts_.sections.point();
   progress_->finish();

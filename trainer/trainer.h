@@ -56,8 +56,11 @@ class Trainer {
   void report_step(const Vote& facts, const RunState& before);
   void write_metrics_line();
   void validate();
-  void save(const std::vector<std::string>& entries);
   void save_if_due(const StepEvent& event, bool is_stopping);
+  /// Begins to save the state as it is. `must_succeed`: waits until it is durable, and throws StorageError if it is not.
+  void save(const std::vector<std::string>& entries, bool must_succeed);
+  /// A save has ended, well or not: throws StorageError where the policy says that the run ends.
+  void report_save(const std::optional<SaveResult>& result, bool must_succeed = false);
   void finish();
   std::vector<StateEntry> state_entries() const;
   Snapshot snapshot() const;
@@ -74,8 +77,9 @@ class Trainer {
   Checkpointer checkpointer_;
   nlohmann::json environment_;
   RunState state_;
-  std::int64_t saved_step_ = -1;  // global_step and batch_index of the newest state that was saved
+  std::int64_t saved_step_ = -1;  // global_step and batch_index of the newest state that is saved, or about to be
   std::int64_t saved_batch_ = -1;
+  std::int64_t failed_saves_ = 0;        // in a row
   std::unique_ptr<MetricsLog> metrics_;  // rank 0
   std::unique_ptr<Progress> progress_;
 };

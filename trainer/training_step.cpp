@@ -53,8 +53,7 @@ Vote TrainingStep::run_automatic(RunState& state) {
   const Vote facts = d_.ranks.vote(mine);
   if (failure) d_.sections.enter(failed_section, step);  // where the failure was, for the exit record
   act_on_failures(facts, failure, step);
-  d_.sections.enter(Section::update, step);
-  d_.sections.point();
+  begin_update(step);
   d_.optimization.step(facts.count, norm);
   return facts;
 }
@@ -78,7 +77,14 @@ void TrainingStep::add_gradient(Vote& mine, std::int64_t step) {
 Vote TrainingStep::my_vote() const {
   Vote mine;
   if (is_stop_requested()) mine.stop_rank = d_.ranks.rank();
+  if (d_.checkpointer) d_.checkpointer->state_facts(mine);
   return mine;
+}
+
+void TrainingStep::begin_update(std::int64_t step) {
+  d_.sections.enter(Section::update, step);
+  d_.sections.point();
+  if (d_.checkpointer) d_.checkpointer->finish_staging();
 }
 
 void TrainingStep::act_on_failures(const Vote& facts, const std::exception_ptr& mine, std::int64_t step) const {
@@ -134,8 +140,7 @@ class TrainingStep::ManualSteps final : public ManualOptimization {
     Vote finite;
     if (!std::isfinite(norm)) finite.nonfinite_rank = owner_.d_.ranks.rank();
     owner_.act_on_failures(finite, nullptr, step_);
-    owner_.d_.sections.enter(Section::update, step_);
-    owner_.d_.sections.point();
+    owner_.begin_update(step_);
     owner_.d_.optimization.step(optimizer, static_cast<double>(std::max<std::int64_t>(facts.count, 1)), norm);
     optimizer.gradients().zero();
     is_past_vote_ = false;

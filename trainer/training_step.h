@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/section.h"
+#include "checkpoint/engine/checkpointer.h"
 #include "dist/communicator.h"
 #include "trainer/data_source.h"
 #include "trainer/optimization.h"
@@ -20,6 +21,7 @@ class TrainingStep {
     BatchLoader& loader;
     Optimization& optimization;
     std::int64_t accumulate_batches;
+    Checkpointer* checkpointer = nullptr;  // null: nothing is saved while it runs
   };
   explicit TrainingStep(const Dependencies& dependencies) : d_(dependencies) {}
 
@@ -36,6 +38,8 @@ class TrainingStep {
   void act_on_failures(const Vote& facts, const std::exception_ptr& mine, std::int64_t step) const;
   std::string call_name(std::int32_t call) const;
   Vote my_vote() const;
+  /// Before an optimizer changes what a save in flight may still be copying.
+  void begin_update(std::int64_t step);
   bool is_epoch_over(const RunState& state) const { return state.samples_seen % d_.loader.epoch_samples() == 0; }
   Dependencies d_;
 };

@@ -1,7 +1,9 @@
-// Saving and restoring, together over all ranks. Owned and called by the training thread; every method but the getters is
-// collective. A failed save leaves training state and the checkpoints on disk as they were.
+// Saving and restoring, together over all ranks. Owned and called by the training thread. At most one save is in flight: its
+// bytes are copied, hashed and written by threads of the engine while training goes on, and its end is agreed on by the votes
+// of the steps. A failed save leaves training state and the checkpoints on disk as they were.
 #pragma once
 
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,10 +13,11 @@
 #include "base/file_system.h"
 #include "base/section.h"
 #include "checkpoint/engine/restore.h"
+#include "checkpoint/engine/shard_save.h"
 #include "checkpoint/engine/snapshot.h"
+#include "checkpoint/engine/store.h"
 #include "checkpoint/format/layout.h"
 #include "dist/communicator.h"
-#include "options/retention.h"
 #include "options/run_options.h"
 
 namespace holdfast {
@@ -29,6 +32,13 @@ struct Restored {
   bool is_new_rank = false;
 };
 
+/// How a save has ended.
+struct SaveResult {
+  std::int64_t global_step = 0;
+  double seconds = 0;   // from its begin until all ranks knew
+  std::string failure;  // empty: the checkpoint is durable and visible
+};
+
 class Checkpointer {
  public:
   struct Dependencies {
@@ -40,8 +50,20 @@ class Checkpointer {
   /// `attempt` fences: names of pending directories are unique to it.
   Checkpointer(Dependencies dependencies, RunLayout layout, std::vector<CheckpointOptions> entries, int attempt);
 
-  /// Collective, blocks until the checkpoint is durable and visible, then applies retention. `entries`: names of the
-  /// `checkpoints:` entries that want it. Throws StorageError on every rank when any rank failed; the next save tries again.
+  /// Collective. Takes what may change at any time; returns while the rest is copied and written. `entries`: names of the
+  /// `checkpoints:` entries that want it. No other save may be in flight. What goes wrong is told by the result.
+  void begin_save(Snapshot snapshot, std::vector<std::string> entries);
+  /// Blocks until the live state may be changed by an update; no matter if nothing is in flight. Local.
+  void finish_staging();
+  /// Adds what this rank knows of the save in flight.
+  void state_facts(Vote& mine) const;
+  /// Collective, after a vote to which every rank has stated its facts: takes the save in flight as far as it goes without
+  /// waiting for a disk. Its result, once, when it has ended.
+  std::optional<SaveResult> advance(const Vote& combined);
+  /// Collective, blocks until the save in flight has ended. nullopt: there was none.
+  std::optional<SaveResult> finish_save();
+  bool is_saving() const { return in_flight_ != nullptr; }
+  /// Collective, blocks: all of it. Throws StorageError on every rank when any rank failed.
   void save(const Snapshot& snapshot, const std::vector<std::string>& entries);
 
   /// Collective, blocks. `resume`: auto | none | a checkpoint or run directory. Fills `targets` from the newest sound checkpoint
@@ -62,36 +84,47 @@ class Checkpointer {
   std::int64_t durable_step() const { return durable_step_; }
 
  private:
-  /// A record of the shard, or why there is none, as JSON.
-  std::string write_my_shard(const Snapshot& snapshot, const std::string& pending);
-  ShardRecord write_parts(const Snapshot& snapshot, const std::string& pending);
-  void commit(const Snapshot& snapshot, const std::string& pending, const CheckpointName& name, const std::vector<std::string>& shards,
-              const std::vector<std::string>& entries);
-  /// Rank 0, after a failure: removes what was written so far, if it can.
-  void discard(const std::string& pending);
-  void apply_retention();
-  CheckpointName next_name(std::int64_t step) const;
+  /// The save in flight: shards are being written, then rank 0 is publishing.
+  struct InFlight {
+    Snapshot snapshot;
+    std::vector<std::string> entries;
+    CheckpointName name;
+    double begin_seconds = 0;
+    std::string failure;                 // so far
+    bool has_failed_everywhere = false;  // no rank has begun a shard, and each knows why
+    std::unique_ptr<ShardSave> shard;    // null: none was begun, or its record has been collected
+    bool is_publishing = false;
+    std::future<std::string> publication;  // rank 0: the failure
+  };
+
+  /// Makes the pending directory; every rank gets the name, or the failure.
+  void agree_on_name(InFlight& save);
+  void begin_shard(InFlight& save);
+  /// Collective, blocks until this rank's shard has ended: hands all records to rank 0, which begins to publish.
+  void collect();
+  /// Collective, blocks until rank 0 has published.
+  SaveResult conclude();
+  /// Rank 0, in a thread of its own: what failed.
+  std::string publish(const std::vector<std::string>& answers);
+  Manifest manifest_of(const InFlight& save, const std::vector<std::string>& shards) const;
+
   /// Collective: what failed on the ranks, each having said {} or {error, is_configuration}; empty: nothing. Throws ConfigError.
   std::string verdict_on(const nlohmann::json& mine);
   std::optional<Restored> try_restore(const Path& path, const std::vector<StateEntry>& targets, RestoreScope scope, std::string& failure);
   std::vector<Path> paths_to_try(const std::string& resume);
-  /// Rank 0: what is on disk from now on belongs to the run that goes on from `chosen` (null: from the beginning).
   void take_over(const Restored* chosen, const std::vector<Path>& damaged);
-  /// Rank 0, before the others are moved away: `last` names the one that the run goes on from, or is removed.
-  void move_last();
-  void read_history();
 
   Communicator& ranks_;
   FileSystem& files_;
   const Clock& clock_;
   SectionTracker& sections_;
   RunLayout layout_;
-  std::vector<CheckpointOptions> entries_;
   int attempt_;
+  CheckpointStore store_;  // rank 0
   std::int64_t durable_step_ = -1;
-  std::vector<StoredState> history_;            // rank 0: what is on disk, oldest first
-  std::optional<CheckpointName> resumed_from_;  // never deleted by this attempt
-  std::vector<std::byte> staging_;              // kept from save to save
+  std::int64_t save_number_ = 0;         // of the newest save
+  ShardImage image_;                     // kept from save to save
+  std::unique_ptr<InFlight> in_flight_;  // behind image_: its threads use that
 };
 
 }  // namespace holdfast

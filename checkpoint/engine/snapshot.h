@@ -13,8 +13,8 @@
 namespace holdfast {
 
 /// One tensor of the training state, for saving and for restoring. The functions copy between the live tensor and host
-/// memory, row-major, `offset` bytes into this rank's slice; only the training thread calls them, only between updates
-/// (or, where `changes_only_in_update`, at any time before the next update).
+/// memory, row-major, `offset` bytes into this rank's slice; they are called by the training
+/// thread between updates, and `copy_to`, where `changes_only_in_update`, by a thread of the engine until the next update.
 struct StateEntry {
   TensorInfo info;
   Slice slice;  // what this rank holds: the whole tensor, unless it is sharded
@@ -22,6 +22,9 @@ struct StateEntry {
   std::function<void(std::uint64_t offset, std::span<std::byte> into)> copy_to;
   std::function<void(std::uint64_t offset, std::span<const std::byte> from)> copy_from;
 };
+
+/// The step, in every shard, for whoever has a shard alone. The engine adds it to what it saves and restores.
+StateEntry step_entry(std::int64_t global_step);
 
 /// Everything that a checkpoint holds. `entries` have the same names in the same order on every rank.
 struct Snapshot {
@@ -37,5 +40,6 @@ inline constexpr const char* kModelPrefix = "model/";
 inline constexpr const char* kOptimizerPrefix = "optimizers/";
 inline constexpr const char* kGradientPrefix = "gradients/";  // partial accumulation under manual optimization
 inline constexpr const char* kRngPrefix = "rng/";
+inline constexpr const char* kStepTensor = "global_step";
 
 }  // namespace holdfast

@@ -3,10 +3,14 @@
 
 #include <hdf5.h>
 
+#include <mutex>
 #include <string>
 #include <utility>
 
 namespace holdfast {
+
+/// The lock around every call of the HDF5 library in this process.
+std::mutex& hdf5_mutex();
 
 /// Owns an identifier of any kind. `close` is H5Dclose, H5Sclose and the like.
 class Hdf5Handle {

@@ -5,35 +5,8 @@
 #include <stdexcept>
 
 #include "base/error.h"
-#include "checkpoint/format/skeleton.h"
 
 namespace holdfast {
-
-ShardRecord write_shard(FileSystem& files, const Path& path, std::span<const ShardPiece> pieces, const ShardTags& tags,
-                        const std::function<void()>& half_way) {
-  for (const ShardPiece& piece : pieces)
-    if (piece.data.size() != static_cast<std::size_t>(piece.slice.count) * size_of(piece.tensor.dtype))
-      throw std::invalid_argument("a piece of " + piece.tensor.name + " whose data has not the size of its slice");
-  const Skeleton skeleton = build_skeleton(pieces, tags);
-  ShardRecord record{.file = path.filename().string(),
-                     .rank = tags.rank,
-                     .bytes = skeleton.file_bytes,
-                     .head_bytes = skeleton.head.size(),
-                     .head = digest_of(skeleton.head)};
-  for (std::size_t i = 0; i < pieces.size(); ++i)
-    record.pieces.push_back({pieces[i].tensor.name, pieces[i].slice, skeleton.offsets[i], block_digests(pieces[i].data)});
-  const auto file = files.create(path);
-  for (std::size_t i = 0; i < pieces.size(); ++i) {
-    if (half_way && i == pieces.size() / 2) half_way();
-    if (!pieces[i].data.empty()) file->write_at(skeleton.offsets[i], pieces[i].data);
-  }
-  // The head last: without it no reader takes the file for an HDF5 file.
-  file->write_at(0, skeleton.head);
-  file->truncate(skeleton.file_bytes);
-  file->sync();
-  file->close();
-  return record;
-}
 
 ShardReader::ShardReader(FileSystem& files, const Path& checkpoint, const ShardRecord& record)
     : record_(record), where_((checkpoint / record.file).string()) {

@@ -14,6 +14,8 @@
 #include "base/error.h"
 #include "base/host.h"
 #include "checkpoint/format/hdf5_handle.h"
+#include "checkpoint/format/manifest.h"
+#include "checkpoint/format/shard.h"
 
 namespace holdfast {
 namespace {
@@ -171,33 +173,31 @@ class SkeletonBuilder {
 
 }  // namespace
 
-Skeleton build_skeleton(std::span<const ShardPiece> pieces, const ShardTags& tags) {
+void build_skeleton(ShardLayout& layout) {
   const std::lock_guard lock(hdf5_mutex());
   const QuietHdf5 quiet;
   MemoryFile memory;
-  Skeleton skeleton;
+  layout.offsets.clear();
   {
-    const Hdf5Handle properties = make_file_properties(pieces.size());
+    const Hdf5Handle properties = make_file_properties(layout.pieces.size());
     const Hdf5Handle file(H5Fcreate(memory.path().c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, properties), H5Fclose, "create a file");
     memory.remove_name();
     write_text(file, "format", "holdfast-shard");
     write_numbers(file, "format_version", {kFormatVersion}, true);
-    write_numbers(file, "global_step", {tags.global_step}, true);
-    write_numbers(file, "rank", {tags.rank}, true);
-    write_numbers(file, "world_size", {tags.world_size}, true);
+    write_numbers(file, "rank", {layout.rank}, true);
+    write_numbers(file, "world_size", {layout.world_size}, true);
     const SkeletonBuilder builder(file);
-    for (const ShardPiece& piece : pieces) skeleton.offsets.push_back(builder.add(piece));
+    for (const ShardPiece& piece : layout.pieces) layout.offsets.push_back(builder.add(piece));
   }
-  skeleton.file_bytes = memory.size();
-  std::uint64_t first = skeleton.file_bytes;
-  for (std::size_t i = 0; i < pieces.size(); ++i) {
-    if (pieces[i].data.empty()) continue;
-    first = std::min(first, skeleton.offsets[i]);
-    skeleton.file_bytes = std::max(skeleton.file_bytes, skeleton.offsets[i] + pieces[i].data.size());
+  layout.file_bytes = memory.size();
+  std::uint64_t first = layout.file_bytes;
+  for (std::size_t i = 0; i < layout.pieces.size(); ++i) {
+    if (layout.pieces[i].bytes() == 0) continue;
+    first = std::min(first, layout.offsets[i]);
+    layout.file_bytes = std::max(layout.file_bytes, layout.offsets[i] + layout.pieces[i].bytes());
   }
-  skeleton.head = memory.read(0, first);
+  layout.head = memory.read(0, first);
   if (!memory.is_empty_from(first)) throw std::logic_error("HDF5 put metadata behind the first dataset of a shard");
-  return skeleton;
 }
 
 }  // namespace holdfast

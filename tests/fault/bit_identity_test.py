@@ -25,10 +25,10 @@ def base(task, tmp_path_factory):
     return config, runs.Run(directory / "undisturbed").supervised(config), directory
 
 
-def finish_disturbed(base, name, injections):
+def finish_disturbed(base, name, injections, arguments=(), intervals=1):
     config, undisturbed, directory = base
-    run = runs.Run(directory / name).supervised(config, injections=injections)
-    runs.assert_landed(run, injections)
+    run = runs.Run(directory / name).supervised(config, injections=injections, arguments=arguments)
+    runs.assert_landed(run, injections, intervals)
     runs.assert_same_runs(run, undisturbed)
     assert run.seconds < undisturbed.seconds + SECONDS_A_RESTART * len(injections)
     return run
@@ -54,6 +54,16 @@ def test_a_kill_in_each_section(base):
         f"kill:rank=0,step={7 * epoch + 1}",                 # the first update of an epoch
         f"kill:rank=1,step={9 * epoch},section=reduce",      # the last one
         "kill:rank=1,step=44,section=update"])
+
+
+def test_a_kill_while_states_are_saved_behind_the_training(base):
+    finish_disturbed(base, "asynchronous", [
+        "kill:rank=1,step=9",
+        "kill:rank=0,step=14,section=checkpoint",  # while its shard is half written
+        "kill:rank=1,step=21,section=commit",      # all shards are written, the manifest is about to be
+        "kill:rank=0,step=30,section=backward",
+        "kill:rank=1,step=36,section=update",
+        "kill:rank=0,step=42,section=validation"], arguments=["--set", "saving.asynchronous=true"], intervals=2)
 
 
 def test_twice_in_a_row_and_every_other_way_to_die(base):
@@ -96,8 +106,8 @@ while len(killed) < kills:
 
 
 def test_ten_kills_by_a_stranger_at_random_moments(tmp_path):
-    config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", max_steps=6000, checkpoints=[
-        {"name": "regular", "every_steps": 50}], restart={"max_attempts_without_progress": 12}, trainer={"log_every_steps": 500},
+    config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", max_steps=20000, checkpoints=[
+        {"name": "regular", "every_steps": 50}], restart={"max_attempts_without_progress": 12}, saving={"asynchronous": True}, trainer={"log_every_steps": 500},
         validation={"every_epochs": 200}))
     undisturbed = runs.Run(tmp_path / "undisturbed").supervised(config)
     disturbed = runs.Run(tmp_path / "disturbed")

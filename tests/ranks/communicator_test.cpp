@@ -72,7 +72,7 @@ TEST(MpiCommunicator, AVoteTellsEveryRankWhatOneRankKnows) {
   Vote mine;
   mine.count = ranks->rank() + 1;
   mine.loss_sum = 1.0 / (3 + ranks->rank());
-  mine.durable_step = 100 - ranks->rank();
+  mine.shard_ended = 100 - ranks->rank();
   const int last = ranks->size() - 1;
   if (ranks->rank() == last) mine.failed_rank = mine.stop_rank = last;
   const Vote facts = ranks->vote(mine);
@@ -80,7 +80,7 @@ TEST(MpiCommunicator, AVoteTellsEveryRankWhatOneRankKnows) {
   EXPECT_EQ(facts.stop_rank, last);
   EXPECT_FALSE(is_set(facts.nonfinite_rank));
   EXPECT_EQ(facts.count, ranks->size() * (ranks->size() + 1) / 2);
-  EXPECT_EQ(facts.durable_step, 100 - last);
+  EXPECT_EQ(facts.shard_ended, 100 - last);
   double in_rank_order = 0;
   for (int rank = 0; rank <= last; ++rank) in_rank_order += 1.0 / (3 + rank);
   EXPECT_EQ(std::bit_cast<std::uint64_t>(facts.loss_sum), std::bit_cast<std::uint64_t>(in_rank_order));

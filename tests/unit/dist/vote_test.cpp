@@ -12,26 +12,24 @@ namespace {
 
 TEST(Vote, OfNobodySaysNothing) {
   const Vote vote;
-  for (const std::int32_t rank : {vote.failed_rank, vote.nonfinite_rank, vote.write_failed_rank, vote.stop_rank})
-    EXPECT_FALSE(is_set(rank));
+  for (const std::int32_t rank : {vote.failed_rank, vote.nonfinite_rank, vote.stop_rank}) EXPECT_FALSE(is_set(rank));
   EXPECT_TRUE(is_set(0));
 }
 
 TEST(Vote, NamesTheLowestRankOfEachFact) {
   Vote all = {.failed_rank = 3, .stop_rank = 1};
   combine(all, {.failed_rank = 2, .nonfinite_rank = 5, .stop_rank = 4});
-  combine(all, {.write_failed_rank = 0});
   EXPECT_EQ(all.failed_rank, 2);
   EXPECT_EQ(all.nonfinite_rank, 5);
-  EXPECT_EQ(all.write_failed_rank, 0);
   EXPECT_EQ(all.stop_rank, 1);
 }
 
-TEST(Vote, HoldsAStepForDurableWhenItIsOnEveryRank) {
-  Vote all = {.durable_step = 14};
-  combine(all, {.durable_step = 7});
-  combine(all, {.durable_step = 21});
-  EXPECT_EQ(all.durable_step, 7);
+TEST(Vote, HoldsShardsForWrittenWhenEveryRankIsThroughAndACommitForEndedWhenOneSaysSo) {
+  Vote all = {.shard_ended = 3, .commit_ended = 2};
+  combine(all, {.shard_ended = 2, .commit_ended = 0});
+  combine(all, {.shard_ended = 3, .commit_ended = 3});
+  EXPECT_EQ(all.shard_ended, 2);
+  EXPECT_EQ(all.commit_ended, 3);
 }
 
 TEST(Vote, TellsRanksThatVoteInDifferentCalls) {

@@ -98,6 +98,10 @@ class FaultyFileSystem final : public FileSystem {
     begin("open", path);
     return files_.open(path);
   }
+  std::uint64_t available_bytes(const Path& path) override {
+    begin("available bytes", path);
+    return files_.available_bytes(path);
+  }
   FileKind kind(const Path& path) override {
     begin("kind", path);
     return files_.kind(path);

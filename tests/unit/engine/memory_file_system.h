@@ -51,6 +51,13 @@ class MemoryFileSystem final : public FileSystem {
       for (const auto& [name, child] : node->names) names.push_back(name);
     return names;
   }
+  std::uint64_t available_bytes(const Path& path) override {
+    const std::lock_guard lock(mutex_);
+    directory(path, "ask for the free space of");
+    return available_;
+  }
+  /// What available_bytes() says; nothing else depends on it.
+  void set_available(std::uint64_t bytes) { available_ = bytes; }
   void make_directory(const Path& path) override {
     const std::lock_guard lock(mutex_);
     auto& node = directory(path.parent_path(), "make directory").names[path.filename()];
@@ -187,6 +194,7 @@ class MemoryFileSystem final : public FileSystem {
   }
 
   mutable std::mutex mutex_;
+  std::uint64_t available_ = UINT64_MAX;
   std::shared_ptr<Node> root_;
 };
 

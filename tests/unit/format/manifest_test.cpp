@@ -169,8 +169,8 @@ TEST(StoredTensor, AnEmptySliceHidesNoOtherThatBeginsAtTheSameElement) {
   const TensorInfo info{"optimizers/m", DType::u8, {4}, TensorKind::sharded};
   const std::vector<std::byte> bytes = {std::byte{1}, std::byte{2}, std::byte{3}, std::byte{4}};
   const auto write = [&](int rank, Slice slice, std::span<const std::byte> data) {
-    const std::vector<ShardPiece> pieces = {{info, slice, data}};
-    return write_shard(*files, directory.path() / shard_name(rank, 2), pieces, {1, rank, 2});
+    const std::vector<PieceBytes> pieces = {{info, slice, data}};
+    return write_shard(*files, directory.path() / shard_name(rank, 2), pieces, rank, 2);
   };
   Manifest manifest = example();
   manifest.tensors = {info};

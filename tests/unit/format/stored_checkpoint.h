@@ -7,7 +7,7 @@
 #include "base/digest.h"
 #include "checkpoint/format/layout.h"
 #include "checkpoint/format/manifest.h"
-#include "checkpoint/format/shard.h"
+#include "written_shard.h"
 
 namespace holdfast {
 
@@ -54,7 +54,7 @@ inline Slice slice_of(const MadeTensor& tensor, std::size_t index, int rank, int
 inline ShardRecord make_shard(FileSystem& files, const Path& directory, std::span<const MadeTensor> tensors, const CheckpointFacts& facts,
                               int rank) {
   std::vector<std::vector<std::byte>> bytes;
-  std::vector<ShardPiece> pieces;
+  std::vector<PieceBytes> pieces;
   bytes.reserve(tensors.size());
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     const Slice slice = slice_of(tensors[i], i, rank, facts.world_size);
@@ -66,7 +66,7 @@ inline ShardRecord make_shard(FileSystem& files, const Path& directory, std::spa
       for (std::byte& byte : bytes.back()) byte = static_cast<std::byte>(static_cast<int>(byte) + rank);
     pieces.push_back({tensors[i].info, slice, bytes.back()});
   }
-  return write_shard(files, directory / shard_name(rank, facts.world_size), pieces, {facts.step, rank, facts.world_size});
+  return write_shard(files, directory / shard_name(rank, facts.world_size), pieces, rank, facts.world_size);
 }
 
 /// Writes a committed checkpoint below `checkpoints` and returns its directory.

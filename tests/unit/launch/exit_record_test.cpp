@@ -18,6 +18,7 @@ ExitRecord full_record() {
           .section = "backward",
           .step = 137,
           .global_step = 136,
+          .saving_step = 130,
           .collectives = 9001,
           .is_inside_collective = true,
           .error = "a \"quoted\" line\nand another",
@@ -43,6 +44,7 @@ TEST(ExitRecord, EachFieldComesBackAsItself) {
   EXPECT_EQ(read.section, "backward");
   EXPECT_EQ(read.step, 137);
   EXPECT_EQ(read.global_step, 136);
+  EXPECT_EQ(read.saving_step, 130);
   EXPECT_EQ(read.collectives, 9001u);
   EXPECT_TRUE(read.is_inside_collective);
   EXPECT_EQ(read.error, full_record().error);
@@ -67,6 +69,15 @@ TEST(ExitRecord, IsCleanOnlyByAnExitWithZeroThatItsShimReported) {
   EXPECT_FALSE((ExitRecord{.exit_code = 1}).is_clean());
   EXPECT_FALSE((ExitRecord{.signal = 9}).is_clean());
   EXPECT_FALSE((ExitRecord{.is_shim_lost = true}).is_clean());
+}
+
+TEST(ExitRecord, WithoutASaveInFlightSaysSo) { EXPECT_EQ(to_json(ExitRecord{}).at("saving_step"), -1); }
+
+TEST(Describe, NamesASaveThatWasInFlightUnlessTheSectionDoes) {
+  EXPECT_EQ(describe({.rank = 1, .host = "a", .signal = 9, .section = "forward", .step = 137, .saving_step = 136}),
+            "rank 1 on a: ended by signal 9 (Killed) in section forward of step 137, while step 136 was being saved");
+  EXPECT_EQ(describe({.rank = 1, .host = "a", .signal = 9, .section = "checkpoint", .step = 136, .saving_step = 136}),
+            "rank 1 on a: ended by signal 9 (Killed) in section checkpoint of step 136");
 }
 
 TEST(Describe, SaysWhoHowAndWhere) {

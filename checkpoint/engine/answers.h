@@ -1,0 +1,29 @@
+// What ranks tell rank 0 of their part of a collective: a text, or why there is none.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace holdfast {
+
+/// JSON of texts that came from anywhere: what is no UTF-8 becomes U+FFFD instead of another failure.
+std::string dump_any(const nlohmann::json& value);
+/// A rank's answer when its part has failed.
+std::string failure_answer(const std::string& what);
+/// "rank 1: ..." for each answer that is a failure; empty: none is.
+std::string failures_in(const std::vector<std::string>& answers);
+
+/// Does one rank's part of a collective and returns why it failed, empty if it did not. Whatever it was: the others wait to hear.
+template <class Step>
+std::string failure_of(const Step& step) {
+  try {
+    step();
+    return {};
+  } catch (const std::exception& error) {
+    return *error.what() ? error.what() : "an error without a text";
+  }
+}
+
+}  // namespace holdfast

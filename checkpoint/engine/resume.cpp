@@ -1,0 +1,160 @@
+// Checkpointer: which checkpoint a run goes on from, decided by rank 0, agreed on by all.
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "checkpoint/engine/answers.h"
+#include "checkpoint/engine/checkpointer.h"
+#include "checkpoint/engine/commit.h"
+
+namespace holdfast {
+
+using nlohmann::json;
+
+namespace {
+
+/// A checkpoint that was moved to another step's name would be taken for one that this run has gone beyond.
+void require_own_name(const Path& path, const Manifest& manifest) {
+  const CheckpointName own{manifest.global_step, manifest.version};
+  const auto name = parse_directory_name(path.filename().string());
+  if (name && *name != own)
+    throw CorruptCheckpoint(ErrorText{.attempted = "restore from " + path.string(),
+                                      .expected = directory_name(own) + ", by its manifest",
+                                      .found = path.filename().string(),
+                                      .next = "give it its own name again"});
+}
+
+void require_resumable(const Path& path, const Manifest& manifest, RestoreScope scope) {
+  if (scope == RestoreScope::everything && !manifest.is_resumable)
+    throw ConfigError(ErrorText{.attempted = "resume from " + path.string(),
+                                .expected = "a resumable checkpoint",
+                                .found = "role " + manifest.role,
+                                .next = "use its original, or `init_from` for the weights alone"});
+}
+
+}  // namespace
+
+std::string Checkpointer::verdict_on(const json& mine) {
+  const std::vector<std::string> answers = ranks_.gather(dump_any(mine), 0);
+  json verdict = json::object();
+  if (ranks_.rank() == 0) {
+    for (const std::string& answer : answers)
+      if (json::parse(answer).contains("is_configuration")) verdict["is_configuration"] = true;
+    verdict["error"] = failures_in(answers);
+  }
+  verdict = json::parse(broadcast_text(ranks_, dump_any(verdict), 0));
+  if (verdict.contains("is_configuration")) throw ConfigError(verdict["error"].get<std::string>());
+  return verdict["error"].get<std::string>();
+}
+
+std::optional<Restored> Checkpointer::try_restore(const Path& path, const std::vector<StateEntry>& targets, RestoreScope scope,
+                                                  std::string& failure) {
+  // Rank 0's manifest is the decision; every rank checks the same text.
+  std::string text;
+  if (ranks_.rank() == 0) try {
+      text = read_text(files_, path / kManifestName);
+    } catch (const StorageError& error) {
+      failure = error.what();
+    }
+  text = broadcast_text(ranks_, text, 0);
+  failure = broadcast_text(ranks_, failure, 0);
+  if (!failure.empty()) return std::nullopt;
+
+  Restored restored{.path = path};
+  restored.is_of_this_run =
+      std::filesystem::weakly_canonical(path.parent_path()) == std::filesystem::weakly_canonical(layout_.checkpoints());
+  json answer = json::object();
+  try {
+    restored.manifest = manifest_from_text(text, (path / kManifestName).string());
+    require_own_name(path, restored.manifest);
+    require_resumable(path, restored.manifest, scope);
+    restore_tensors(files_, path, restored.manifest, targets, ranks_.rank(), scope);
+  } catch (const ConfigError& error) {
+    answer = {{"error", error.what()}, {"is_configuration", true}};
+  } catch (const std::exception& error) {  // whatever it was: the others wait to hear
+    answer = {{"error", error.what()}};
+  }
+  failure = verdict_on(answer);
+  if (!failure.empty()) return std::nullopt;
+  restored.is_new_rank = ranks_.rank() >= restored.manifest.world_size;
+  return restored;
+}
+
+std::optional<Restored> Checkpointer::restore(const std::string& resume, const std::vector<StateEntry>& live) {
+  std::vector<StateEntry> targets = live;
+  targets.push_back(step_entry(0));
+  sections_.enter(Section::restore, 0);
+  sections_.point();
+  if (ranks_.rank() == 0) sweep_leftovers(files_, layout_.checkpoints());
+  std::vector<Path> damaged;
+  std::string tried;
+  for (const Path& path : paths_to_try(resume)) {
+    std::string failure;
+    std::optional<Restored> restored = try_restore(path, targets, RestoreScope::everything, failure);
+    if (restored) {
+      durable_step_ = restored->manifest.global_step;
+      if (ranks_.rank() == 0) take_over(&*restored, damaged);
+      ranks_.barrier();
+      return restored;
+    }
+    tried += fmt::format("\n  {}: {}", path.string(), failure);
+    damaged.push_back(path);
+    if (ranks_.rank() == 0) log_error("cannot restore from {}: {}", path.string(), failure);
+  }
+  if (!tried.empty())
+    throw CorruptCheckpoint(ErrorText{.attempted = "resume",
+                                      .expected = "a sound checkpoint",
+                                      .found = "none; tried:" + tried,
+                                      .next = "`holdfast ckpt verify` names the damage; `resume: none` starts from the beginning"});
+  if (ranks_.rank() == 0) take_over(nullptr, {});
+  ranks_.barrier();
+  return std::nullopt;
+}
+
+std::string Checkpointer::resume_of_restart(const std::string& resume, int first_attempt) {
+  std::string choice = resume;
+  if (ranks_.rank() == 0)
+    for (const CheckpointName& name : list_checkpoints(files_, layout_.checkpoints())) try {
+        if (read_manifest(files_, layout_.checkpoints() / directory_name(name)).attempt >= first_attempt) choice = "auto";
+      } catch (const Error&) {
+        continue;  // the restore says what is wrong with it
+      }
+  return broadcast_text(ranks_, choice, 0);
+}
+
+std::vector<Path> Checkpointer::paths_to_try(const std::string& resume) {
+  json names = json::array();
+  if (ranks_.rank() == 0 && resume != "none") {
+    const Path given = resume == "auto" ? layout_.root : Path(resume);
+    const RunLayout run{given};
+    std::error_code missing;
+    if (files_.kind(run.checkpoints()) == FileKind::directory || resume == "auto")
+      for (const CheckpointName& name : list_checkpoints(files_, run.checkpoints()))
+        names.insert(names.begin(), (run.checkpoints() / directory_name(name)).string());
+    else
+      names.push_back(std::filesystem::canonical(given, missing).string());
+    if (names.empty() || names[0] == "") names = resume == "auto" ? json::array() : json::array({resume});
+  }
+  const json agreed = json::parse(broadcast_text(ranks_, names.dump(), 0));
+  std::vector<Path> paths;
+  for (const json& name : agreed) paths.emplace_back(name.get<std::string>());
+  return paths;
+}
+
+Manifest Checkpointer::load_weights(const Path& checkpoint, const std::vector<StateEntry>& targets) {
+  std::string failure;
+  const std::optional<Restored> restored = try_restore(checkpoint, targets, RestoreScope::model_only, failure);
+  if (!restored) throw CorruptCheckpoint(ErrorText{.attempted = "take the weights of " + checkpoint.string(), .cause = failure});
+  return restored->manifest;
+}
+
+void Checkpointer::take_over(const Restored* chosen, const std::vector<Path>& damaged) {
+  if (chosen && chosen->is_of_this_run) {
+    const CheckpointName name{chosen->manifest.global_step, chosen->manifest.version};
+    store_.take_over(name, fmt::format("the run goes on from step {}", name.step), damaged);
+  } else {
+    store_.take_over(std::nullopt, chosen ? "the run goes on from " + chosen->path.string() : "the run starts from the beginning", damaged);
+  }
+}
+
+}  // namespace holdfast
