@@ -4,7 +4,6 @@
 #include <xxhash.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 #include <stdexcept>
 
@@ -31,18 +30,27 @@ std::vector<Digest> block_digests(std::span<const std::byte> bytes) {
 Digest root_digest(std::span<const Digest> blocks) { return digest_of(std::as_bytes(blocks)); }
 
 std::string to_hex(const Digest& digest) {
+  static constexpr char kDigits[] = "0123456789abcdef";
   std::string out;
-  for (const std::uint8_t byte : digest.bytes) out += fmt::format("{:02x}", byte);
+  for (const std::uint8_t byte : digest.bytes) {
+    out += kDigits[byte >> 4];
+    out += kDigits[byte & 15];
+  }
   return out;
 }
 
 Digest digest_from_hex(std::string_view hex) {
+  const auto value_of = [](char digit) {
+    if (digit >= '0' && digit <= '9') return digit - '0';
+    const char lower = static_cast<char>(digit | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+  };
   Digest digest;
   bool good = hex.size() == 2 * digest.bytes.size();
   for (std::size_t i = 0; good && i < digest.bytes.size(); ++i) {
-    const char* begin = hex.data() + 2 * i;
-    const auto [end, error] = std::from_chars(begin, begin + 2, digest.bytes[i], 16);
-    good = error == std::errc{} && end == begin + 2;
+    const int high = value_of(hex[2 * i]), low = value_of(hex[2 * i + 1]);
+    good = high >= 0 && low >= 0;
+    digest.bytes[i] = static_cast<std::uint8_t>(high * 16 + low);
   }
   if (!good) throw std::invalid_argument(fmt::format("expected a digest of 32 hexadecimal digits, found '{}'", hex));
   return digest;

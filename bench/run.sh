@@ -3,6 +3,7 @@
 #
 #   bash bench/run.sh train [--workloads mlp,cnn,gpt] [--repeat 5]    training throughput against DDP, and the ceiling
 #   bash bench/run.sh restart [--repeat 5]                            kill -9 of a rank until the next new step
+#   bash bench/run.sh save [--mib 1024,4096] [--repeat 5]             saves, loads and verify against DCP and the raw disk
 #   bash bench/run.sh startup [--repeat 5]                            `holdfast --help`
 #   bash bench/run.sh environment                                     only installs PyTorch, the peer (2.7 GB to download)
 #
@@ -39,11 +40,11 @@ if [[ $name == environment ]]; then
   exit
 fi
 if [[ -z $name || ! -e $here/$name.py || $name == *_* ]]; then
-  sed -n 's/^# \{0,1\}//; 2,9p' "${BASH_SOURCE[0]}" >&2
+  sed -n 's/^# \{0,1\}//; 2,10p' "${BASH_SOURCE[0]}" >&2
   exit 64
 fi
 shift
 bash "$root/scripts/setup.sh" >&2
-bash "$root/scripts/build.sh" release --target holdfast holdfast-train >&2
+bash "$root/scripts/build.sh" release --target holdfast holdfast-train holdfast-bench-checkpoint >&2
 install_peer
 exec /usr/bin/python3 "$here/$name.py" "$@"

@@ -246,6 +246,7 @@ Snapshot Trainer::snapshot() const {
 
 void Trainer::finish() {
   report_save(checkpointer_.finish_save(), true);
+  checkpointer_.settle();
   parts_.sections.enter(Section::finish, state_.global_step);
   parts_.sections.point();
   progress_->finish();

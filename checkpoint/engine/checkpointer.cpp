@@ -53,6 +53,7 @@ void Checkpointer::begin_save(Snapshot snapshot, std::vector<std::string> entrie
 }
 
 void Checkpointer::agree_on_name(InFlight& save) {
+  settle();
   json plan = json::object();
   if (ranks_.rank() == 0) {
     plan["failure"] = failure_of([&] {
@@ -73,10 +74,12 @@ void Checkpointer::begin_shard(InFlight& save) {
   std::vector<ShardPiece> pieces;
   for (const Part& part : parts) pieces.push_back({entries[part.entry].info, part.slice});
   if (pieces != image_.layout().pieces) image_ = ShardImage(lay_out_shard(std::move(pieces), ranks_.rank(), ranks_.size()));
+  if (ranks_.rank() == 0) save.facts = std::async(std::launch::async, [this, &save] { return facts_text(facts_of(save)); });
   const std::int64_t step = save.snapshot.global_step;
   save.shard = std::make_unique<ShardSave>(
       ShardSave::Job{.files = files_,
                      .path = layout_.checkpoints() / store_.pending(save.name) / shard_name(ranks_.rank(), ranks_.size()),
+                     .host = host_name(),
                      .image = image_,
                      .entries = entries,
                      .parts = std::move(parts),
@@ -115,18 +118,14 @@ std::optional<SaveResult> Checkpointer::finish_save() {
 void Checkpointer::save(const Snapshot& snapshot, const std::vector<std::string>& entries) {
   begin_save(snapshot, entries);
   const SaveResult result = finish_save().value();
+  settle();
   if (!result.failure.empty()) throw StorageError(result.failure);
 }
 
 void Checkpointer::collect() {
   InFlight& save = *in_flight_;
   std::string answer;
-  if (save.failure.empty())
-    save.failure = failure_of([&] {
-      ShardRecord record = save.shard->take().record;
-      record.host = host_name();
-      answer = to_json(record).dump();
-    });
+  if (save.failure.empty()) save.failure = failure_of([&] { answer = save.shard->take().record; });
   if (!save.failure.empty()) answer = failure_answer(save.failure);
   save.shard.reset();
   std::vector<std::string> answers = ranks_.gather(answer, 0);
@@ -134,30 +133,43 @@ void Checkpointer::collect() {
   sections_.point();
   save.is_publishing = true;
   if (ranks_.rank() != 0) return;
-  save.publication = std::async(std::launch::async, [this, answers = std::move(answers)] { return publish(answers); });
+  std::promise<std::string> failure;
+  save.publication = failure.get_future();
+  publishing_ = std::async(std::launch::async,
+                           [this, answers = std::move(answers), failure = std::move(failure)]() mutable { publish(answers, failure); });
 }
 
-std::string Checkpointer::publish(const std::vector<std::string>& answers) {
+void Checkpointer::publish(const std::vector<std::string>& answers, std::promise<std::string>& told) {
   std::string failure = failures_in(answers);
-  if (failure.empty()) failure = failure_of([&] { store_.commit(manifest_of(*in_flight_, answers)); });
-  if (!failure.empty()) store_.discard(in_flight_->name);
-  return failure;
+  try {
+    if (failure.empty())
+      failure = failure_of([&] { store_.commit(in_flight_->name, in_flight_->entries, manifest_text(in_flight_->facts.get(), answers)); });
+    if (!failure.empty()) store_.discard(in_flight_->name);
+  } catch (...) {
+    told.set_exception(std::current_exception());
+    return;
+  }
+  const bool is_durable = failure.empty();
+  told.set_value(std::move(failure));
+  if (is_durable) store_.tidy();
 }
 
-Manifest Checkpointer::manifest_of(const InFlight& save, const std::vector<std::string>& shards) const {
-  Manifest manifest{.id = random_token(),
-                    .global_step = save.name.step,
-                    .version = save.name.version,
-                    .attempt = attempt_,
-                    .world_size = ranks_.size(),
-                    .created = utc_time(clock_.unix_seconds()),
-                    .entries = save.entries,
-                    .tensors = infos_of(save.snapshot.entries),
-                    .state = save.snapshot.state,
-                    .options = save.snapshot.options,
-                    .environment = save.snapshot.environment};
-  for (const std::string& shard : shards) manifest.shards.push_back(shard_record_from_json(json::parse(shard), "the rank's report"));
-  return manifest;
+void Checkpointer::settle() {
+  if (publishing_.valid()) publishing_.get();
+}
+
+Manifest Checkpointer::facts_of(const InFlight& save) const {
+  return {.id = random_token(),
+          .global_step = save.name.step,
+          .version = save.name.version,
+          .attempt = attempt_,
+          .world_size = ranks_.size(),
+          .created = utc_time(clock_.unix_seconds()),
+          .entries = save.entries,
+          .tensors = infos_of(save.snapshot.entries),
+          .state = save.snapshot.state,
+          .options = save.snapshot.options,
+          .environment = save.snapshot.environment};
 }
 
 SaveResult Checkpointer::conclude() {

@@ -30,6 +30,8 @@ struct Restored {
   bool is_of_this_run = false;
   /// True on a rank that did not exist when the checkpoint was written.
   bool is_new_rank = false;
+  /// From files, by this rank.
+  std::uint64_t bytes_read = 0;
 };
 
 /// How a save has ended.
@@ -63,6 +65,8 @@ class Checkpointer {
   /// Collective, blocks until the save in flight has ended. nullopt: there was none.
   std::optional<SaveResult> finish_save();
   bool is_saving() const { return in_flight_ != nullptr; }
+  /// Blocks until what follows a commit (`last`, retention) is done too; saves and restores do that by themselves. Local.
+  void settle();
   /// Collective, blocks: all of it. Throws StorageError on every rank when any rank failed.
   void save(const Snapshot& snapshot, const std::vector<std::string>& entries);
 
@@ -94,6 +98,7 @@ class Checkpointer {
     bool has_failed_everywhere = false;  // no rank has begun a shard, and each knows why
     std::unique_ptr<ShardSave> shard;    // null: none was begun, or its record has been collected
     bool is_publishing = false;
+    std::future<std::string> facts;        // rank 0: the manifest without its shards
     std::future<std::string> publication;  // rank 0: the failure
   };
 
@@ -104,9 +109,9 @@ class Checkpointer {
   void collect();
   /// Collective, blocks until rank 0 has published.
   SaveResult conclude();
-  /// Rank 0, in a thread of its own: what failed.
-  std::string publish(const std::vector<std::string>& answers);
-  Manifest manifest_of(const InFlight& save, const std::vector<std::string>& shards) const;
+  /// Rank 0, in a thread of its own: says what has failed as soon as the checkpoint is durable or is not, then tidies up.
+  void publish(const std::vector<std::string>& answers, std::promise<std::string>& failure);
+  Manifest facts_of(const InFlight& save) const;
 
   /// Collective: what failed on the ranks, each having said {} or {error, is_configuration}; empty: nothing. Throws ConfigError.
   std::string verdict_on(const nlohmann::json& mine);
@@ -125,6 +130,7 @@ class Checkpointer {
   std::int64_t save_number_ = 0;         // of the newest save
   ShardImage image_;                     // kept from save to save
   std::unique_ptr<InFlight> in_flight_;  // behind image_: its threads use that
+  std::future<void> publishing_;         // rank 0: outlives the save that it publishes
 };
 
 }  // namespace holdfast

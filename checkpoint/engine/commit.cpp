@@ -11,15 +11,15 @@ void prepare_pending(FileSystem& files, const Path& checkpoints, const std::stri
   files.make_directory(checkpoints / pending);
 }
 
-void publish(FileSystem& files, const Path& checkpoints, const std::string& pending, const Manifest& manifest) {
+void publish(FileSystem& files, const Path& checkpoints, const std::string& pending, const CheckpointName& name,
+             const std::string& manifest_text) {
   const Path directory = checkpoints / pending;
-  const std::string text = to_text(manifest);
   const auto file = files.create(directory / kManifestName);
-  file->write_at(0, std::as_bytes(std::span(text.data(), text.size())));
+  file->write_at(0, std::as_bytes(std::span(manifest_text.data(), manifest_text.size())));
   file->sync();
   file->close();
   files.sync_directory(directory);
-  const Path committed = checkpoints / directory_name({manifest.global_step, manifest.version});
+  const Path committed = checkpoints / directory_name(name);
   files.rename_new(directory, committed);
   try {
     files.sync_directory(checkpoints);

@@ -14,9 +14,10 @@ namespace holdfast {
 /// Rank 0, before the shards: an empty pending directory. A leftover of the same name is removed.
 void prepare_pending(FileSystem& files, const Path& checkpoints, const std::string& pending);
 
-/// Rank 0, after all shards are durable: writes the manifest, syncs, renames `pending` to the final name, syncs. The
-/// manifest's step and version give the name. Throws StorageError; then nothing is visible under the final name.
-void publish(FileSystem& files, const Path& checkpoints, const std::string& pending, const Manifest& manifest);
+/// Rank 0, after all shards are durable: writes the manifest, syncs, renames `pending` to the final name, syncs. Throws
+/// StorageError; then nothing is visible under the final name.
+void publish(FileSystem& files, const Path& checkpoints, const std::string& pending, const CheckpointName& name,
+             const std::string& manifest_text);
 
 /// Rank 0, after publish: points `last` to the checkpoint, atomically.
 void point_last_to(FileSystem& files, const Path& checkpoints, const CheckpointName& name);

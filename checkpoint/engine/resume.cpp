@@ -68,7 +68,7 @@ std::optional<Restored> Checkpointer::try_restore(const Path& path, const std::v
     restored.manifest = manifest_from_text(text, (path / kManifestName).string());
     require_own_name(path, restored.manifest);
     require_resumable(path, restored.manifest, scope);
-    restore_tensors(files_, path, restored.manifest, targets, ranks_.rank(), scope);
+    require_same_tensors(path, restored.manifest, targets, scope);
   } catch (const ConfigError& error) {
     answer = {{"error", error.what()}, {"is_configuration", true}};
   } catch (const std::exception& error) {  // whatever it was: the others wait to hear
@@ -76,11 +76,16 @@ std::optional<Restored> Checkpointer::try_restore(const Path& path, const std::v
   }
   failure = verdict_on(answer);
   if (!failure.empty()) return std::nullopt;
+  const RestoreResult result = restore_tensors(ranks_, files_, path, restored.manifest, targets, scope);
+  failure = verdict_on(result.failure.empty() ? json::object() : json{{"error", result.failure}});
+  if (!failure.empty()) return std::nullopt;
+  restored.bytes_read = result.bytes_read;
   restored.is_new_rank = ranks_.rank() >= restored.manifest.world_size;
   return restored;
 }
 
 std::optional<Restored> Checkpointer::restore(const std::string& resume, const std::vector<StateEntry>& live) {
+  settle();
   std::vector<StateEntry> targets = live;
   targets.push_back(step_entry(0));
   sections_.enter(Section::restore, 0);
@@ -115,7 +120,7 @@ std::string Checkpointer::resume_of_restart(const std::string& resume, int first
   std::string choice = resume;
   if (ranks_.rank() == 0)
     for (const CheckpointName& name : list_checkpoints(files_, layout_.checkpoints())) try {
-        if (read_manifest(files_, layout_.checkpoints() / directory_name(name)).attempt >= first_attempt) choice = "auto";
+        if (read_facts(files_, layout_.checkpoints() / directory_name(name)).attempt >= first_attempt) choice = "auto";
       } catch (const Error&) {
         continue;  // the restore says what is wrong with it
       }

@@ -37,13 +37,14 @@ class Watermark {
 class ShardSave {
  public:
   struct Outcome {
-    ShardRecord record;
+    std::string record;  // to_text() of this shard's
     /// The digests of `replicas`, part by part, taken from this rank's live state.
     std::vector<std::vector<Digest>> replica_blocks;
   };
   struct Job {
     FileSystem& files;
-    Path path;  // of the new file
+    Path path;         // of the new file
+    std::string host;  // as the record will name it
     /// image.layout().pieces[i] is what parts[i] says of `entries`. Kept by the caller until the save is over.
     ShardImage& image;
     std::span<const StateEntry> entries;  // must live until finish_staging() has returned
@@ -85,7 +86,8 @@ class ShardSave {
   std::atomic<int> running_{2};
   std::mutex mutex_;
   std::exception_ptr failure_;  // the first
-  std::vector<std::vector<Digest>> blocks_, replica_blocks_;
+  std::string record_;
+  std::vector<std::vector<Digest>> replica_blocks_;
   std::jthread copier_, writer_;
 };
 

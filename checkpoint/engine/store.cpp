@@ -31,10 +31,13 @@ void CheckpointStore::prepare(const CheckpointName& name, std::uint64_t bytes) {
                                .next = "free space on that file system, or keep fewer states"});
 }
 
-void CheckpointStore::commit(const Manifest& manifest) {
-  const CheckpointName name{manifest.global_step, manifest.version};
-  publish(files_, checkpoints_, pending(name), manifest);
-  history_.push_back({.step = name.step, .version = name.version, .entries = manifest.entries});
+void CheckpointStore::commit(const CheckpointName& name, const std::vector<std::string>& entries, const std::string& manifest_text) {
+  publish(files_, checkpoints_, pending(name), name, manifest_text);
+  history_.push_back({.step = name.step, .version = name.version, .entries = entries});
+}
+
+void CheckpointStore::tidy() {
+  const CheckpointName name{history_.back().step, history_.back().version};
   try {
     point_last_to(files_, checkpoints_, name);
     apply_retention();
@@ -92,7 +95,7 @@ void CheckpointStore::move_last() {
 void CheckpointStore::read_history() {
   history_.clear();
   for (const CheckpointName& name : list_checkpoints(files_, checkpoints_)) try {
-      const Manifest manifest = read_manifest(files_, checkpoints_ / directory_name(name));
+      const Manifest manifest = read_facts(files_, checkpoints_ / directory_name(name));
       history_.push_back({.step = name.step, .version = name.version, .entries = manifest.entries});
     } catch (const Error& error) {
       log_warning("{} is left alone: {}", directory_name(name), error.what());

@@ -22,9 +22,10 @@ class CheckpointStore {
   CheckpointName next_name(std::int64_t step) const;
   /// Makes the empty pending directory of `name` after it has seen that `bytes` will fit. Throws StorageError.
   void prepare(const CheckpointName& name, std::uint64_t bytes);
-  /// All shards are durable: writes the manifest, makes the checkpoint visible, moves `last`, applies retention. Throws StorageError
-  /// unless the checkpoint is durable; what fails afterwards is logged and done again by the next save.
-  void commit(const Manifest& manifest);
+  /// All shards are durable: writes the manifest and makes the checkpoint visible. Throws StorageError unless it is durable then.
+  void commit(const CheckpointName& name, const std::vector<std::string>& entries, const std::string& manifest_text);
+  /// After a commit: moves `last`, removes what no entry keeps. What fails is logged, and done by the next save.
+  void tidy();
   /// Removes what a failed save has left, if it can.
   void discard(const CheckpointName& name);
 

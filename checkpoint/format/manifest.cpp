@@ -1,6 +1,10 @@
 #include "checkpoint/format/manifest.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <iterator>
+#include <utility>
 
 #include "base/error.h"
 #include "checkpoint/format/layout.h"
@@ -44,8 +48,31 @@ Digest checksum_of(std::string text, std::size_t position) {
   return digest_of(text);
 }
 
-json to_json(const TensorInfo& tensor) {
-  return {{"name", tensor.name}, {"dtype", name_of(tensor.dtype)}, {"shape", tensor.shape}, {"kind", name_of(tensor.kind)}};
+/// As a JSON object: written by hand, since there may be tens of thousands in one save.
+void append(std::string& text, const TensorInfo& tensor) {
+  fmt::format_to(std::back_inserter(text), R"({{"dtype":"{}","kind":"{}","name":{},"shape":[{}]}})", name_of(tensor.dtype),
+                 name_of(tensor.kind), json(tensor.name).dump(), fmt::join(tensor.shape, ","));
+}
+
+void append(std::string& text, const PieceRecord& piece) {
+  fmt::format_to(std::back_inserter(text), R"({{"blocks":"{}","count":{},"file_offset":{},"offset":{},"tensor":{}}})", hex_of(piece.blocks),
+                 piece.slice.count, piece.file_offset, piece.slice.offset, json(piece.tensor).dump());
+}
+
+void append(std::string& text, const std::string& ready) { text += ready; }
+
+/// A list, each item between the separators.
+template <class Items>
+void append_list(std::string& text, const Items& items, std::string_view before, std::string_view after) {
+  text += '[';
+  bool is_first = true;
+  for (const auto& item : items) {
+    if (!std::exchange(is_first, false)) text += ',';
+    text += before;
+    append(text, item);
+  }
+  if (!is_first) text += after;
+  text += ']';
 }
 
 TensorInfo tensor_from(const json& stored) {
@@ -61,30 +88,15 @@ TensorInfo tensor_from(const json& stored) {
   return tensor;
 }
 
-/// One line an item: a person can read it, and a diff of two manifests too.
-std::string list_text(const json& list) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < list.size(); ++i) text += (i == 0 ? "\n    " : ",\n    ") + list[i].dump();
-  return text + (list.empty() ? "]" : "\n  ]");
-}
+constexpr std::string_view kItemLine = "\n    ", kEndLine = "\n  ";  // one line an item: a person can read it
 
 }  // namespace
 
-json to_json(const ShardRecord& shard) {
-  json pieces = json::array();
-  for (const PieceRecord& piece : shard.pieces)
-    pieces.push_back({{"tensor", piece.tensor},
-                      {"offset", piece.slice.offset},
-                      {"count", piece.slice.count},
-                      {"file_offset", piece.file_offset},
-                      {"blocks", hex_of(piece.blocks)}});
-  return {{"file", shard.file},
-          {"rank", shard.rank},
-          {"host", shard.host},
-          {"bytes", shard.bytes},
-          {"head_bytes", shard.head_bytes},
-          {"head", to_hex(shard.head)},
-          {"pieces", std::move(pieces)}};
+std::string to_text(const ShardRecord& shard) {
+  std::string text = fmt::format(R"({{"bytes":{},"file":{},"head":"{}","head_bytes":{},"host":{},"pieces":)", shard.bytes,
+                                 json(shard.file).dump(), to_hex(shard.head), shard.head_bytes, json(shard.host).dump());
+  append_list(text, shard.pieces, "", "");
+  return text + fmt::format(R"(,"rank":{}}})", shard.rank);
 }
 
 ShardRecord shard_record_from_json(const json& stored, const std::string& where) {
@@ -107,10 +119,7 @@ ShardRecord shard_record_from_json(const json& stored, const std::string& where)
   }
 }
 
-std::string to_text(const Manifest& manifest) {
-  json tensors = json::array(), shards = json::array();
-  for (const TensorInfo& tensor : manifest.tensors) tensors.push_back(to_json(tensor));
-  for (const ShardRecord& shard : manifest.shards) shards.push_back(to_json(shard));
+std::string facts_text(const Manifest& manifest) {
   std::string text = "{\n";
   const auto add = [&text](const char* key, const std::string& value) { text += fmt::format("  \"{}\": {},\n", key, value); };
   add("format", json(kFormatName).dump());
@@ -127,51 +136,96 @@ std::string to_text(const Manifest& manifest) {
   add("state", manifest.state.dump());
   add("options", manifest.options.dump());
   add("environment", manifest.environment.dump());
-  add("tensors", list_text(tensors));
-  add("shards", list_text(shards));
-  text += "  \"checksum\": \"" + std::string(kDigestDigits, '0') + "\"\n}\n";
-  const std::size_t position = checksum_position(text, "a manifest");
-  return text.replace(position, kDigestDigits, to_hex(checksum_of(text, position)));
+  text += "  \"tensors\": ";
+  append_list(text, manifest.tensors, kItemLine, kEndLine);
+  return text + ",\n";
 }
 
-Manifest manifest_from_text(const std::string& text, const std::string& where) {
+std::string manifest_text(std::string facts, std::span<const std::string> shards) {
+  std::string text = std::move(facts) + "  \"shards\": ";
+  append_list(text, shards, kItemLine, kEndLine);
+  text += ",\n  \"checksum\": \"" + std::string(kDigestDigits, '0') + "\"\n}\n";
+  const std::string checksum = to_hex(digest_of(text));
+  return text.replace(checksum_position(text, "a manifest"), kDigestDigits, checksum);
+}
+
+std::string to_text(const Manifest& manifest) {
+  std::vector<std::string> shards;
+  for (const ShardRecord& shard : manifest.shards) shards.push_back(to_text(shard));
+  return manifest_text(facts_text(manifest), shards);
+}
+
+namespace {
+
+[[noreturn]] void refuse(const std::string& where, ErrorText error) {
+  error.attempted = "read " + where;
+  if (error.next.empty()) error.next = "use another checkpoint";
+  throw CorruptCheckpoint(error);
+}
+
+void require_checksum(const std::string& text, const std::string& where) {
   const std::size_t position = checksum_position(text, where);
   const std::string expected = text.substr(position, kDigestDigits), found = to_hex(checksum_of(text, position));
-  const auto refuse = [&](ErrorText error) {
-    error.attempted = "read " + where;
-    if (error.next.empty()) error.next = "use another checkpoint";
-    throw CorruptCheckpoint(error);
-  };
-  if (expected != found) refuse({.expected = "checksum " + expected, .found = found});
-  Manifest manifest;
+  if (expected != found) refuse(where, {.expected = "checksum " + expected, .found = found});
+}
+
+Manifest facts_from(const json& stored, const std::string& where) {
+  if (stored.at("format") != kFormatName) refuse(where, {.expected = kFormatName, .found = stored.at("format").dump()});
+  if (stored.at("format_version") != kFormatVersion)
+    refuse(where, {.expected = fmt::format("format version {}", kFormatVersion),
+                   .found = stored.at("format_version").dump(),
+                   .next = "read it with the version of Holdfast that wrote it, or a newer one"});
+  return {.id = stored.at("id"),
+          .global_step = stored.at("global_step"),
+          .version = stored.at("version"),
+          .attempt = stored.at("attempt"),
+          .world_size = stored.at("world_size"),
+          .created = stored.at("created"),
+          .role = stored.at("role"),
+          .is_resumable = stored.at("is_resumable"),
+          .entries = stored.at("entries"),
+          .state = stored.at("state"),
+          .options = stored.at("options"),
+          .environment = stored.at("environment")};
+}
+
+/// Calls `read` and makes a CorruptCheckpoint of whatever it throws.
+template <class Read>
+Manifest read_or_refuse(const std::string& where, const Read& read) {
   try {
-    const json stored = json::parse(text);
-    if (stored.at("format") != kFormatName) refuse({.expected = kFormatName, .found = stored.at("format").dump()});
-    if (stored.at("format_version") != kFormatVersion)
-      refuse({.expected = fmt::format("format version {}", kFormatVersion),
-              .found = stored.at("format_version").dump(),
-              .next = "read it with the version of Holdfast that wrote it, or a newer one"});
-    manifest = {.id = stored.at("id"),
-                .global_step = stored.at("global_step"),
-                .version = stored.at("version"),
-                .attempt = stored.at("attempt"),
-                .world_size = stored.at("world_size"),
-                .created = stored.at("created"),
-                .role = stored.at("role"),
-                .is_resumable = stored.at("is_resumable"),
-                .entries = stored.at("entries"),
-                .state = stored.at("state"),
-                .options = stored.at("options"),
-                .environment = stored.at("environment")};
-    for (const json& tensor : stored.at("tensors")) manifest.tensors.push_back(tensor_from(tensor));
-    for (const json& shard : stored.at("shards")) manifest.shards.push_back(shard_record_from_json(shard, where));
+    return read();
   } catch (const CorruptCheckpoint&) {
     throw;
   } catch (const std::exception& error) {
-    refuse({.cause = error.what()});
+    refuse(where, {.cause = error.what()});
   }
+}
+
+}  // namespace
+
+Manifest facts_from_text(const std::string& text, const std::string& where) {
+  require_checksum(text, where);
+  // What is long comes last (facts_text); a manifest that somebody else has written in another order is read whole.
+  const std::size_t tensors = text.find(",\n  \"tensors\": ");
+  return read_or_refuse(where, [&] { return facts_from(json::parse(tensors == text.npos ? text : text.substr(0, tensors) + "}"), where); });
+}
+
+Manifest manifest_from_text(const std::string& text, const std::string& where) {
+  require_checksum(text, where);
+  Manifest manifest = read_or_refuse(where, [&] {
+    const json stored = json::parse(text);
+    Manifest read = facts_from(stored, where);
+    for (const json& tensor : stored.at("tensors")) read.tensors.push_back(tensor_from(tensor));
+    for (const json& shard : stored.at("shards")) read.shards.push_back(shard_record_from_json(shard, where));
+    return read;
+  });
   require_consistent(manifest, where);
   return manifest;
+}
+
+Manifest read_facts(FileSystem& files, const Path& checkpoint) {
+  const Path path = checkpoint / kManifestName;
+  return facts_from_text(read_text(files, path), path.string());
 }
 
 Manifest read_manifest(FileSystem& files, const Path& checkpoint) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -52,18 +53,26 @@ struct Manifest {
   nlohmann::json environment;       // versions, hosts, threads, bucket layout: what bits depend on besides
 };
 
-nlohmann::json to_json(const ShardRecord& shard);
+/// A record as it stands in a manifest: one JSON object on one line.
+std::string to_text(const ShardRecord& shard);
 /// Throws CorruptCheckpoint naming `where` and the field.
 ShardRecord shard_record_from_json(const nlohmann::json& json, const std::string& where);
 
 /// The file's text: JSON whose member "checksum" holds the XXH3-128 of the same text with that value's 32 digits as '0'.
 std::string to_text(const Manifest& manifest);
+/// The same in two parts, so that every rank makes the text of its own shard while it writes: everything but the shards, and
+/// the whole from that and the texts of the shards, by rank.
+std::string facts_text(const Manifest& manifest);
+std::string manifest_text(std::string facts, std::span<const std::string> shards);
 /// Checks checksum, version, that names stay inside the directory, that pieces lie inside tensors and files and cover every
 /// tensor exactly. Throws CorruptCheckpoint: what, expected, found, next.
 Manifest manifest_from_text(const std::string& text, const std::string& where);
 /// The part of that check which concerns several fields. Throws CorruptCheckpoint.
 void require_consistent(const Manifest& manifest, const std::string& where);
-/// Throws CorruptCheckpoint likewise, StorageError when the file cannot be read.
+/// Likewise, without tensors and shards, and so in no time: for lists of checkpoints.
+Manifest facts_from_text(const std::string& text, const std::string& where);
+/// Throw CorruptCheckpoint likewise, StorageError when the file cannot be read.
+Manifest read_facts(FileSystem& files, const Path& checkpoint);
 Manifest read_manifest(FileSystem& files, const Path& checkpoint);
 
 }  // namespace holdfast

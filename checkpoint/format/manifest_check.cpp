@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
+#include <unordered_map>
 
 #include "base/error.h"
 #include "checkpoint/format/layout.h"
@@ -77,8 +77,8 @@ class Check {
 
   const Manifest& manifest_;
   const std::string& where_;
-  std::map<std::string, const TensorInfo*> tensors_;
-  std::map<std::string, std::vector<Slice>> slices_;
+  std::unordered_map<std::string_view, const TensorInfo*> tensors_;
+  std::unordered_map<std::string_view, std::vector<Slice>> slices_;
 };
 
 }  // namespace

@@ -9,7 +9,7 @@
 namespace holdfast {
 namespace {
 
-constexpr std::size_t kWriteBytes = std::size_t{4} << 20;
+constexpr std::size_t kWriteBytes = std::size_t{8} << 20;
 
 std::size_t round_up(std::uint64_t bytes) {
   return static_cast<std::size_t>((bytes + kDirectAlignment - 1) / kDirectAlignment * kDirectAlignment);

@@ -3,37 +3,66 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
+#include <exception>
+#include <mutex>
 #include <set>
+#include <thread>
 
 #include "base/error.h"
 #include "checkpoint/format/layout.h"
 #include "checkpoint/format/shard.h"
+#include "checkpoint/format/windows.h"
 
 namespace holdfast {
 namespace {
 
-/// Everything that is wrong with one shard.
-void verify_shard(FileSystem& files, const Path& checkpoint, const Manifest& manifest, const ShardRecord& shard,
-                  std::vector<Finding>& findings, const std::function<void(std::uint64_t)>& advance) {
+constexpr std::size_t kShardsAtATime = 4;
+
+/// Everything that is wrong with one shard. `advance` hears of bytes done.
+std::vector<Finding> verify_shard(FileSystem& files, const Path& checkpoint, const Manifest& manifest, const ShardRecord& shard,
+                                  const std::function<void(std::uint64_t)>& advance) {
+  std::vector<Finding> findings;
   try {
-    const ShardReader reader(files, checkpoint, shard);
+    const std::vector<Window> windows = plan_windows(manifest, shard, [](const PieceRecord&) { return true; });
+    WindowReader reader(files, checkpoint, windows);
+    const ShardReader head(files, checkpoint, shard);  // while the first windows are read
     advance(shard.head_bytes);
-    std::vector<std::byte> buffer;
-    for (const PieceRecord& piece : shard.pieces) {
-      const auto tensor =
-          std::find_if(manifest.tensors.begin(), manifest.tensors.end(), [&](const TensorInfo& t) { return t.name == piece.tensor; });
-      const std::size_t element = size_of(tensor->dtype);
-      buffer.resize(static_cast<std::size_t>(piece.slice.count) * element);
-      try {
-        reader.read(piece, element, buffer);
-      } catch (const Error& error) {
-        findings.push_back({shard.file, piece.tensor, error.what()});
-      }
-      advance(buffer.size());
+    for (WindowReader::Read read = reader.next(); read.window; read = reader.next()) {
+      if (read.failure) std::rethrow_exception(read.failure);
+      for (const Damage& damage : read.damage)
+        if (findings.empty() || findings.back().dataset != damage.piece->tensor)  // the first bad block of each tells enough
+          findings.push_back({shard.file, damage.piece->tensor, damage.text});
+      advance(read.bytes.size());
     }
   } catch (const Error& error) {
     findings.push_back({shard.file, "", error.what()});
   }
+  return findings;
+}
+
+/// All shards, several at a time; findings in the order of the shards.
+void verify_shards(FileSystem& files, const Path& checkpoint, const Manifest& manifest,
+                   const std::function<void(std::uint64_t, std::uint64_t)>& progress, std::vector<Finding>& findings) {
+  std::vector<std::vector<Finding>> of_shard(manifest.shards.size());
+  std::mutex mutex;
+  std::uint64_t done = 0, total = 0;
+  for (const ShardRecord& shard : manifest.shards) total += shard.bytes;
+  const auto advance = [&](std::uint64_t bytes) {
+    const std::lock_guard lock(mutex);
+    done += bytes;
+    if (progress) progress(done, total);
+  };
+  {
+    std::atomic<std::size_t> next = 0;
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 0; i < std::min(kShardsAtATime, manifest.shards.size()); ++i)
+      threads.emplace_back([&] {
+        for (std::size_t number = next++; number < manifest.shards.size(); number = next++)
+          of_shard[number] = verify_shard(files, checkpoint, manifest, manifest.shards[number], advance);
+      });
+  }
+  for (std::vector<Finding>& found : of_shard) findings.insert(findings.end(), found.begin(), found.end());
 }
 
 }  // namespace
@@ -52,20 +81,12 @@ std::vector<Finding> verify_checkpoint(FileSystem& files, const Path& checkpoint
     findings.push_back(
         {"", "",
          fmt::format("{}: expected {}, by its manifest", checkpoint.string(), directory_name({manifest.global_step, manifest.version}))});
-  std::uint64_t done = 0, total = 0;
   std::set<std::string> expected = {kManifestName};
-  for (const ShardRecord& shard : manifest.shards) {
-    total += shard.bytes;
-    expected.insert(shard.file);
-  }
+  for (const ShardRecord& shard : manifest.shards) expected.insert(shard.file);
   for (const std::string& file : files.list(checkpoint))
     if (!expected.contains(file))
       findings.push_back({file, "", fmt::format("{}: no part of this checkpoint", (checkpoint / file).string())});
-  for (const ShardRecord& shard : manifest.shards)
-    verify_shard(files, checkpoint, manifest, shard, findings, [&](std::uint64_t bytes) {
-      done += bytes;
-      if (progress) progress(done, total);
-    });
+  verify_shards(files, checkpoint, manifest, progress, findings);
   return findings;
 }
 

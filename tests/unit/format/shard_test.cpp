@@ -194,7 +194,7 @@ TEST_F(Shard, IsNeverWrittenOverAFileThatIsThere) {
 }
 
 TEST_F(Shard, CallsHalfWayOnceBetweenTheFirstAndTheLastByte) {
-  for (int i = 0; i < 4; ++i) add({"model/" + std::to_string(i), DType::u8, {3 << 20}});
+  for (int i = 0; i < 10; ++i) add({"model/" + std::to_string(i), DType::u8, {3 << 20}});
   int calls = 0;
   const Path path = directory_.path() / "shard-00000-of-00001.h5";
   write_shard(*files_, path, pieces_, 0, 1, [&] {
