@@ -23,7 +23,8 @@ namespace {
 [[noreturn]] void refuse(std::string_view text, const std::string& why) {
   throw UsageError(
       fmt::format("--inject {}: {}\n  form: KIND:rank=R,step=S[,section=NAME][,occurrence=N], KIND one of kill, segv, abort, "
-                  "exit, throw; NAME one of data (if none is given), forward, backward, reduce, update, checkpoint, commit, "
+                  "exit, throw, flip (a bit in the rank's memory); NAME one of data (if none is given), forward, backward, reduce, update, "
+                  "checkpoint, commit, "
                   "validation, finish, restore (whose step is 0)",
                   text, why));
 }
@@ -34,6 +35,7 @@ FaultKind kind_from(std::string_view text, std::string_view name) {
   if (name == "abort") return FaultKind::abort;
   if (name == "exit") return FaultKind::exit;
   if (name == "throw") return FaultKind::throw_exception;
+  if (name == "flip") return FaultKind::flip;
   refuse(text, fmt::format("unknown kind '{}'", name));
 }
 
@@ -51,7 +53,7 @@ int int_from(std::string_view text, std::string_view key, std::string_view value
   return static_cast<int>(number);
 }
 
-[[noreturn]] void strike(const Injection& injection) {
+void strike(const Injection& injection, const std::function<void()>& flip) {
   switch (injection.kind) {
     case FaultKind::kill: ::raise(SIGKILL); break;
     case FaultKind::segv:
@@ -61,6 +63,9 @@ int int_from(std::string_view text, std::string_view key, std::string_view value
     case FaultKind::abort: std::abort();
     case FaultKind::exit: ::_exit(3);
     case FaultKind::throw_exception: throw std::runtime_error("injected exception (" + injection.text + ")");
+    case FaultKind::flip:
+      if (flip) flip();
+      return;
   }
   std::abort();
 }
@@ -134,7 +139,7 @@ void InjectionPlan::at_point(Section section, std::int64_t step) {
     if (injection.section != section || step < injection.step || ++pending.seen != injection.occurrence) continue;
     append_durably(fired_record_, injection.text + "\n");
     log_warning("injected fault strikes: {} (section {}, step {})", injection.text, name_of(section), step);
-    strike(injection);
+    strike(injection, flip_);
   }
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -15,7 +16,7 @@
 
 namespace holdfast {
 
-enum class FaultKind { kill, segv, abort, exit, throw_exception };
+enum class FaultKind { kill, segv, abort, exit, throw_exception, flip };
 
 struct Injection {
   FaultKind kind = FaultKind::kill;
@@ -37,6 +38,8 @@ class InjectionPlan {
  public:
   /// `fired_record`: the file that remembers what has fired in this run (one text per line). Those never fire again.
   InjectionPlan(std::vector<Injection> injections, int rank, FileSystem& files, Path fired_record);
+  /// What `flip` does: changes one bit of what this rank computes with. Without it, `flip` is no fault that can strike.
+  void on_flip(std::function<void()> flip) { flip_ = std::move(flip); }
   /// For SectionTracker::on_point. Records, then strikes; returns if nothing is due.
   void at_point(Section section, std::int64_t step);
 
@@ -48,6 +51,7 @@ class InjectionPlan {
   std::mutex mutex_;
   std::vector<Pending> pending_;
   Path fired_record_;
+  std::function<void()> flip_;
 };
 
 }  // namespace holdfast

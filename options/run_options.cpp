@@ -225,11 +225,17 @@ void SavingOptions::describe(FieldVisitor& visitor) {
                 asynchronous);
   visitor.choice({.name = "on_failure",
                   .doc = "What happens after `max_failures` saves in a row that failed (a full disk): `continue`: training goes on, each "
-                         "due save tries again. `stop`: the run ends with code 74 and what has failed.",
+                         "due save tries again. `stop`: the ranks end with code 74 and what has failed.",
                   .synonyms = "policy"},
                  on_failure, kPolicies);
   visitor.field({.name = "max_failures", .doc = "How many saves in a row may fail before `on_failure` applies.", .unit = "saves", .min = 1},
                 max_failures);
+  static constexpr std::pair<std::string_view, Corruption> kAnswers[] = {{"restart", Corruption::restart}, {"stop", Corruption::stop}};
+  visitor.choice({.name = "on_corruption",
+                  .doc = "Each save compares what is replicated between ranks. What happens when their bits differ (a flipped bit in the "
+                         "memory of one): `restart`: the ranks end with code 70, and the supervisor goes on from the newest good "
+                         "checkpoint. `stop`: they end with code 65, after which nothing is restarted."},
+                 on_corruption, kAnswers);
 }
 
 void ParallelOptions::describe(FieldVisitor& visitor) {

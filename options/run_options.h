@@ -104,12 +104,14 @@ struct CheckpointOptions {
 };
 
 enum class FailedSaves { go_on, stop };
+enum class Corruption { restart, stop };
 
 /// `saving:` how states are saved, whichever entry asked for it.
 struct SavingOptions {
   bool asynchronous = true;  // written while training goes on
   FailedSaves on_failure = FailedSaves::go_on;
   std::int64_t max_failures = 3;  // in a row; then on_failure applies
+  Corruption on_corruption = Corruption::restart;
   void describe(FieldVisitor&);
 };
 

@@ -18,6 +18,17 @@ std::vector<StateEntry> model_entries(torch::nn::Module& model) {
   return entries;
 }
 
+void flip_a_bit(torch::nn::Module& model) {
+  for (const StateEntry& entry : model_entries(model)) {
+    if (entry.info.kind != TensorKind::replicated || entry.info.bytes() == 0) continue;
+    std::vector<std::byte> element(size_of(entry.info.dtype));
+    entry.copy_to(0, element);
+    element[0] ^= std::byte{1};
+    entry.copy_from(0, element);
+    return;
+  }
+}
+
 std::string parameter_hash(torch::nn::Module& model) {
   std::vector<TensorDigests> tensors;
   for (const StateEntry& entry : model_entries(model)) {

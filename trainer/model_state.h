@@ -18,4 +18,7 @@ std::vector<StateEntry> model_entries(torch::nn::Module& model);
 /// One digest over all parameters: names, shapes, bytes.
 std::string parameter_hash(torch::nn::Module& model);
 
+/// Changes the lowest bit of the first parameter's first element, as failing memory would.
+void flip_a_bit(torch::nn::Module& model);
+
 }  // namespace holdfast

@@ -216,6 +216,8 @@ void Trainer::report_save(const std::optional<SaveResult>& result, bool must_suc
     return;
   }
   saved_step_ = saved_batch_ = -1;
+  if (result->is_corruption)
+    throw Error(result->failure, configuration_.saving.on_corruption == Corruption::stop ? kExitData : kExitSoftware);
   if (must_succeed) throw StorageError(result->failure);
   if (++failed_saves_ >= configuration_.saving.max_failures && configuration_.saving.on_failure == FailedSaves::stop)
     throw StorageError(

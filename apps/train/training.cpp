@@ -18,6 +18,7 @@
 #include "options/run_options.h"
 #include "options/steps.h"
 #include "tasks/built_in.h"
+#include "trainer/model_state.h"
 #include "trainer/registry.h"
 #include "trainer/stop_request.h"
 #include "trainer/trainer.h"
@@ -138,6 +139,7 @@ int run_training(const TrainArguments& arguments, Heartbeat* heartbeat) {
   if (heartbeat) heartbeat->block().takes_stop_requests = 1;
   const std::unique_ptr<RunLock> lock = lock_run(layout, *files, *ranks);
   InjectionPlan injections(arguments.injections, ranks->rank(), *files, layout.injected());
+  injections.on_flip([&components] { flip_a_bit(components.task->model()); });
   sections.on_point([&injections](Section section, std::int64_t step) { injections.at_point(section, step); });
 
   const std::int64_t threads = set_threads(configuration, *ranks);

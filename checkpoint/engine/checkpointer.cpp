@@ -76,14 +76,16 @@ void Checkpointer::begin_shard(InFlight& save) {
   if (pieces != image_.layout().pieces) image_ = ShardImage(lay_out_shard(std::move(pieces), ranks_.rank(), ranks_.size()));
   if (ranks_.rank() == 0) save.facts = std::async(std::launch::async, [this, &save] { return facts_text(facts_of(save)); });
   const std::int64_t step = save.snapshot.global_step;
-  save.shard = std::make_unique<ShardSave>(
-      ShardSave::Job{.files = files_,
-                     .path = layout_.checkpoints() / store_.pending(save.name) / shard_name(ranks_.rank(), ranks_.size()),
-                     .host = host_name(),
-                     .image = image_,
-                     .entries = entries,
-                     .parts = std::move(parts),
-                     .half_way = [this, step] { sections_.point_in(Section::checkpoint, step); }});
+  save.shard = std::make_unique<ShardSave>(ShardSave::Job{
+      .files = files_,
+      .path = layout_.checkpoints() / store_.pending(save.name) / shard_name(ranks_.rank(), ranks_.size()),
+      .host = host_name(),
+      .image = image_,
+      .entries = entries,
+      .parts = std::move(parts),
+      .replicas = ranks_.size() > 1 ? replicated_parts(entries, checked_rank(ranks_.rank(), ranks_.size(), save_number_), ranks_.size())
+                                    : std::vector<Part>{},
+      .half_way = [this, step] { sections_.point_in(Section::checkpoint, step); }});
 }
 
 void Checkpointer::finish_staging() {
@@ -124,34 +126,60 @@ void Checkpointer::save(const Snapshot& snapshot, const std::vector<std::string>
 
 void Checkpointer::collect() {
   InFlight& save = *in_flight_;
-  std::string answer;
-  if (save.failure.empty()) save.failure = failure_of([&] { answer = save.shard->take().record; });
+  std::string answer, report;
+  if (save.failure.empty())
+    save.failure = failure_of([&] {
+      ShardSave::Outcome outcome = save.shard->take();
+      answer = std::move(outcome.record);
+      std::vector<std::vector<Digest>> replicated;
+      const std::vector<Part> parts = parts_of_rank(save.snapshot.entries, ranks_.rank(), ranks_.size());
+      for (std::size_t i = 0; i < parts.size(); ++i)
+        if (save.snapshot.entries[parts[i].entry].info.kind == TensorKind::replicated) replicated.push_back(std::move(outcome.blocks[i]));
+      report = replica_report(replicated, outcome.replica_blocks);
+    });
   if (!save.failure.empty()) answer = failure_answer(save.failure);
   save.shard.reset();
-  std::vector<std::string> answers = ranks_.gather(answer, 0);
+  std::vector<std::string> answers = ranks_.gather(answer, 0), reports = ranks_.gather(report, 0);
   sections_.enter(Section::commit, save.snapshot.global_step);
   sections_.point();
   save.is_publishing = true;
   if (ranks_.rank() != 0) return;
-  std::promise<std::string> failure;
-  save.publication = failure.get_future();
-  publishing_ = std::async(std::launch::async,
-                           [this, answers = std::move(answers), failure = std::move(failure)]() mutable { publish(answers, failure); });
+  std::promise<Publication> told;
+  save.publication = told.get_future();
+  publishing_ = std::async(std::launch::async, [this, answers = std::move(answers), reports = std::move(reports),
+                                                told = std::move(told)]() mutable { publish(answers, reports, told); });
 }
 
-void Checkpointer::publish(const std::vector<std::string>& answers, std::promise<std::string>& told) {
-  std::string failure = failures_in(answers);
+void Checkpointer::publish(const std::vector<std::string>& answers, const std::vector<std::string>& reports,
+                           std::promise<Publication>& told) {
+  Publication publication{.failure = failures_in(answers)};
   try {
-    if (failure.empty())
-      failure = failure_of([&] { store_.commit(in_flight_->name, in_flight_->entries, manifest_text(in_flight_->facts.get(), answers)); });
-    if (!failure.empty()) store_.discard(in_flight_->name);
+    const InFlight& save = *in_flight_;
+    if (publication.failure.empty()) publication.disagreement = find_disagreement(save.snapshot.entries, reports, save_number_);
+    if (publication.disagreement) publication.failure = "ranks have different bits in what should be the same";
+    if (publication.failure.empty())
+      publication.failure = failure_of([&] { store_.commit(save.name, save.entries, manifest_text(in_flight_->facts.get(), answers)); });
+    if (!publication.failure.empty()) store_.discard(save.name);
   } catch (...) {
     told.set_exception(std::current_exception());
     return;
   }
-  const bool is_durable = failure.empty();
-  told.set_value(std::move(failure));
+  const bool is_durable = publication.failure.empty();
+  told.set_value(std::move(publication));
   if (is_durable) store_.tidy();
+}
+
+Checkpointer::Publication Checkpointer::agree_on(const Publication& mine) {
+  json told = {{"failure", mine.failure}};
+  if (mine.disagreement)
+    told["disagreement"] = {mine.disagreement->entry, mine.disagreement->block, mine.disagreement->owner, mine.disagreement->checker};
+  told = json::parse(broadcast_text(ranks_, dump_any(told), 0));
+  Publication agreed{.failure = told["failure"].get<std::string>()};
+  if (told.contains("disagreement")) {
+    const json& where = told["disagreement"];
+    agreed.disagreement = Disagreement{where[0], where[1], where[2], where[3]};
+  }
+  return agreed;
 }
 
 void Checkpointer::settle() {
@@ -174,13 +202,16 @@ Manifest Checkpointer::facts_of(const InFlight& save) const {
 
 SaveResult Checkpointer::conclude() {
   InFlight& save = *in_flight_;
+  std::optional<Disagreement> disagreement;
   if (!save.has_failed_everywhere) {
-    std::string failure;
-    if (ranks_.rank() == 0) failure = save.publication.get();
-    save.failure = broadcast_text(ranks_, dump_any(failure), 0);
-    save.failure = json::parse(save.failure).get<std::string>();
+    Publication publication = agree_on(ranks_.rank() == 0 ? save.publication.get() : Publication{});
+    save.failure = std::move(publication.failure);
+    disagreement = publication.disagreement;
   }
-  SaveResult result{.global_step = save.snapshot.global_step, .seconds = clock_.seconds() - save.begin_seconds};
+  if (disagreement) save.failure = describe_disagreement(ranks_, save.snapshot.entries, *disagreement);
+  SaveResult result{.global_step = save.snapshot.global_step,
+                    .seconds = clock_.seconds() - save.begin_seconds,
+                    .is_corruption = disagreement.has_value()};
   if (save.failure.empty())
     durable_step_ = result.global_step;
   else

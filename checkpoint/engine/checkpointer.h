@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/file_system.h"
 #include "base/section.h"
+#include "checkpoint/engine/replicas.h"
 #include "checkpoint/engine/restore.h"
 #include "checkpoint/engine/shard_save.h"
 #include "checkpoint/engine/snapshot.h"
@@ -39,6 +40,8 @@ struct SaveResult {
   std::int64_t global_step = 0;
   double seconds = 0;   // from its begin until all ranks knew
   std::string failure;  // empty: the checkpoint is durable and visible
+  /// The failure is that ranks have different bits in what should be the same: their state cannot be trusted.
+  bool is_corruption = false;
 };
 
 class Checkpointer {
@@ -88,6 +91,11 @@ class Checkpointer {
   std::int64_t durable_step() const { return durable_step_; }
 
  private:
+  /// How rank 0's part has ended.
+  struct Publication {
+    std::string failure;  // empty: none
+    std::optional<Disagreement> disagreement;
+  };
   /// The save in flight: shards are being written, then rank 0 is publishing.
   struct InFlight {
     Snapshot snapshot;
@@ -99,7 +107,7 @@ class Checkpointer {
     std::unique_ptr<ShardSave> shard;    // null: none was begun, or its record has been collected
     bool is_publishing = false;
     std::future<std::string> facts;        // rank 0: the manifest without its shards
-    std::future<std::string> publication;  // rank 0: the failure
+    std::future<Publication> publication;  // rank 0
   };
 
   /// Makes the pending directory; every rank gets the name, or the failure.
@@ -110,7 +118,9 @@ class Checkpointer {
   /// Collective, blocks until rank 0 has published.
   SaveResult conclude();
   /// Rank 0, in a thread of its own: says what has failed as soon as the checkpoint is durable or is not, then tidies up.
-  void publish(const std::vector<std::string>& answers, std::promise<std::string>& failure);
+  void publish(const std::vector<std::string>& answers, const std::vector<std::string>& reports, std::promise<Publication>& told);
+  /// Collective: rank 0's, on every rank.
+  Publication agree_on(const Publication& mine);
   Manifest facts_of(const InFlight& save) const;
 
   /// Collective: what failed on the ranks, each having said {} or {error, is_configuration}; empty: nothing. Throws ConfigError.

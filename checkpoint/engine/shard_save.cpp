@@ -114,9 +114,8 @@ void ShardSave::copy_and_hash() {
     throw;
   }
   release_live_state();
-  std::vector<std::vector<Digest>> blocks;
-  for (std::size_t i = 0; i < job_.parts.size(); ++i) blocks.push_back(job_.image.digests(i));
-  ShardRecord record = record_of(job_.image.layout(), job_.path.filename().string(), std::move(blocks));
+  for (std::size_t i = 0; i < job_.parts.size(); ++i) blocks_.push_back(job_.image.digests(i));
+  ShardRecord record = record_of(job_.image.layout(), job_.path.filename().string(), blocks_);
   record.host = job_.host;
   record_ = to_text(record);
 }
@@ -132,7 +131,7 @@ void ShardSave::finish_staging() { is_live_state_needed_.wait(true, std::memory_
 ShardSave::Outcome ShardSave::take() {
   for (int running = running_.load(); running != 0; running = running_.load()) running_.wait(running);
   if (failure_) std::rethrow_exception(failure_);
-  return {std::move(record_), std::move(replica_blocks_)};
+  return {std::move(record_), std::move(blocks_), std::move(replica_blocks_)};
 }
 
 }  // namespace holdfast

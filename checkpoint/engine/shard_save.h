@@ -38,8 +38,8 @@ class ShardSave {
  public:
   struct Outcome {
     std::string record;  // to_text() of this shard's
-    /// The digests of `replicas`, part by part, taken from this rank's live state.
-    std::vector<std::vector<Digest>> replica_blocks;
+    /// Of `parts` and of `replicas`, one by one; the latter taken from this rank's live state.
+    std::vector<std::vector<Digest>> blocks, replica_blocks;
   };
   struct Job {
     FileSystem& files;
@@ -87,7 +87,7 @@ class ShardSave {
   std::mutex mutex_;
   std::exception_ptr failure_;  // the first
   std::string record_;
-  std::vector<std::vector<Digest>> replica_blocks_;
+  std::vector<std::vector<Digest>> blocks_, replica_blocks_;
   std::jthread copier_, writer_;
 };
 

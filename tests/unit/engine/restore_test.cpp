@@ -105,9 +105,7 @@ TEST_F(Fallback, LastPointsToTheChosenOneOrIsGone) {
 TEST_F(Fallback, LastNeverPointsToWhatWasMovedAway) {
   OperationRecord undisturbed;
   MemoryFileSystem trial(files_);
-  const auto restore = [](TestRank& self) {
-    self.checkpointer.restore((kCheckpoints / "step-00000010").string(), self.state.entries());
-  };
+  const auto restore = [](TestRank& self) { self.checkpointer.restore((kCheckpoints / "step-00000010").string(), self.state.entries()); };
   run_attempt(trial, undisturbed, 2, 2, 3, restore);
   for (std::size_t operation = 0; operation < undisturbed.count(0); ++operation) {
     MemoryFileSystem files(files_);

@@ -34,6 +34,10 @@ class LiveState {
   void compute(std::int64_t step) {
     for (Tensor& tensor : tensors_) tensor.bytes = value(tensor, step);
   }
+  void flip_bit(const std::string& name) {
+    for (Tensor& tensor : tensors_)
+      if (tensor.info.name == name) tensor.bytes[0] ^= std::byte{1};
+  }
   bool is_that_of(std::int64_t step) const {
     for (const Tensor& tensor : tensors_)
       if (tensor.bytes != value(tensor, step)) return false;
