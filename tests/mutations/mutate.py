@@ -18,7 +18,7 @@ import time
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FOLDERS = ["apps", "base", "checkpoint", "cmake", "configs", "data", "dist", "docs", "launch", "options", "scripts", "slurm", "tasks", "tests", "trainer"]
+FOLDERS = ["apps", "base", "bench", "checkpoint", "cmake", "configs", "data", "dist", "docs", "launch", "options", "scripts", "slurm", "tasks", "tests", "trainer"]
 BUILD_SECONDS, TEST_SECONDS = 1800, 600
 
 

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <cstring>
 #include <functional>
 #include <mutex>
 #include <stdexcept>
@@ -64,7 +65,15 @@ class ThreadCommunicator final : public Communicator {
   int local_size() const override { return ranks_.size(); }
   Ticket start_all_reduce(std::span<std::byte>, ReduceType, ReduceOp) override { throw std::logic_error("checkpoints need no all-reduce"); }
   void finish(Ticket) override { throw std::logic_error("nothing was started"); }
-  Vote vote(const Vote&) override { throw std::logic_error("checkpoints need no vote"); }
+  Vote vote(const Vote& mine) override {
+    Vote combined;
+    for (const std::string& bytes : ranks_.exchange(rank_, std::string(reinterpret_cast<const char*>(&mine), sizeof mine))) {
+      Vote one;
+      std::memcpy(&one, bytes.data(), sizeof one);
+      combine(combined, one);
+    }
+    return combined;
+  }
   void broadcast(std::span<std::byte> buffer, int root) override {
     const std::string mine = rank_ == root ? std::string(reinterpret_cast<const char*>(buffer.data()), buffer.size()) : std::string();
     const std::string text = ranks_.exchange(rank_, mine)[static_cast<std::size_t>(root)];

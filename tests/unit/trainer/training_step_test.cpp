@@ -4,6 +4,11 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include <chrono>
+#include <thread>
+
+#include "../format/temporary_directory.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "late_communicator.h"
 #include "trainer/model_state.h"
@@ -103,6 +108,37 @@ TEST(TrainingStep, BackwardUnderManualOptimizationReachesTheNamedOptimizersParam
   EXPECT_EQ(optimization.find("d").gradients().norm(), 0.0);
   EXPECT_GT(optimization.find("g").gradients().norm(), 0.0);
   EXPECT_EQ(optimization.find("g").gradients().count(), 4);
+}
+
+TEST(TrainingStep, WaitsForTheCopyOfASaveBeforeItChangesWhatIsCopied) {
+  Alternating task;
+  Optimization optimization(two_optimizers(), parameters_of(task.model()));
+  LateCommunicator ranks;
+  SectionTracker sections(nullptr);
+  Rows loader(100, 4);
+  const auto files = make_posix_file_system();
+  const SystemClock clock;
+  const TemporaryDirectory directory;
+  Checkpointer checkpointer({ranks, *files, clock, sections}, RunLayout{directory.path()}, {{.name = "regular"}}, 1);
+  TrainingStep step({ranks, sections, task, loader, optimization, 1, &checkpointer});
+
+  StateEntry weight = model_entries(task.model()).at(2);
+  ASSERT_EQ(weight.info.name, "model/discriminator.weight");
+  std::vector<std::byte> before(weight.info.bytes()), copied(before.size()), after(before.size());
+  weight.copy_to(0, before);
+  weight.changes_only_in_update = true;
+  weight.copy_to = [&copied, copy = weight.copy_to](std::uint64_t offset, std::span<std::byte> into) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));  // slower than a step of this size by far
+    copy(offset, into);
+    std::copy(into.begin(), into.end(), copied.begin());
+  };
+  checkpointer.begin_save({.global_step = 0, .entries = {weight}, .state = {}, .options = {}, .environment = {}}, {"regular"});
+  RunState state;
+  step.run(state);
+  EXPECT_EQ(checkpointer.finish_save()->failure, "");
+  EXPECT_EQ(copied, before);
+  model_entries(task.model()).at(2).copy_to(0, after);
+  EXPECT_NE(after, before) << "the test wants a step that changes it";
 }
 
 TEST(TrainingStep, AFrozenParameterIsStoredButNotTrained) {
