@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <string_view>
+#include <unordered_map>
+
 #include "base/error.h"
 #include "base/host.h"
 #include "checkpoint/engine/answers.h"
@@ -40,6 +43,7 @@ Checkpointer::Checkpointer(Dependencies dependencies, RunLayout layout, std::vec
 void Checkpointer::begin_save(Snapshot snapshot, std::vector<std::string> entries) {
   if (in_flight_) throw std::logic_error("a save is in flight already");
   sections_.enter(Section::checkpoint, snapshot.global_step);
+  require_complete(snapshot.entries);
   auto save = std::make_unique<InFlight>();
   save->snapshot = std::move(snapshot);
   save->snapshot.entries.push_back(step_entry(save->snapshot.global_step));
@@ -50,6 +54,24 @@ void Checkpointer::begin_save(Snapshot snapshot, std::vector<std::string> entrie
   agree_on_name(*save);
   in_flight_ = std::move(save);
   if (in_flight_->failure.empty()) in_flight_->failure = failure_of([this] { begin_shard(*in_flight_); });
+}
+
+void Checkpointer::require_complete(const std::vector<StateEntry>& entries) {
+  std::vector<TensorInfo> now = infos_of(entries);
+  if (now == saved_tensors_) return;
+  std::unordered_map<std::string_view, const TensorInfo*> by_name;
+  for (const TensorInfo& info : now) by_name[info.name] = &info;
+  for (const TensorInfo& before : saved_tensors_) {
+    const auto found = by_name.find(before.name);
+    if (found != by_name.end() && *found->second == before) continue;
+    throw Error(
+        to_string(ErrorText{.attempted = "save " + before.name,
+                            .expected = describe(before) + ", as in the checkpoint before",
+                            .found = found == by_name.end() ? "no such tensor" : describe(*found->second),
+                            .next = "what a task registers once it has to keep: a run could not go on from a checkpoint without it"}),
+        kExitSoftware);
+  }
+  saved_tensors_ = std::move(now);
 }
 
 void Checkpointer::agree_on_name(InFlight& save) {

@@ -56,7 +56,8 @@ class Checkpointer {
   Checkpointer(Dependencies dependencies, RunLayout layout, std::vector<CheckpointOptions> entries, int attempt);
 
   /// Collective. Takes what may change at any time; returns while the rest is copied and written. `entries`: names of the
-  /// `checkpoints:` entries that want it. No other save may be in flight. What goes wrong is told by the result.
+  /// `checkpoints:` entries that want it. No other save may be in flight. What goes wrong is told by the result, but for a tensor
+  /// that the save before had and this one has not, or with another shape or dtype: that is an Error.
   void begin_save(Snapshot snapshot, std::vector<std::string> entries);
   /// Blocks until the live state may be changed by an update; no matter if nothing is in flight. Local.
   void finish_staging();
@@ -110,6 +111,8 @@ class Checkpointer {
     std::future<Publication> publication;  // rank 0
   };
 
+  /// Every tensor of the save before is there, as it was.
+  void require_complete(const std::vector<StateEntry>& entries);
   /// Makes the pending directory; every rank gets the name, or the failure.
   void agree_on_name(InFlight& save);
   void begin_shard(InFlight& save);
@@ -137,10 +140,11 @@ class Checkpointer {
   int attempt_;
   CheckpointStore store_;  // rank 0
   std::int64_t durable_step_ = -1;
-  std::int64_t save_number_ = 0;         // of the newest save
-  ShardImage image_;                     // kept from save to save
-  std::unique_ptr<InFlight> in_flight_;  // behind image_: its threads use that
-  std::future<void> publishing_;         // rank 0: outlives the save that it publishes
+  std::int64_t save_number_ = 0;           // of the newest save, or of what was restored
+  std::vector<TensorInfo> saved_tensors_;  // of the newest save
+  ShardImage image_;                       // kept from save to save
+  std::unique_ptr<InFlight> in_flight_;    // behind image_: its threads use that
+  std::future<void> publishing_;           // rank 0: outlives the save that it publishes
 };
 
 }  // namespace holdfast

@@ -1,7 +1,6 @@
 #include "checkpoint/engine/restore.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <exception>
@@ -17,8 +16,6 @@ namespace holdfast {
 namespace {
 
 bool is_wanted(const std::string& name, RestoreScope scope) { return scope == RestoreScope::everything || name.starts_with(kModelPrefix); }
-
-std::string describe(const TensorInfo& info) { return fmt::format("{} [{}]", name_of(info.dtype), fmt::join(info.shape, ", ")); }
 
 }  // namespace
 

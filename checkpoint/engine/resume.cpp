@@ -98,6 +98,7 @@ std::optional<Restored> Checkpointer::restore(const std::string& resume, const s
     std::optional<Restored> restored = try_restore(path, targets, RestoreScope::everything, failure);
     if (restored) {
       durable_step_ = restored->manifest.global_step;
+      for (const StateEntry& entry : live) saved_tensors_.push_back(entry.info);
       if (ranks_.rank() == 0) take_over(&*restored, damaged);
       ranks_.barrier();
       return restored;

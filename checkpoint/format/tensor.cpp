@@ -1,5 +1,8 @@
 #include "checkpoint/format/tensor.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <array>
 #include <stdexcept>
 
@@ -47,5 +50,7 @@ std::int64_t TensorInfo::elements() const {
   for (const std::int64_t extent : shape) count *= extent;
   return count;
 }
+
+std::string describe(const TensorInfo& info) { return fmt::format("{} [{}]", name_of(info.dtype), fmt::join(info.shape, ", ")); }
 
 }  // namespace holdfast

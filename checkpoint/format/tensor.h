@@ -36,6 +36,9 @@ struct TensorInfo {
   bool operator==(const TensorInfo&) const = default;
 };
 
+/// "float32 [64, 10]"
+std::string describe(const TensorInfo& info);
+
 /// A run of elements of a tensor in row-major order.
 struct Slice {
   std::int64_t offset = 0;  // elements

@@ -26,7 +26,8 @@ def test_the_plugin_builds_by_the_commands_of_its_document_and_survives_a_kill(t
         done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=200)
         assert done.returncode == 0, done.stdout + done.stderr
     (tmp_path / "my_task.yaml").write_text((PLUGIN / "my_task.yaml").read_text())
-    done = subprocess.run([BUILD / "bin/holdfast", "run", "my_task.yaml", "-n", "2", "--inject", "kill:rank=0,step=120"], cwd=tmp_path,
+    done = subprocess.run([BUILD / "bin/holdfast", "run", "my_task.yaml", "-n", "2", "--inject", "kill:rank=0,step=120",
+                           "--set", "saving.asynchronous=false"], cwd=tmp_path,
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "at step 100 of 200" in done.stdout and "1 restart, 19 steps recomputed" in done.stdout

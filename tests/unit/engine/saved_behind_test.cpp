@@ -147,6 +147,26 @@ TEST_F(SavedBehind, AFailedSyncOfAShardIsAnsweredByANewFile) {
   expect_restored(10);
 }
 
+TEST_F(SavedBehind, ATensorThatFellOutOrChangedIsAnErrorAndANewOneIsNot) {
+  attempt(1, [&](TestRank& self) {
+    self.checkpointer.restore("none", self.state.entries());
+    self.checkpointer.save(self.state.snapshot(10), {"regular"});
+    Snapshot without = self.state.snapshot(20), other = self.state.snapshot(20), more = self.state.snapshot(20);
+    without.entries.erase(without.entries.begin());
+    other.entries[1].info.dtype = DType::f16;
+    more.entries.push_back(more.entries[0]);
+    more.entries.back().info.name = "model/new";
+    EXPECT_THAT([&] { self.checkpointer.begin_save(without, {"regular"}); },
+                testing::ThrowsMessage<Error>(
+                    HasSubstr("save model/a: expected float32 [8, 5], as in the checkpoint before, found no such tensor")));
+    EXPECT_THAT(
+        [&] { self.checkpointer.begin_save(other, {"regular"}); },
+        testing::ThrowsMessage<Error>(HasSubstr("save model/b: expected bfloat16 [33], as in the checkpoint before, found float16 [33]")));
+    self.checkpointer.save(more, {"regular"});
+  });
+  EXPECT_THAT(steps_on_disk(files_), ElementsAre(10, 20));
+}
+
 TEST_F(SavedBehind, AnotherBeginBeforeTheEndIsAnError) {
   attempt(1, [&](TestRank& self) {
     self.checkpointer.restore("none", self.state.entries());

@@ -1,0 +1,79 @@
+"""A disk that fills up and is emptied again costs checkpoints, not the training, and never the last good one."""
+import errno
+import subprocess
+import time
+
+import pytest
+import runs
+
+DISK = "4m"
+EXIT_STORAGE, EXIT_SOFTWARE = 74, 70
+SECONDS_AFTER = 60
+
+
+@pytest.fixture()
+def small_disk(tmp_path):
+    """A run directory whose checkpoints lie on a file system of their own, of 4 MiB."""
+    directory = tmp_path / "run"
+    checkpoints = directory / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", checkpoints], capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"this user may mount nothing: {mounted.stderr.strip()}")
+    yield directory
+    subprocess.run(["umount", "-l", checkpoints], check=True)
+
+
+def fill(disk):
+    """To the last byte, whoever else is writing."""
+    with open(disk / "filler", "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError as error:
+            assert error.errno == errno.ENOSPC
+
+
+def wait_for_output(run, words, process, times=1):
+    end = time.monotonic() + SECONDS_AFTER
+    while (run.directory / "output.txt").read_text().count(words) < times:
+        assert process.poll() is None and time.monotonic() < end, f"'{words}' never came:\n" + (run.directory / "output.txt").read_text()
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_full_disk_is_told_and_the_next_save_after_it_succeeds(tmp_path, small_disk, asynchronous):
+    config = runs.write_config(tmp_path / "config.yaml", runs.configuration(
+        "mlp", max_steps=30000, checkpoints=[{"name": "regular", "every_steps": 500}], saving={"asynchronous": asynchronous},
+        trainer={"log_every_steps": 500}, validation={"every_epochs": 10000}))
+    undisturbed = runs.Run(tmp_path / "undisturbed").supervised(config)
+    run = runs.Run(small_disk)
+    process = run.start(config)
+    run.wait_for_step(1000, process)
+    fill(small_disk / "checkpoints")
+    wait_for_output(run, "bytes of free space, found", process, times=2)
+    output = (run.directory / "output.txt").read_text()
+    assert f"write to {small_disk / 'checkpoints'}: expected" in output and "the newest good checkpoint is that of step" in output
+    good = run.checkpoint()
+    assert subprocess.run([runs.BIN / "holdfast", "ckpt", "verify", good], capture_output=True).returncode == 0
+    saved = output.count("is durable")
+    (small_disk / "checkpoints/filler").unlink()
+    wait_for_output(run, "is durable", process, times=saved + 1)
+    assert process.wait(SECONDS_AFTER) == 0
+    assert not run.journal("rank_lost"), "training went on all the time"
+    runs.assert_same_runs(run, undisturbed)
+
+
+def test_after_some_failures_in_a_row_the_run_ends_where_that_is_asked_for(tmp_path, small_disk):
+    config = runs.write_config(tmp_path / "config.yaml", runs.configuration(
+        "mlp", max_steps=100000000, checkpoints=[{"name": "regular", "every_steps": 500}],
+        saving={"on_failure": "stop", "max_failures": 2}, trainer={"log_every_steps": 500}, validation={"every_epochs": 1000000},
+        restart={"max_attempts_without_progress": 1}))
+    run = runs.Run(small_disk)
+    process = run.start(config)
+    run.wait_for_step(1000, process)
+    fill(small_disk / "checkpoints")
+    assert process.wait(SECONDS_AFTER) == EXIT_SOFTWARE  # the supervisor gives up: no progress
+    lost = run.journal("rank_lost")[0]
+    assert lost["exit_code"] == EXIT_STORAGE and "2 saves in a row have failed (saving.on_failure: stop)" in lost["error"]
+    assert subprocess.run([runs.BIN / "holdfast", "ckpt", "verify", run.checkpoint()], capture_output=True).returncode == 0
