@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <unordered_set>
 #include <utility>
 
 #include "base/error.h"
@@ -121,13 +122,16 @@ Hdf5Handle make_file_properties(std::size_t pieces) {
   return properties;
 }
 
-/// Properties of every dataset: allocated at once, contiguous, never filled, no times (the same input gives the same bytes).
+/// The same input gives the same bytes: no object says when it was created. By default groups do, to the second.
+void set_no_times(hid_t properties) { check_hdf5(H5Pset_obj_track_times(properties, 0), "set no times"); }
+
+/// Properties of every dataset: allocated at once, contiguous, never filled.
 Hdf5Handle make_dataset_properties() {
   Hdf5Handle properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "create dataset properties");
   check_hdf5(H5Pset_layout(properties, H5D_CONTIGUOUS), "set contiguous layout");
   check_hdf5(H5Pset_alloc_time(properties, H5D_ALLOC_TIME_EARLY), "set early allocation");
   check_hdf5(H5Pset_fill_time(properties, H5D_FILL_TIME_NEVER), "set no filling");
-  check_hdf5(H5Pset_obj_track_times(properties, 0), "set no times");
+  set_no_times(properties);
   return properties;
 }
 
@@ -136,13 +140,13 @@ class SkeletonBuilder {
   SkeletonBuilder(hid_t file)
       : file_(file),
         dataset_properties_(make_dataset_properties()),
-        link_properties_(H5Pcreate(H5P_LINK_CREATE), H5Pclose, "create link properties"),
+        group_properties_(H5Pcreate(H5P_GROUP_CREATE), H5Pclose, "create group properties"),
         float16_(make_float16()) {
-    check_hdf5(H5Pset_create_intermediate_group(link_properties_, 1), "set intermediate groups");
+    set_no_times(group_properties_);
   }
 
   /// Returns the offset of the dataset's bytes.
-  std::uint64_t add(const ShardPiece& piece) const {
+  std::uint64_t add(const ShardPiece& piece) {
     const TensorInfo& tensor = piece.tensor;
     const bool is_whole = piece.slice == Slice{0, tensor.elements()};
     const std::vector<hsize_t> extents = is_whole ? std::vector<hsize_t>(tensor.shape.begin(), tensor.shape.end())
@@ -151,8 +155,9 @@ class SkeletonBuilder {
         extents.empty() ? H5Screate(H5S_SCALAR) : H5Screate_simple(static_cast<int>(extents.size()), extents.data(), nullptr), H5Sclose,
         "create a dataspace");
     const std::string path = (tensor.kind == TensorKind::per_rank ? "/rank/" : "/") + tensor.name;
+    make_groups_of(path);
     const hid_t type = tensor.dtype == DType::f16 ? hid_t(float16_) : stored_type(tensor.dtype);
-    const Hdf5Handle dataset(H5Dcreate2(file_, path.c_str(), type, space, link_properties_, dataset_properties_, H5P_DEFAULT), H5Dclose,
+    const Hdf5Handle dataset(H5Dcreate2(file_, path.c_str(), type, space, H5P_DEFAULT, dataset_properties_, H5P_DEFAULT), H5Dclose,
                              ("create the dataset " + path).c_str());
     write_text(dataset, "dtype", name_of(tensor.dtype));
     write_text(dataset, "kind", name_of(tensor.kind));
@@ -167,8 +172,19 @@ class SkeletonBuilder {
   }
 
  private:
+  /// The groups above a dataset. HDF5 would make them by itself, but with the time in them.
+  void make_groups_of(const std::string& path) {
+    for (std::size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+      const std::string group = path.substr(0, slash);
+      if (!groups_.insert(group).second) continue;
+      const Hdf5Handle made(H5Gcreate2(file_, group.c_str(), H5P_DEFAULT, group_properties_, H5P_DEFAULT), H5Gclose,
+                            ("create the group " + group).c_str());
+    }
+  }
+
   hid_t file_;
-  Hdf5Handle dataset_properties_, link_properties_, float16_;
+  Hdf5Handle dataset_properties_, group_properties_, float16_;
+  std::unordered_set<std::string> groups_;
 };
 
 }  // namespace
@@ -180,13 +196,15 @@ void build_skeleton(ShardLayout& layout) {
   layout.offsets.clear();
   {
     const Hdf5Handle properties = make_file_properties(layout.pieces.size());
-    const Hdf5Handle file(H5Fcreate(memory.path().c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, properties), H5Fclose, "create a file");
+    const Hdf5Handle root(H5Pcreate(H5P_FILE_CREATE), H5Pclose, "create root group properties");
+    set_no_times(root);
+    const Hdf5Handle file(H5Fcreate(memory.path().c_str(), H5F_ACC_TRUNC, root, properties), H5Fclose, "create a file");
     memory.remove_name();
     write_text(file, "format", "holdfast-shard");
     write_numbers(file, "format_version", {kFormatVersion}, true);
     write_numbers(file, "rank", {layout.rank}, true);
     write_numbers(file, "world_size", {layout.world_size}, true);
-    const SkeletonBuilder builder(file);
+    SkeletonBuilder builder(file);
     for (const ShardPiece& piece : layout.pieces) layout.offsets.push_back(builder.add(piece));
   }
   layout.file_bytes = memory.size();

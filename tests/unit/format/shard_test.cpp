@@ -179,6 +179,21 @@ TEST_F(Shard, ThousandsOfTensorsKeepTheirBytesBehindTheHead) {
   EXPECT_EQ(read_by_hdf5(record, "/optimizers/main/layers.2999.attention.weight/exp_avg", shape), bytes_[2999]);
 }
 
+TEST_F(Shard, NoObjectSaysWhenItWasCreated) {
+  add({"model/layer/w", DType::f32, {100}});
+  add({"rng/cpu", DType::u8, {64}, TensorKind::per_rank});
+  const ShardRecord record = write();
+  const std::lock_guard lock(hdf5_mutex());
+  const Hdf5Handle file(H5Fopen((directory_.path() / record.file).c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose, "open");
+  std::vector<std::string> untimed;
+  const auto visit = [](hid_t, const char* name, const H5O_info_t* info, void* names) {
+    if (!info->atime && !info->mtime && !info->ctime && !info->btime) static_cast<std::vector<std::string>*>(names)->push_back(name);
+    return herr_t{0};
+  };
+  check_hdf5(H5Ovisit(file, H5_INDEX_NAME, H5_ITER_INC, visit, &untimed), "visit every object");
+  EXPECT_THAT(untimed, ElementsAre(".", "model", "model/layer", "model/layer/w", "rank", "rank/rng", "rank/rng/cpu"));
+}
+
 TEST_F(Shard, TheSameInputGivesTheSameBytes) {
   add({"model/w", DType::f32, {100}});
   add({"model/b", DType::bf16, {3}});
