@@ -19,7 +19,7 @@ constexpr double kSweepSeconds = 10;
 
 /// Nothing of the launcher's stays open: it waits for the ends of its pipes.
 void detach() {
-  ::setsid();
+  ::setpgid(0, 0);
   ::prctl(PR_SET_NAME, "holdfast-guard");
   for (const int signal_number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE}) ::signal(signal_number, SIG_IGN);
   const int null = ::open("/dev/null", O_RDWR);

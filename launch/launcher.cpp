@@ -79,7 +79,9 @@ pid_t start_mpirun(const LaunchPlan& plan) {
   const pid_t pid = ::fork();
   if (pid < 0) throw StorageError(ErrorText{.attempted = "start mpirun", .cause = std::strerror(errno)});
   if (pid > 0) return pid;
-  ::setsid();
+  // A group, no session: Linux schedules sessions as units (autogroup), and ranks that wake up often in one of their own can keep
+  // the supervisor of another from running for longer than a lease.
+  ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != supervisor) ::_exit(kExitUnavailable);
   sigset_t none;

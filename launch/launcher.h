@@ -24,7 +24,7 @@ struct LaunchPlan {
 /// The words after "mpirun".
 std::vector<std::string> mpirun_arguments(const LaunchPlan& plan, int usable_cores);
 
-/// Starts mpirun in a session of its own (the terminal's Ctrl-C does not reach it), killed when this process dies. Throws
+/// Starts mpirun in a process group of its own (the terminal's Ctrl-C does not reach it), killed when this process dies. Throws
 /// Error when there is no mpirun on PATH, naming the package.
 pid_t start_mpirun(const LaunchPlan& plan);
 

@@ -1,5 +1,7 @@
 """A disk that fills up and is emptied again costs checkpoints, not the training, and never the last good one."""
 import errno
+import json
+import signal
 import subprocess
 import time
 
@@ -7,7 +9,7 @@ import pytest
 import runs
 
 DISK = "4m"
-EXIT_STORAGE, EXIT_SOFTWARE = 74, 70
+EXIT_STORAGE, EXIT_SOFTWARE, EXIT_TEMPORARY = 74, 70, 75
 SECONDS_AFTER = 60
 
 
@@ -44,9 +46,8 @@ def wait_for_output(run, words, process, times=1):
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_a_full_disk_is_told_and_the_next_save_after_it_succeeds(tmp_path, small_disk, asynchronous):
     config = runs.write_config(tmp_path / "config.yaml", runs.configuration(
-        "mlp", max_steps=30000, checkpoints=[{"name": "regular", "every_steps": 500}], saving={"asynchronous": asynchronous},
-        trainer={"log_every_steps": 500}, validation={"every_epochs": 10000}))
-    undisturbed = runs.Run(tmp_path / "undisturbed").supervised(config)
+        "mlp", max_steps=100000000, schedules={"decay": {"total_steps": 20000}}, checkpoints=[{"name": "regular", "every_steps": 500}],
+        saving={"asynchronous": asynchronous}, trainer={"log_every_steps": 500}, validation={"every_epochs": 10000}))
     run = runs.Run(small_disk)
     process = run.start(config)
     run.wait_for_step(1000, process)
@@ -59,9 +60,13 @@ def test_a_full_disk_is_told_and_the_next_save_after_it_succeeds(tmp_path, small
     saved = output.count("is durable")
     (small_disk / "checkpoints/filler").unlink()
     wait_for_output(run, "is durable", process, times=saved + 1)
-    assert process.wait(SECONDS_AFTER) == 0
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(SECONDS_AFTER) == EXIT_TEMPORARY
     assert not run.journal("rank_lost"), "training went on all the time"
-    runs.assert_same_runs(run, undisturbed)
+    reached = json.loads((run.checkpoint() / "manifest.json").read_text())["global_step"]
+    end = ["--set", f"trainer.max_steps={reached + 100}"]
+    run.supervised(config, arguments=end)
+    runs.assert_same_runs(run, runs.Run(tmp_path / "undisturbed").supervised(config, arguments=end))
 
 
 def test_after_some_failures_in_a_row_the_run_ends_where_that_is_asked_for(tmp_path, small_disk):

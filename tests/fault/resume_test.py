@@ -43,22 +43,23 @@ def piece_of(checkpoint, tensor):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_request_checkpoints_and_the_run_goes_on_to_the_same_bits(tmp_path, number):
     config = runs.write_config(tmp_path / "config.yaml", runs.configuration(
-        "mlp", max_steps=6000, checkpoints=[{"name": "regular", "every_steps": 2000}], validation={"every_epochs": 1}))
-    undisturbed = runs.Run(tmp_path / "undisturbed").supervised(config)
-    run = runs.Run(tmp_path / "run")
-    for attempt, step in enumerate((200, 2500), start=1):
+        "mlp", max_steps=10000000, schedules={"decay": {"total_steps": 20000}}, trainer={"log_every_steps": 50},
+        checkpoints=[{"name": "regular", "every_steps": 1000000}], validation={"every_epochs": 50}))
+    run, saved = runs.Run(tmp_path / "run"), 0
+    for attempt in (1, 2):
         process = run.start(config)
-        run.wait_for_step(step, process)
+        run.wait_for_step(saved + 200, process)
         process.send_signal(number)
         start = time.monotonic()
         assert process.wait(20) == 75
         assert time.monotonic() - start < 5
         saved = json.loads((run.checkpoint() / "manifest.json").read_text())["global_step"]
-        assert f"stopped on request after step {saved}" in log_of(run, attempt) and saved % 2000
+        assert f"stopped on request after step {saved}" in log_of(run, attempt)
         assert not (run.directory / "DONE.json").exists()
-    run.supervised(config)
     assert len(run.journal("stop_requested")) == 2
-    runs.assert_same_runs(run, undisturbed)
+    end = ["--set", f"trainer.max_steps={saved + 200}"]
+    run.supervised(config, arguments=end)
+    runs.assert_same_runs(run, runs.Run(tmp_path / "undisturbed").supervised(config, arguments=end))
 
 
 def test_a_second_ctrl_c_ends_at_once(tmp_path):
@@ -178,16 +179,17 @@ def test_a_finished_run_says_so_and_a_longer_one_goes_on(tmp_path, config):
 def test_a_last_save_that_fails_is_no_finish(tmp_path):
     """Something foreign has the last checkpoint's name: the save fails, the next attempt moves it aside and makes up for it."""
     config = runs.write_config(tmp_path / "config.yaml", runs.configuration(
-        "mlp", max_steps=6000, checkpoints=[{"name": "regular", "every_steps": 2000}], validation={"every_epochs": 1000}))
+        "mlp", max_steps=3000, task=runs.SLOW, trainer={"log_every_steps": 50},
+        checkpoints=[{"name": "regular", "every_steps": 1000}], validation={"every_epochs": 1000}))
     undisturbed = runs.Run(tmp_path / "undisturbed").supervised(config)
     run = runs.Run(tmp_path / "run")
     process = run.start(config)
     run.wait_for_step(100, process)
-    (run.directory / "checkpoints/step-00006000/foreign").mkdir(parents=True)
+    (run.directory / "checkpoints/step-00003000/foreign").mkdir(parents=True)
     assert process.wait(30) == 0, (run.directory / "output.txt").read_text()
     assert [line["exit_code"] for line in run.journal("rank_lost")][0] == 74
     assert len(run.journal("restart")) == 1
-    assert (run.directory / "checkpoints/abandoned-2/step-00006000/foreign").is_dir()
+    assert (run.directory / "checkpoints/abandoned-2/step-00003000/foreign").is_dir()
     runs.assert_same_runs(run, undisturbed)
 
 

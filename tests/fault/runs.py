@@ -30,11 +30,13 @@ TASKS = {
             "data": {"name": "random", "options": {"kind": "tokens", "shape": [17], "classes": 256, "samples": 120, "validation_samples": 40}},
             "optimizers": {"main": {"type": "adamw", "lr": 1e-3, "betas": [0.9, 0.95], "weight_decay": 0.1, "schedule": "decay"}}},
 }
+# An update of a millisecond or so: seconds in which a process of its own can strike in the middle of a run.
+SLOW = {"options": {"widths": [64, 512, 512, 10]}}
 INTERVAL = 7           # updates between two checkpoints
 UPDATES_PER_EPOCH = 4  # 120 samples in batches of 16 are 8 batches, the last one short; two batches an update
 
 
-def configuration(task, max_steps=60, **changes):
+def configuration(task, /, max_steps=60, **changes):
     """A short run with everything in it: accumulation, a short last batch, clipping, a schedule, validation, checkpoints."""
     config = {**TASKS[task],
               "schedules": {"decay": {"type": "cosine", "warmup_steps": 5}},

@@ -36,7 +36,8 @@ def victims(run, kind):
 
 @pytest.mark.parametrize("kind", ["shim", "launcher", "guardian"])
 def test_a_run_survives_the_death_of(tmp_path, kind):
-    config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", max_steps=3000, checkpoints=[{"name": "regular", "every_steps": 500}]))
+    config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", max_steps=3000, task=runs.SLOW,
+                                                                            checkpoints=[{"name": "regular", "every_steps": 500}]))
     undisturbed = runs.Run(tmp_path / "undisturbed").supervised(config)
     run = runs.Run(tmp_path / "run")
     process = run.start(config)
@@ -56,7 +57,8 @@ def test_a_run_survives_the_death_of(tmp_path, kind):
 
 
 def test_a_death_is_told_whole_when_the_guardians_died_before(tmp_path):
-    config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", max_steps=3000, checkpoints=[{"name": "regular", "every_steps": 500}]))
+    config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", max_steps=3000, task=runs.SLOW,
+                                                                            checkpoints=[{"name": "regular", "every_steps": 500}]))
     run = runs.Run(tmp_path / "run")
     process = run.start(config)
     run.wait_for_step(700, process)
@@ -69,7 +71,7 @@ def test_a_death_is_told_whole_when_the_guardians_died_before(tmp_path):
 
 
 def test_a_machine_that_stands_still_for_longer_than_a_lease_kills_nobody(tmp_path):
-    config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", max_steps=6000, restart={"lease_seconds": 1}))
+    config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", max_steps=3000, task=runs.SLOW, restart={"lease_seconds": 1}))
     run = runs.Run(tmp_path / "run")
     process = run.start(config)
     run.wait_for_step(100, process)
