@@ -11,6 +11,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "checkpoint/format/export.h"
 #include "checkpoint/format/layout.h"
 #include "checkpoint/format/manifest.h"
 #include "checkpoint/format/verify.h"
@@ -28,6 +29,9 @@ constexpr const char* kUsage = R"(usage: holdfast ckpt COMMAND PATH…
   holdfast ckpt verify PATH              reads everything and checks it; exit code 65 and the place of any damage
   holdfast ckpt diff A B                 reads and compares all values, whatever the world sizes; exit code 1 when they differ, 65
                                          when one is damaged
+  holdfast ckpt export PATH OUTPUT [--format safetensors|hdf5|numpy] [--all]
+                                         the model's tensors (--all: every tensor) in the new file OUTPUT, whose ending tells the format:
+                                         .safetensors, .h5; for numpy, a directory of .npy files
 
 PATH is a checkpoint directory, or a run directory: then its newest checkpoint (verify: all of them).
 )";
@@ -35,14 +39,16 @@ PATH is a checkpoint directory, or a run directory: then its newest checkpoint (
 struct Arguments {
   std::string command;
   std::vector<std::string> paths;
-  bool wants_json = false, wants_help = false;
+  std::string format;
+  bool wants_json = false, wants_all = false, wants_help = false;
 };
 
 Arguments parse(const std::vector<std::string>& words) {
   Arguments arguments;
   po::options_description options;
   options.add_options()("command", po::value(&arguments.command))("path", po::value(&arguments.paths))(
-      "json", po::bool_switch(&arguments.wants_json))("help,h", po::bool_switch(&arguments.wants_help));
+      "json", po::bool_switch(&arguments.wants_json))("format", po::value(&arguments.format))("all", po::bool_switch(&arguments.wants_all))(
+      "help,h", po::bool_switch(&arguments.wants_help));
   try {
     po::variables_map values;
     const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
@@ -56,9 +62,11 @@ Arguments parse(const std::vector<std::string>& words) {
   } catch (const po::error& error) {
     throw UsageError(fmt::format("holdfast ckpt: {}\n  next: holdfast ckpt --help", error.what()));
   }
-  if (arguments.wants_json && (arguments.command == "verify" || arguments.command == "diff"))
-    throw UsageError(
-        fmt::format("holdfast ckpt {}: it prints no JSON\n  next: leave --json out; the exit code tells the result", arguments.command));
+  const std::string& command = arguments.command;
+  if (arguments.wants_json && (command == "verify" || command == "diff" || command == "export"))
+    throw UsageError(fmt::format("holdfast ckpt {}: it prints no JSON\n  next: leave --json out; the exit code tells the result", command));
+  if ((arguments.wants_all || !arguments.format.empty()) && !command.empty() && command != "export")
+    throw UsageError(fmt::format("holdfast ckpt {}: --format and --all belong to `export`\n  next: leave them out", command));
   return arguments;
 }
 
@@ -161,17 +169,32 @@ void require_readable(const Path& checkpoint) {
                                    .next = "read it as the user whose run it is, or let that user give access to it"});
 }
 
+/// How far it is, in one line, where standard output is a terminal.
+class PercentLine {
+ public:
+  explicit PercentLine(std::string what) : what_(std::move(what)), is_shown_(::isatty(STDOUT_FILENO)) {}
+  void show(std::uint64_t done, std::uint64_t total) const {
+    if (is_shown_ && total > 0) fmt::print("\r{}: {:.0f} %\033[K", what_, 100.0 * static_cast<double>(done) / static_cast<double>(total));
+  }
+  ~PercentLine() {
+    if (is_shown_) fmt::print("\r\033[K");
+  }
+
+ private:
+  std::string what_;
+  bool is_shown_;
+};
+
 /// Reads everything and holds it against its digests.
 int verify(FileSystem& files, const std::vector<Path>& paths, bool says_sound = true) {
-  const bool is_terminal = ::isatty(STDOUT_FILENO);
   std::size_t damaged = 0;
   for (const Path& path : paths) {
     require_readable(path);
-    const auto findings = verify_checkpoint(files, path, [&](std::uint64_t done, std::uint64_t total) {
-      if (is_terminal && total > 0)
-        fmt::print("\r{}: {:.0f} %\033[K", path.string(), 100.0 * static_cast<double>(done) / static_cast<double>(total));
-    });
-    if (is_terminal) fmt::print("\r\033[K");
+    std::vector<Finding> findings;
+    {
+      const PercentLine line(path.string());
+      findings = verify_checkpoint(files, path, [&](std::uint64_t done, std::uint64_t total) { line.show(done, total); });
+    }
     if (says_sound || !findings.empty()) fmt::print("{}: {}\n", path.string(), findings.empty() ? "sound" : "DAMAGED");
     for (const Finding& finding : findings) fmt::print("  {}\n", finding.text);
     damaged += findings.empty() ? 0 : 1;
@@ -197,6 +220,34 @@ int diff(FileSystem& files, const Path& a, const Path& b) {
   return differences.empty() ? kExitOk : kExitDifferent;
 }
 
+ExportFormat format_of(const std::string& given, const Path& output) {
+  const std::string ending = output.extension().string();
+  const std::string name = !given.empty()                         ? given
+                           : ending == ".safetensors"             ? "safetensors"
+                           : ending == ".h5" || ending == ".hdf5" ? "hdf5"
+                                                                  : "";
+  if (const auto format = export_format_from(name)) return *format;
+  throw UsageError(
+      fmt::format("holdfast ckpt export: expected --format safetensors, hdf5 or numpy, or an OUTPUT that ends in .safetensors "
+                  "or .h5; found {}\n  next: holdfast ckpt --help",
+                  given.empty() ? output.string() : "--format " + given));
+}
+
+int export_tensors(FileSystem& files, const Path& path, const Arguments& arguments) {
+  Path output = Path(arguments.paths.at(1)).lexically_normal();
+  if (!output.has_filename()) output = output.parent_path();  // "weights/" is "weights"
+  const ExportFormat format = format_of(arguments.format, output);
+  require_readable(path);
+  ExportResult result;
+  {
+    const PercentLine line(output.string());
+    result = export_checkpoint(files, path, output, format, arguments.wants_all ? ExportScope::everything : ExportScope::model,
+                               [&](std::uint64_t done, std::uint64_t total) { line.show(done, total); });
+  }
+  fmt::print("{}: {} tensors, {} bytes, of {}\n", output.string(), result.tensors, result.bytes, path.string());
+  return kExitOk;
+}
+
 }  // namespace
 
 int checkpoint_command(const std::vector<std::string>& words) {
@@ -216,6 +267,7 @@ int checkpoint_command(const std::vector<std::string>& words) {
   if (arguments.command == "show") return require_paths(1), show(*files, newest(0), arguments.wants_json);
   if (arguments.command == "verify") return require_paths(1), verify(*files, checkpoints_of(*files, arguments.paths[0]));
   if (arguments.command == "diff") return require_paths(2), diff(*files, newest(0), newest(1));
+  if (arguments.command == "export") return require_paths(2), export_tensors(*files, newest(0), arguments);
   throw UsageError(fmt::format("holdfast ckpt: unknown command '{}'\n  next: holdfast ckpt --help", arguments.command));
 }
 
