@@ -180,6 +180,9 @@ class Bench {
     }
     drop_cache();
   }
+  static Boundary after_step(std::int64_t step) {
+    return {.position = {.epoch = 0, .batch = step, .step = step}, .step = {step - 1, step, 0, 0, false}};
+  }
   Snapshot snapshot(std::int64_t step) {
     return {.global_step = step,
             .entries = state_.entries(),
@@ -189,7 +192,7 @@ class Bench {
   }
   std::unique_ptr<Checkpointer> make_checkpointer() {
     return std::make_unique<Checkpointer>(Checkpointer::Dependencies{ranks_, *files_, clock_, sections_}, RunLayout{root()},
-                                          std::vector<CheckpointOptions>{{.name = "bench", .keep_last = 1}}, 1);
+                                          std::vector<CheckpointOptions>{{.name = "bench", .every_steps = 1, .limit = 1}}, 1);
   }
 
   /// From the call to the durable commit.
@@ -197,7 +200,7 @@ class Bench {
     fill_raw_bytes();
     begin_directory();
     const auto checkpointer = make_checkpointer();
-    checkpointer->save(snapshot(1), {"bench"});  // makes the buffers and the layout
+    checkpointer->save(snapshot(1), after_step(1));  // makes the buffers and the layout
     std::vector<double> seconds, raw;
     for (int i = 0; i < arguments_.repeat; ++i) {
       files_->remove_file(raw_path());
@@ -207,7 +210,7 @@ class Bench {
       drop_cache();
       Snapshot next = snapshot(i + 2);
       seconds.push_back(timed([&] {
-        checkpointer->begin_save(std::move(next), {"bench"});
+        checkpointer->begin_save(std::move(next), after_step(i + 2));
         require_durable(checkpointer->finish_save());
       }));
       checkpointer->settle();
@@ -239,13 +242,13 @@ class Bench {
   std::vector<double> steps() {
     begin_directory();
     const auto checkpointer = make_checkpointer();
-    checkpointer->save(snapshot(1), {"bench"});
+    checkpointer->save(snapshot(1), after_step(1));
     std::vector<double> extra, undisturbed, durable;
     const auto series = [&](std::int64_t save_at) {
       return timed([&] {
         for (int i = 0; i < kSteps || checkpointer->is_saving(); ++i) {
           step(*checkpointer);
-          if (i == 1 && save_at > 0) checkpointer->begin_save(snapshot(save_at), {"bench"});
+          if (i == 1 && save_at > 0) checkpointer->begin_save(snapshot(save_at), after_step(save_at));
           steps_done_ = i + 1;
         }
       });
@@ -277,7 +280,7 @@ class Bench {
   }
   std::vector<double> load() {
     begin_directory();
-    make_checkpointer()->save(snapshot(1), {"bench"});
+    make_checkpointer()->save(snapshot(1), after_step(1));
     std::vector<double> seconds, raw;
     for (int i = 0; i < arguments_.repeat; ++i) {
       raw.push_back(read_raw());
@@ -301,7 +304,7 @@ class Bench {
   /// On rank 0 alone: verify is one process.
   std::vector<double> verify() {
     begin_directory();
-    make_checkpointer()->save(snapshot(1), {"bench"});
+    make_checkpointer()->save(snapshot(1), after_step(1));
     std::vector<double> seconds, raw;
     for (int i = 0; i < arguments_.repeat; ++i) {
       raw.push_back(read_raw());

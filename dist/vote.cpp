@@ -12,6 +12,7 @@ void combine(Vote& into, const Vote& from) {
   into.highest_call = std::max(into.highest_call, from.highest_call);
   into.shard_ended = std::min(into.shard_ended, from.shard_ended);
   into.commit_ended = std::max(into.commit_ended, from.commit_ended);
+  into.is_time_up = std::max(into.is_time_up, from.is_time_up);
   into.loss_sum += from.loss_sum;
   into.count += from.count;
   into.correct += from.correct;

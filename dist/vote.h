@@ -13,6 +13,7 @@ struct Vote {
   std::int32_t stop_rank = kNone;        // lowest rank that was asked to stop
   std::int64_t shard_ended = INT64_MAX;  // smallest number of the newest save that a rank's shard is through with
   std::int64_t commit_ended = 0;         // largest number of a save that rank 0 has committed, or given up
+  std::int32_t is_time_up = 0;           // 1: rank 0's clock says that a save is due
   double loss_sum = 0;                   // of the update's samples (or tokens)
   std::int64_t count = 0;                // samples (or tokens) of the update
   double correct = 0;                    // correctly predicted ones, for tasks that count them

@@ -2,9 +2,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "base/error.h"
 #include "options/nearest.h"
@@ -24,7 +24,8 @@ class CrossChecks {
     check_end();
     for (const auto& [name, schedule] : configuration_.schedules) check_schedule("schedules." + name, schedule);
     check_optimizers();
-    check_checkpoints();
+    check_validation();
+    require_consistent(configuration_.checkpoints, tree_, measured_metrics(configuration_.validation));
     if (configuration_.resume.empty()) refuse("resume", {.expected = "auto, none or a checkpoint directory", .found = "an empty text"});
     if (configuration_.init_from && configuration_.resume != "auto" && configuration_.resume != "none")
       refuse("init_from", {.cause = "a run starts either from the weights of init_from or from the checkpoint of resume",
@@ -106,18 +107,11 @@ class CrossChecks {
                                 .cause = near ? fmt::format("did you mean '{}'?", names[*near]) : ""});
   }
 
-  void check_checkpoints() const {
-    constexpr std::string_view kAllowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
-    std::set<std::string> names;
-    for (std::size_t i = 0; i < configuration_.checkpoints.size(); ++i) {
-      const CheckpointOptions& entry = configuration_.checkpoints[i];
-      const std::string path = fmt::format("checkpoints.{}", i);
-      if (entry.name.empty() || entry.name.find_first_not_of(kAllowed) != std::string::npos)
-        refuse(path + ".name", {.expected = "a name of letters, digits, _ and -", .found = fmt::format("'{}'", entry.name)});
-      if (!names.insert(entry.name).second)
-        refuse(path + ".name", {.expected = "a name of its own", .found = fmt::format("'{}', which an entry before it has", entry.name)});
-      if (entry.keep_last == 0) refuse(path + ".keep_last", {.expected = "1 or more, or -1 for all", .found = "0"});
-    }
+  void check_validation() const {
+    const std::optional<double>& every = configuration_.validation.every_steps;
+    if (every && *every >= 1 && *every != std::floor(*every))
+      refuse("validation.every_steps",
+             {.expected = "a whole number, or a fraction of the run below 1", .found = fmt::format("{}", *every)});
   }
 
   const OptionTree& tree_;

@@ -18,7 +18,7 @@ schedules:
   warm: {type: cosine, warmup_steps: 100}
 trainer: {max_epochs: 2}
 checkpoints:
-  - {every_steps: 200, keep_last: 3}
+  - {every_steps: 200, limit: 3}
 )";
 
 constexpr std::string_view kIntroduction = R"(# Configuration
@@ -37,7 +37,7 @@ How it is read:
   a message that names file, line and column, what was expected and what was found.
 - `--set KEY=VALUE` lays one value over the file, for `holdfast run`, `holdfast-train` and `holdfast config`. KEY is the
   path with dots, list entries by their index from 0 (the index after the last one appends); VALUE is YAML and replaces
-  what was there: `--set trainer.max_steps=100 --set optimizers.main.betas='[0.9, 0.99]' --set checkpoints.0.keep_last=5`.
+  what was there: `--set trainer.max_steps=100 --set optimizers.main.betas='[0.9, 0.99]' --set checkpoints.0.limit=5`.
 - A key that is not given has its default. `null` (or nothing after the colon) is a value where the type says so; for a
   section it means the defaults.
 - An integer may stand where a number is wanted, not the other way round. `1e-3` and `.5` are numbers; `.inf` and `.nan`

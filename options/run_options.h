@@ -85,7 +85,7 @@ struct TrainerOptions {
 
 /// `validation:`
 struct ValidationOptions {
-  std::optional<std::int64_t> every_steps;
+  std::optional<double> every_steps;  // updates; below 1: that fraction of the run, rounded up
   std::optional<std::int64_t> every_epochs;
   bool at_end = true;
   std::optional<std::int64_t> batch_size;   // global; none: that of training
@@ -93,14 +93,35 @@ struct ValidationOptions {
   void describe(FieldVisitor&);
 };
 
-/// One entry of `checkpoints:`
+enum class Mode { min, max };
+
+/// One entry of `checkpoints:`: when it asks for a save, what it calls it, what it keeps.
 struct CheckpointOptions {
   std::string name = "default";
-  std::optional<std::int64_t> every_steps;
+  std::optional<double> every_steps;  // updates; below 1: that fraction of the run, rounded up
   std::optional<std::int64_t> every_epochs;
+  std::optional<double> every_minutes;  // 0: after each update
+  bool after_validation = false;
   bool at_end = true;
-  std::int64_t keep_last = 2;  // newest states kept; -1: all
+  bool on_exception = false;
+  bool on_signal = true;
+  bool only_best = false;  // of what it asks for, only what is better than all that it has saved
+  std::string monitor;     // the metric that ranks its states; empty: none
+  Mode mode = Mode::min;
+  std::optional<std::int64_t> top_k;  // best states kept; -1: all, 0: none
+  std::optional<std::int64_t> limit;  // newest states kept, the best among them; 0 or -1: all
+  bool save_last = false;
+  std::string filename = "{epoch}-{step}";
+  std::string last_filename = "last";
+  std::string exception_filename = "exception-{epoch}-{step}";
+  std::string signal_filename = "signal-{epoch}-{step}";
+  bool auto_insert_metric_name = true;
   void describe(FieldVisitor&);
+
+ private:
+  void describe_triggers(FieldVisitor&);
+  void describe_choice(FieldVisitor&);
+  void describe_names(FieldVisitor&);
 };
 
 enum class FailedSaves { go_on, stop };
@@ -155,6 +176,11 @@ struct Configuration {
 /// Reads, checks every field, then what concerns several fields (no end, a schedule that does not exist, two entries of
 /// one name, every prefix list). Throws ConfigError. `run.name` and `run.directory` are filled in.
 Configuration load_configuration(const std::string& path, const std::vector<std::string>& overrides = {});
+/// What several keys of an entry of `checkpoints:` say together, and that its names can be formatted from `metrics`, from `epoch`
+/// and `step`. Throws ConfigError with the place in `tree`, which holds the list as `checkpoints`. Part of load_configuration.
+void require_consistent(const std::vector<CheckpointOptions>& checkpoints, const OptionTree& tree, const std::vector<std::string>& metrics);
+/// The metrics that a run of this configuration measures.
+std::vector<std::string> measured_metrics(const ValidationOptions& validation);
 /// Every text and name in it is UTF-8: manifest and journal, which are JSON, hold no other. Throws ConfigError. Part of
 /// load_configuration; to be repeated where a text is changed afterwards.
 void require_utf8(const Configuration& configuration);

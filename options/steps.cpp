@@ -27,15 +27,16 @@ std::int64_t steps_of_epochs(double epochs, std::int64_t updates) {
   return std::max<std::int64_t>(1, static_cast<std::int64_t>(steps));
 }
 
-bool crosses(const std::optional<std::int64_t>& every, std::int64_t before, std::int64_t after) {
-  return every && crosses_multiple(before, after, *every);
+void resolve(std::optional<double>& every, std::int64_t last_step) {
+  if (every && *every > 0 && *every < 1) every = static_cast<double>(steps_of_epochs(*every, last_step));
 }
 
-template <class Options>
-bool is_due_for(const Options& options, const StepEvent& event) {
-  return crosses(options.every_steps, event.step_before, event.step_after) ||
-         crosses(options.every_epochs, event.epochs_before, event.epochs_after) || (options.at_end && event.is_last);
+std::string grid_text(std::int64_t steps, std::int64_t epochs) {
+  if (steps > 0 && epochs > 0) return fmt::format("{} updates and every {} epochs", steps, epochs);
+  return steps > 0 ? fmt::format("{} updates", steps) : epochs > 0 ? fmt::format("{} epochs", epochs) : "0 updates: never";
 }
+
+bool is_multiple(std::int64_t a, std::int64_t b) { return b > 0 && a % b == 0; }
 
 }  // namespace
 
@@ -60,9 +61,45 @@ std::int64_t last_step(const TrainerOptions& options, const EpochShape& epoch) {
 
 bool crosses_multiple(std::int64_t before, std::int64_t after, std::int64_t n) { return after / n > before / n; }
 
-bool is_due(const CheckpointOptions& options, const StepEvent& event) { return is_due_for(options, event); }
+bool is_crossed(std::optional<std::int64_t> every, std::int64_t before, std::int64_t after) {
+  return every && *every > 0 && crosses_multiple(before, after, *every);
+}
 
-bool is_due(const ValidationOptions& options, const StepEvent& event) { return is_due_for(options, event); }
+bool is_crossed(std::optional<double> every, std::int64_t before, std::int64_t after) {
+  return every && is_crossed(std::optional(static_cast<std::int64_t>(*every)), before, after);
+}
+
+bool is_due(const ValidationOptions& options, const StepEvent& event) {
+  return is_crossed(options.every_steps, event.step_before, event.step_after) ||
+         is_crossed(options.every_epochs, event.epochs_before, event.epochs_after) || (options.at_end && event.is_last);
+}
+
+void resolve_fractions(ValidationOptions& validation, std::vector<CheckpointOptions>& checkpoints, std::int64_t last_step) {
+  resolve(validation.every_steps, last_step);
+  for (CheckpointOptions& entry : checkpoints) resolve(entry.every_steps, last_step);
+}
+
+void require_measured_saves(const ValidationOptions& validation, const std::vector<CheckpointOptions>& checkpoints,
+                            std::int64_t updates_per_epoch) {
+  const auto whole = [](const std::optional<double>& every) { return static_cast<std::int64_t>(every.value_or(0)); };
+  const std::int64_t steps = whole(validation.every_steps), epochs = validation.every_epochs.value_or(0);
+  for (const CheckpointOptions& entry : checkpoints) {
+    if (!entry.limit || !entry.monitor.starts_with("val_")) continue;
+    const std::int64_t save_steps = whole(entry.every_steps), save_epochs = entry.every_epochs.value_or(0);
+    const bool is_mixed_unknown = updates_per_epoch == 0;
+    const bool are_steps_measured = save_steps == 0 || is_multiple(save_steps, steps) ||
+                                    (epochs > 0 && (is_mixed_unknown || is_multiple(save_steps, epochs * updates_per_epoch)));
+    const bool are_epochs_measured = save_epochs == 0 || is_multiple(save_epochs, epochs) ||
+                                     (steps > 0 && (is_mixed_unknown || is_multiple(save_epochs * updates_per_epoch, steps)));
+    if (are_steps_measured && are_epochs_measured) continue;
+    throw ConfigError(
+        {.attempted = fmt::format("keep the best by {} (checkpoints: {{name: {}, limit: {}}})", entry.monitor, entry.name, *entry.limit),
+         .expected = "a validation at each save",
+         .found = fmt::format("saves every {}, validations every {}", grid_text(save_steps, save_epochs), grid_text(steps, epochs)),
+         .cause = "a state that was not measured cannot be the best",
+         .next = "let every_steps (or every_epochs) of the entry be a multiple of that of `validation`, or save with after_validation"});
+  }
+}
 
 double schedule_factor(const ScheduleOptions& options, std::int64_t completed, std::int64_t end) {
   const std::int64_t warmup = options.warmup_steps;

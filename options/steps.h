@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "options/run_options.h"
 
@@ -30,8 +31,20 @@ struct StepEvent {
   bool is_last;                              // the run ends here
 };
 
-bool is_due(const CheckpointOptions& options, const StepEvent& event);
+/// True when a multiple of `every` lies in (before, after]; 0 or none: never.
+bool is_crossed(std::optional<std::int64_t> every, std::int64_t before, std::int64_t after);
+bool is_crossed(std::optional<double> every, std::int64_t before, std::int64_t after);
+
 bool is_due(const ValidationOptions& options, const StepEvent& event);
+
+/// Makes updates of the fractions in `every_steps`: that part of `last_step`, rounded up.
+void resolve_fractions(ValidationOptions& validation, std::vector<CheckpointOptions>& checkpoints, std::int64_t last_step);
+
+/// Where an entry protects the best of what it saves (`limit` with a metric of the validation), each save must follow a validation.
+/// Fractions must have been resolved. `updates_per_epoch` 0: unknown, epochs are not held against steps. Throws ConfigError that names both
+/// grids.
+void require_measured_saves(const ValidationOptions& validation, const std::vector<CheckpointOptions>& checkpoints,
+                            std::int64_t updates_per_epoch);
 
 /// The factor on lr for the update that follows `completed` updates. `end`: total_steps or the run's last step.
 /// linear: from 1 to final_factor; cosine: half a cosine between the same (Loshchilov and Hutter 2017, without restarts);

@@ -1,27 +1,10 @@
 #include "trainer/run_state.h"
 
-#include <fmt/format.h>
-
-#include <cmath>
-#include <limits>
+#include "checkpoint/format/json_number.h"
 
 namespace holdfast {
 
 using nlohmann::json;
-
-namespace {
-
-/// JSON has no word for them, and the loss of a validation may well be infinite: "inf", "-inf", "nan".
-json number_to_json(double value) { return std::isfinite(value) ? json(value) : json(fmt::format("{}", value)); }
-
-double number_from_json(const json& stored) {
-  if (!stored.is_string()) return stored.get<double>();
-  const double infinity = std::numeric_limits<double>::infinity();
-  const std::string& text = stored.get_ref<const std::string&>();
-  return text == "inf" ? infinity : text == "-inf" ? -infinity : std::numeric_limits<double>::quiet_NaN();
-}
-
-}  // namespace
 
 json to_json(const RunState& state) {
   json validations = json::array();

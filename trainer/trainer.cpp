@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <torch/torch.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/host.h"
 #include "base/log.h"
@@ -24,11 +26,20 @@ std::vector<NamedParameter> named_parameters(torch::nn::Module& model) {
   return parameters;
 }
 
+/// With fractions of the run made steps.
+Configuration resolved(Configuration configuration, std::int64_t epoch_samples) {
+  const EpochShape epoch =
+      epoch_shape(epoch_samples, configuration.data.global_batch_size, false, configuration.trainer.accumulate_batches);
+  resolve_fractions(configuration.validation, configuration.checkpoints, last_step(configuration.trainer, epoch));
+  require_measured_saves(configuration.validation, configuration.checkpoints, epoch.updates);
+  return configuration;
+}
+
 }  // namespace
 
 Trainer::Trainer(const Parts& parts, Configuration configuration, json resolved_options, Settings settings)
     : parts_(parts),
-      configuration_(std::move(configuration)),
+      configuration_(resolved(std::move(configuration), parts_.training.epoch_samples())),
       options_(std::move(resolved_options)),
       settings_(std::move(settings)),
       optimization_(configuration_, named_parameters(parts_.task.model())),
@@ -46,12 +57,25 @@ Trainer::Trainer(const Parts& parts, Configuration configuration, json resolved_
       epoch_shape(parts_.training.epoch_samples(), configuration_.data.global_batch_size, false, configuration_.trainer.accumulate_batches);
   last_step_ = last_step(configuration_.trainer, epoch);
   optimization_.set_last_step(last_step_);
+  const auto saves_on_exception = [](const CheckpointOptions& entry) { return entry.on_exception; };
+  if (std::any_of(configuration_.checkpoints.begin(), configuration_.checkpoints.end(), saves_on_exception)) {
+    if (parts_.task.is_manual())
+      throw ConfigError(ErrorText{.attempted = "checkpoints: on_exception",
+                                  .expected = "a task whose steps the trainer makes",
+                                  .found = "one that steps its optimizers itself",
+                                  .cause = "when such a task fails, what it has stepped already cannot be taken back",
+                                  .next = "leave on_exception out; the state is saved by the other triggers"});
+    copy_.emplace([this] { return state_beside_updates(); });
+  }
   environment_ = describe_environment(parts_.ranks, settings_.threads_per_rank, optimization_);
 }
 
 RunEnd Trainer::run() {
   begin();
-  if (state_.owes_validation) validate();
+  if (state_.owes_validation) {
+    validate();
+    save_if_due(boundary(count_step(state_), std::nullopt), false, false);
+  }
   if (state_.global_step >= last_step_) {
     if (is_rank_0())
       log_info("the run is finished: step {} of {}; give more trainer.max_steps or max_epochs to go on", state_.global_step, last_step_);
@@ -60,16 +84,20 @@ RunEnd Trainer::run() {
   }
   while (state_.global_step < last_step_) {
     const RunState before = state_;
-    const Vote facts = training_step_.run(state_);
+    const Vote facts = step();
     report_save(checkpointer_.advance(facts));
     const StepEvent event = count_step(before);
     const bool is_stopping = is_set(facts.stop_rank) && !event.is_last;
     report_step(facts, before);
     state_.owes_validation = is_due(configuration_.validation, event);
     if (state_.owes_validation && !is_stopping) validate();
-    save_if_due(event, is_stopping);
+    Boundary here = boundary(event, facts);
+    if (is_stopping) here.interruption = Interruption::signal;
+    save_if_due(here, facts.is_time_up != 0, is_stopping || event.is_last);  // no other save follows
     if (is_stopping) {
-      if (is_rank_0()) log_info("stopped on request after step {}; the checkpoint is durable", state_.global_step);
+      if (is_rank_0())
+        log_info("stopped on request after step {}; the newest checkpoint is that of step {}", state_.global_step,
+                 checkpointer_.durable_step());
       progress_->finish();
       return RunEnd::stopped;
     }
@@ -124,8 +152,6 @@ void Trainer::go_on_from(const Restored& restored) {
   }
   for (const auto& optimizer : optimization_.all()) optimizer->set_updates(state_.optimizer_updates[optimizer->name()]);
   if (restored.is_new_rank) seed_generators(static_cast<std::uint64_t>(configuration_.run.seed), parts_.ranks.rank(), state_.global_step);
-  saved_step_ = state_.global_step;
-  saved_batch_ = state_.batch_index;
   if (!is_rank_0()) return;
   log_info("resumed from {} at step {} of {}, {} samples seen", restored.path.string(), state_.global_step, last_step_,
            state_.samples_seen);
@@ -133,6 +159,18 @@ void Trainer::go_on_from(const Restored& restored) {
     log_info("the configuration has changed: {}", difference);
   for (const std::string& difference : environment_differences(restored.manifest.environment, environment_))
     log_warning("bits may differ from an uninterrupted run because {}", difference);
+}
+
+Vote Trainer::step() {
+  if (copy_) copy_->take();
+  const RunState before = state_;
+  try {
+    return training_step_.run(state_);
+  } catch (...) {
+    const std::exception_ptr failure = std::current_exception();
+    if (copy_ && training_step_.is_failure_agreed()) save_before_failure(before);
+    std::rethrow_exception(failure);
+  }
 }
 
 StepEvent Trainer::count_step(const RunState& before) const {
@@ -176,18 +214,27 @@ void Trainer::validate() {
   const ValidationRecord record = run_validation({parts_.ranks, parts_.sections, parts_.task, *parts_.validation},
                                                  configuration_.validation.max_batches, state_.global_step);
   state_.validations.push_back(record);
+  measured_batch_ = state_.batch_index;
   if (!is_rank_0()) return;
   metrics_->write({{"kind", "validation"}, {"step", record.step}, {"loss", record.loss}, {"accuracy", record.accuracy}});
   progress_->print(
       fmt::format("step {}/{}  validation: loss {:.4f}, accuracy {:.2f} %", record.step, last_step_, record.loss, 100 * record.accuracy));
 }
 
-void Trainer::save_if_due(const StepEvent& event, bool is_stopping) {
-  std::vector<std::string> due;
-  for (const CheckpointOptions& entry : configuration_.checkpoints)
-    if (is_due(entry, event) || is_stopping) due.push_back(entry.name);
-  if (due.empty() && !is_stopping) return;
-  const bool must_succeed = is_stopping || event.is_last;  // no other save follows
+Boundary Trainer::boundary(const StepEvent& event, const std::optional<Vote>& facts) const {
+  const std::int64_t epoch = std::max<std::int64_t>(state_.samples_seen - 1, 0) / parts_.training.epoch_samples();
+  Boundary here{.position = {.epoch = epoch, .batch = state_.batch_index, .step = state_.global_step}, .step = event};
+  if (facts && facts->count > 0) here.metrics["train_loss"] = facts->loss_sum / static_cast<double>(facts->count);
+  here.has_validated = measured_batch_ == state_.batch_index;
+  if (here.has_validated) {
+    here.metrics["val_loss"] = state_.validations.back().loss;
+    here.metrics["val_accuracy"] = state_.validations.back().accuracy;
+  }
+  return here;
+}
+
+void Trainer::save_if_due(const Boundary& boundary, bool is_time_up, bool must_succeed) {
+  if (!may_save(configuration_.checkpoints, boundary, is_time_up)) return;
   if (checkpointer_.is_saving()) {
     const double start = parts_.clock.seconds();
     report_save(checkpointer_.finish_save());
@@ -195,16 +242,19 @@ void Trainer::save_if_due(const StepEvent& event, bool is_stopping) {
     if (is_rank_0() && waited > 0.1 && !must_succeed)
       log_warning("waited {:.2f} s for the save before this one: storage is slower than checkpoints are due", waited);
   }
-  if (state_.global_step == saved_step_ && state_.batch_index == saved_batch_) return;  // this very state is on disk
-  save(due, must_succeed);
+  if (metrics_) metrics_->sync();  // outside: a failure that only rank 0 knows must not keep it out of the others' collectives
+  const bool is_saving = checkpointer_.begin_save(snapshot(), boundary);
+  if (is_saving && (must_succeed || !configuration_.saving.asynchronous)) report_save(checkpointer_.finish_save(), must_succeed);
 }
 
-void Trainer::save(const std::vector<std::string>& entries, bool must_succeed) {
-  if (metrics_) metrics_->sync();  // outside: a failure that only rank 0 knows must not keep it out of the others' collectives
-  saved_step_ = state_.global_step;
-  saved_batch_ = state_.batch_index;
-  checkpointer_.begin_save(snapshot(), entries);
-  if (must_succeed || !configuration_.saving.asynchronous) report_save(checkpointer_.finish_save(), must_succeed);
+void Trainer::save_before_failure(const RunState& before) try {
+  state_ = before;
+  copy_->put_back();
+  Boundary here = boundary({state_.global_step, state_.global_step, epochs_finished(state_), epochs_finished(state_), false}, std::nullopt);
+  here.interruption = Interruption::exception;
+  save_if_due(here, false, true);
+} catch (const std::exception& error) {
+  log_error("the state before the failure is not saved: {}", error.what());
 }
 
 void Trainer::report_save(const std::optional<SaveResult>& result, bool must_succeed) {
@@ -215,7 +265,6 @@ void Trainer::report_save(const std::optional<SaveResult>& result, bool must_suc
     if (is_rank_0()) log_info("checkpoint of step {} is durable ({:.2f} s)", result->global_step, result->seconds);
     return;
   }
-  saved_step_ = saved_batch_ = -1;
   if (result->is_corruption)
     throw Error(result->failure, configuration_.saving.on_corruption == Corruption::stop ? kExitData : kExitSoftware);
   if (must_succeed) throw StorageError(result->failure);
@@ -223,6 +272,12 @@ void Trainer::report_save(const std::optional<SaveResult>& result, bool must_suc
     throw StorageError(
         fmt::format("{} saves in a row have failed (saving.on_failure: stop); the last one: {}", failed_saves_, result->failure));
   if (is_rank_0()) log_error("{}", result->failure);  // training goes on; the next due save tries again
+}
+
+std::vector<StateEntry> Trainer::state_beside_updates() const {
+  std::vector<StateEntry> entries = state_entries();
+  std::erase_if(entries, [](const StateEntry& entry) { return entry.changes_only_in_update; });
+  return entries;
 }
 
 std::vector<StateEntry> Trainer::state_entries() const {

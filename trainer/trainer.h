@@ -13,6 +13,7 @@
 #include "checkpoint/format/layout.h"
 #include "options/run_options.h"
 #include "options/steps.h"
+#include "trainer/boundary_copy.h"
 #include "trainer/data_source.h"
 #include "trainer/metrics_log.h"
 #include "trainer/optimization.h"
@@ -45,24 +46,28 @@ class Trainer {
   };
   Trainer(const Parts& parts, Configuration configuration, nlohmann::json resolved_options, Settings settings);
 
-  /// Collective. stopped: a checkpoint of the last update is durable. Throws what a rank cannot go on after.
+  /// Collective. stopped: a checkpoint of the last update is durable, if an entry has on_signal. Throws what a rank cannot go on after.
   RunEnd run();
 
  private:
   void begin();
   void go_on_from(const Restored& restored);
   void start_from_scratch();
+  /// Collective: one update. Before what all ranks know to have failed is thrown on, saves the state before it where that is asked for.
+  Vote step();
+  void save_before_failure(const RunState& before);
   StepEvent count_step(const RunState& before) const;
   void report_step(const Vote& facts, const RunState& before);
   void write_metrics_line();
   void validate();
-  void save_if_due(const StepEvent& event, bool is_stopping);
-  /// Begins to save the state as it is. `must_succeed`: waits until it is durable, and throws StorageError if it is not.
-  void save(const std::vector<std::string>& entries, bool must_succeed);
+  Boundary boundary(const StepEvent& event, const std::optional<Vote>& facts) const;
+  /// Saves if an entry of `checkpoints` wants the state. `must_succeed`: waits until it is durable, and throws StorageError if it is not.
+  void save_if_due(const Boundary& boundary, bool is_time_up, bool must_succeed);
   /// A save has ended, well or not: throws StorageError where the policy says that the run ends.
   void report_save(const std::optional<SaveResult>& result, bool must_succeed = false);
   void finish();
   std::vector<StateEntry> state_entries() const;
+  std::vector<StateEntry> state_beside_updates() const;
   Snapshot snapshot() const;
   std::int64_t epochs_finished(const RunState& state) const { return state.samples_seen / parts_.training.epoch_samples(); }
   bool is_rank_0() const { return parts_.ranks.rank() == 0; }
@@ -77,8 +82,8 @@ class Trainer {
   Checkpointer checkpointer_;
   nlohmann::json environment_;
   RunState state_;
-  std::int64_t saved_step_ = -1;  // global_step and batch_index of the newest state that is saved, or about to be
-  std::int64_t saved_batch_ = -1;
+  std::int64_t measured_batch_ = -1;     // batch_index at the newest validation of this attempt
+  std::optional<BoundaryCopy> copy_;     // if an entry has on_exception
   std::int64_t failed_saves_ = 0;        // in a row
   std::unique_ptr<MetricsLog> metrics_;  // rank 0
   std::unique_ptr<Progress> progress_;

@@ -87,7 +87,8 @@ void TrainingStep::begin_update(std::int64_t step) {
   if (d_.checkpointer) d_.checkpointer->finish_staging();
 }
 
-void TrainingStep::act_on_failures(const Vote& facts, const std::exception_ptr& mine, std::int64_t step) const {
+void TrainingStep::act_on_failures(const Vote& facts, const std::exception_ptr& mine, std::int64_t step) {
+  is_failure_agreed_ = is_set(facts.failed_rank) || is_set(facts.nonfinite_rank);
   if (mine) std::rethrow_exception(mine);
   if (is_set(facts.failed_rank)) throw PeerLost(fmt::format("rank {} failed in step {}; its log says why", facts.failed_rank, step));
   if (has_diverged(facts))

@@ -29,19 +29,22 @@ class TrainingStep {
   /// task takes) and moves `state` on. Returns the combined vote: loss, count, who was asked to stop. Rethrows this rank's
   /// own failure; throws PeerLost for another rank's, and Error when the gradient is not finite: nothing was updated then.
   Vote run(RunState& state);
+  /// Of what run() has thrown: every rank has thrown because of the same vote, and nothing was updated.
+  bool is_failure_agreed() const { return is_failure_agreed_; }
 
  private:
   class ManualSteps;
   Vote run_automatic(RunState& state);
   Vote run_manual(RunState& state);
   void add_gradient(Vote& mine, std::int64_t step);
-  void act_on_failures(const Vote& facts, const std::exception_ptr& mine, std::int64_t step) const;
+  void act_on_failures(const Vote& facts, const std::exception_ptr& mine, std::int64_t step);
   std::string call_name(std::int32_t call) const;
   Vote my_vote() const;
   /// Before an optimizer changes what a save in flight may still be copying.
   void begin_update(std::int64_t step);
   bool is_epoch_over(const RunState& state) const { return state.samples_seen % d_.loader.epoch_samples() == 0; }
   Dependencies d_;
+  bool is_failure_agreed_ = false;
 };
 
 }  // namespace holdfast

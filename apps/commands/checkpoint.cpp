@@ -1,5 +1,7 @@
 #include "apps/commands/checkpoint.h"
 
+#include "apps/commands/simulate.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <unistd.h>
@@ -32,6 +34,9 @@ constexpr const char* kUsage = R"(usage: holdfast ckpt COMMAND PATH…
   holdfast ckpt export PATH OUTPUT [--format safetensors|hdf5|numpy] [--all]
                                          the model's tensors (--all: every tensor) in the new file OUTPUT, whose ending tells the format:
                                          .safetensors, .h5; for numpy, a directory of .npy files
+
+  holdfast ckpt simulate POLICY.yaml TRACE.jsonl [--json]
+                                         what a policy would save, name and remove in a made-up run (docs/retention.md)
 
 PATH is a checkpoint directory, or a run directory: then its newest checkpoint (verify: all of them).
 )";
@@ -268,6 +273,8 @@ int checkpoint_command(const std::vector<std::string>& words) {
   if (arguments.command == "verify") return require_paths(1), verify(*files, checkpoints_of(*files, arguments.paths[0]));
   if (arguments.command == "diff") return require_paths(2), diff(*files, newest(0), newest(1));
   if (arguments.command == "export") return require_paths(2), export_tensors(*files, newest(0), arguments);
+  if (arguments.command == "simulate")
+    return require_paths(2), simulate_command(arguments.paths[0], arguments.paths[1], arguments.wants_json);
   throw UsageError(fmt::format("holdfast ckpt: unknown command '{}'\n  next: holdfast ckpt --help", arguments.command));
 }
 

@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "base/exit_code.h"
+#include "checkpoint/policy/policy.h"
 #include "options/dump.h"
 #include "options/reference.h"
 #include "options/run_options.h"
@@ -70,12 +71,37 @@ void require(bool is_right, std::string_view what) {
   if (!is_right) throw UsageError(fmt::format("holdfast config: {}\n  next: holdfast config --help", what));
 }
 
-std::string when_due(const std::optional<std::int64_t>& steps, const std::optional<std::int64_t>& epochs, bool at_end) {
+std::string joined(const std::vector<std::string>& parts) { return parts.empty() ? "never" : fmt::format("{}", fmt::join(parts, ", ")); }
+
+std::vector<std::string> periods(const std::optional<double>& steps, const std::optional<std::int64_t>& epochs) {
   std::vector<std::string> parts;
-  if (steps) parts.push_back(fmt::format("every {} updates", *steps));
-  if (epochs) parts.push_back(*epochs == 1 ? "every epoch" : fmt::format("every {} epochs", *epochs));
-  if (at_end) parts.emplace_back("at the end");
-  return parts.empty() ? "never" : fmt::format("{}", fmt::join(parts, ", "));
+  if (steps && *steps >= 1) parts.push_back(fmt::format("every {} updates", *steps));
+  if (steps && *steps > 0 && *steps < 1) parts.push_back(fmt::format("every {} of the run", *steps));
+  if (epochs && *epochs > 0) parts.push_back(*epochs == 1 ? "every epoch" : fmt::format("every {} epochs", *epochs));
+  return parts;
+}
+
+std::string when_due(const ValidationOptions& validation) {
+  std::vector<std::string> parts = periods(validation.every_steps, validation.every_epochs);
+  if (validation.at_end) parts.emplace_back("at the end");
+  return joined(parts);
+}
+
+std::string when_due(const CheckpointOptions& entry) {
+  std::vector<std::string> parts = periods(entry.every_steps, entry.every_epochs);
+  if (entry.every_minutes) parts.push_back(fmt::format("every {} minutes", *entry.every_minutes));
+  if (entry.after_validation) parts.emplace_back("after each validation");
+  if (entry.at_end) parts.emplace_back("at the end");
+  if (entry.on_signal) parts.emplace_back("when stopped");
+  if (entry.on_exception) parts.emplace_back("when a rank fails");
+  return joined(parts) + (entry.only_best ? fmt::format(", if {} is a new best", entry.monitor) : "");
+}
+
+std::string kept_by(const CheckpointOptions& entry) {
+  const Choice choice = choice_of(entry);
+  if (choice.count < 0) return "all";
+  return choice.by == Choice::By::score ? fmt::format("the best {} by {}", choice.count, entry.monitor)
+                                        : fmt::format("the newest {}", choice.count);
 }
 
 std::string summary(const Configuration& configuration) {
@@ -94,10 +120,9 @@ std::string summary(const Configuration& configuration) {
   if (trainer.max_epochs) ends.push_back(fmt::format("{} epochs", *trainer.max_epochs));
   line("ends after", fmt::format("{}", fmt::join(ends, " or ")));
   const ValidationOptions& validation = configuration.validation;
-  line("validation", when_due(validation.every_steps, validation.every_epochs, validation.at_end));
+  line("validation", when_due(validation));
   for (const CheckpointOptions& entry : configuration.checkpoints)
-    line("checkpoint", fmt::format("{}: {}; keeps {}", entry.name, when_due(entry.every_steps, entry.every_epochs, entry.at_end),
-                                   entry.keep_last < 0 ? "all" : fmt::format("the last {}", entry.keep_last)));
+    line("checkpoint", fmt::format("{}: {}; keeps {}", entry.name, when_due(entry), kept_by(entry)));
   if (configuration.checkpoints.empty()) line("checkpoint", "none: a failure starts the run from the beginning");
   return out;
 }

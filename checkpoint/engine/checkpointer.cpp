@@ -38,22 +38,23 @@ Checkpointer::Checkpointer(Dependencies dependencies, RunLayout layout, std::vec
       sections_(dependencies.sections),
       layout_(std::move(layout)),
       attempt_(attempt),
-      store_(files_, layout_.checkpoints(), std::move(entries), attempt) {}
+      store_(files_, layout_.checkpoints(), std::move(entries), attempt),
+      start_seconds_(clock_.seconds()) {}
 
-void Checkpointer::begin_save(Snapshot snapshot, std::vector<std::string> entries) {
+bool Checkpointer::begin_save(Snapshot snapshot, Boundary boundary) {
   if (in_flight_) throw std::logic_error("a save is in flight already");
   sections_.enter(Section::checkpoint, snapshot.global_step);
-  require_complete(snapshot.entries);
   auto save = std::make_unique<InFlight>();
   save->snapshot = std::move(snapshot);
-  save->snapshot.entries.push_back(step_entry(save->snapshot.global_step));
-  save->entries = std::move(entries);
   save->begin_seconds = clock_.seconds();
+  if (!agree_on_name(*save, std::move(boundary))) return false;
+  require_complete(save->snapshot.entries);
+  save->snapshot.entries.push_back(step_entry(save->snapshot.global_step));
   ++save_number_;
   sections_.saving(save->snapshot.global_step);
-  agree_on_name(*save);
   in_flight_ = std::move(save);
   if (in_flight_->failure.empty()) in_flight_->failure = failure_of([this] { begin_shard(*in_flight_); });
+  return true;
 }
 
 void Checkpointer::require_complete(const std::vector<StateEntry>& entries) {
@@ -74,20 +75,23 @@ void Checkpointer::require_complete(const std::vector<StateEntry>& entries) {
   saved_tensors_ = std::move(now);
 }
 
-void Checkpointer::agree_on_name(InFlight& save) {
+bool Checkpointer::agree_on_name(InFlight& save, Boundary boundary) {
   settle();
-  json plan = json::object();
+  json plan = {{"saves", true}, {"failure", ""}, {"version", 0}};
   if (ranks_.rank() == 0) {
-    plan["failure"] = failure_of([&] {
-      save.name = store_.next_name(save.snapshot.global_step);
-      store_.prepare(save.name, bytes_of_all(save.snapshot.entries, ranks_.size()));
-    });
-    plan["version"] = save.name.version;
+    boundary.minutes = minutes();
+    save.decision = store_.decide(boundary);
+    asked_ = save.decision.next;
+    plan["saves"] = save.decision.saves && save.decision.is_new;
+    plan["version"] = save.decision.state.version;
+    if (plan["saves"])
+      plan["failure"] = failure_of([&] { store_.prepare(save.decision.state, bytes_of_all(save.snapshot.entries, ranks_.size())); });
   }
   plan = json::parse(broadcast_text(ranks_, dump_any(plan), 0));
   save.name = {save.snapshot.global_step, plan["version"].get<int>()};
   save.failure = plan["failure"].get<std::string>();
   save.has_failed_everywhere = !save.failure.empty();
+  return plan["saves"].get<bool>();
 }
 
 void Checkpointer::begin_shard(InFlight& save) {
@@ -116,6 +120,7 @@ void Checkpointer::finish_staging() {
 
 void Checkpointer::state_facts(Vote& mine) const {
   mine.shard_ended = mine.commit_ended = save_number_;
+  if (ranks_.rank() == 0 && is_time_up(store_.policy(), asked_, minutes())) mine.is_time_up = 1;
   if (!in_flight_) return;
   if (in_flight_->shard && !in_flight_->shard->is_done()) mine.shard_ended = save_number_ - 1;
   const bool is_published = ranks_.rank() == 0 && in_flight_->is_publishing &&
@@ -139,8 +144,8 @@ std::optional<SaveResult> Checkpointer::finish_save() {
   return conclude();
 }
 
-void Checkpointer::save(const Snapshot& snapshot, const std::vector<std::string>& entries) {
-  begin_save(snapshot, entries);
+void Checkpointer::save(const Snapshot& snapshot, const Boundary& boundary) {
+  if (!begin_save(snapshot, boundary)) return;
   const SaveResult result = finish_save().value();
   settle();
   if (!result.failure.empty()) throw StorageError(result.failure);
@@ -180,7 +185,7 @@ void Checkpointer::publish(const std::vector<std::string>& answers, const std::v
     if (publication.failure.empty()) publication.disagreement = find_disagreement(save.snapshot.entries, reports, save_number_);
     if (publication.disagreement) publication.failure = "ranks have different bits in what should be the same";
     if (publication.failure.empty())
-      publication.failure = failure_of([&] { store_.commit(save.name, save.entries, manifest_text(in_flight_->facts.get(), answers)); });
+      publication.failure = failure_of([&] { store_.commit(save.decision, manifest_text(in_flight_->facts.get(), answers)); });
     if (!publication.failure.empty()) store_.discard(save.name);
   } catch (...) {
     told.set_exception(std::current_exception());
@@ -215,8 +220,9 @@ Manifest Checkpointer::facts_of(const InFlight& save) const {
           .attempt = attempt_,
           .world_size = ranks_.size(),
           .created = utc_time(clock_.unix_seconds()),
-          .entries = save.entries,
+          .entries = save.decision.savers(),
           .tensors = infos_of(save.snapshot.entries),
+          .retention = to_json(save.decision.next),
           .state = save.snapshot.state,
           .options = save.snapshot.options,
           .environment = save.snapshot.environment};

@@ -55,13 +55,14 @@ class Checkpointer {
   /// `attempt` fences: names of pending directories are unique to it.
   Checkpointer(Dependencies dependencies, RunLayout layout, std::vector<CheckpointOptions> entries, int attempt);
 
-  /// Collective. Takes what may change at any time; returns while the rest is copied and written. `entries`: names of the
-  /// `checkpoints:` entries that want it. No other save may be in flight. What goes wrong is told by the result, but for a tensor
-  /// that the save before had and this one has not, or with another shape or dtype: that is an Error.
-  void begin_save(Snapshot snapshot, std::vector<std::string> entries);
+  /// Collective. Rank 0 holds `boundary` (all but its minutes) against the entries of `checkpoints:`; false: none wants the state, or it is
+  /// on disk already. Else takes what may change at any time, and returns while the rest is copied and written. No other save
+  /// may be in flight. What goes wrong is told by the result, but for a tensor that the save before had and this one has not, or with
+  /// another shape or dtype: that is an Error.
+  bool begin_save(Snapshot snapshot, Boundary boundary);
   /// Blocks until the live state may be changed by an update; no matter if nothing is in flight. Local.
   void finish_staging();
-  /// Adds what this rank knows of the save in flight.
+  /// Adds what this rank knows of the save in flight, and whether an entry's every_minutes have passed.
   void state_facts(Vote& mine) const;
   /// Collective, after a vote to which every rank has stated its facts: takes the save in flight as far as it goes without
   /// waiting for a disk. Its result, once, when it has ended.
@@ -72,7 +73,7 @@ class Checkpointer {
   /// Blocks until what follows a commit (`last`, retention) is done too; saves and restores do that by themselves. Local.
   void settle();
   /// Collective, blocks: all of it. Throws StorageError on every rank when any rank failed.
-  void save(const Snapshot& snapshot, const std::vector<std::string>& entries);
+  void save(const Snapshot& snapshot, const Boundary& boundary);
 
   /// Collective, blocks. `resume`: auto | none | a checkpoint or run directory. Fills `targets` from the newest sound checkpoint
   /// (auto, a run directory) or the named one; then this run's damaged ones and those later than the chosen one (all, if that is
@@ -100,7 +101,7 @@ class Checkpointer {
   /// The save in flight: shards are being written, then rank 0 is publishing.
   struct InFlight {
     Snapshot snapshot;
-    std::vector<std::string> entries;
+    Decision decision;  // rank 0
     CheckpointName name;
     double begin_seconds = 0;
     std::string failure;                 // so far
@@ -113,8 +114,10 @@ class Checkpointer {
 
   /// Every tensor of the save before is there, as it was.
   void require_complete(const std::vector<StateEntry>& entries);
-  /// Makes the pending directory; every rank gets the name, or the failure.
-  void agree_on_name(InFlight& save);
+  /// Collective: rank 0 decides, and makes the pending directory; every rank gets the name, or the failure. False: nothing is to be saved.
+  bool agree_on_name(InFlight& save, Boundary boundary);
+  /// Of training, over all attempts. Rank 0.
+  double minutes() const { return minutes_before_ + (clock_.seconds() - start_seconds_) / 60; }
   void begin_shard(InFlight& save);
   /// Collective, blocks until this rank's shard has ended: hands all records to rank 0, which begins to publish.
   void collect();
@@ -138,7 +141,10 @@ class Checkpointer {
   SectionTracker& sections_;
   RunLayout layout_;
   int attempt_;
-  CheckpointStore store_;  // rank 0
+  CheckpointStore store_;      // rank 0
+  PolicyState asked_;          // rank 0: after the newest decision, whatever became of the save
+  double minutes_before_ = 0;  // of the attempts that led to what was restored
+  double start_seconds_;       // when this attempt's training began
   std::int64_t durable_step_ = -1;
   std::int64_t save_number_ = 0;           // of the newest save, or of what was restored
   std::vector<TensorInfo> saved_tensors_;  // of the newest save

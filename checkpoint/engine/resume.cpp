@@ -157,10 +157,15 @@ Manifest Checkpointer::load_weights(const Path& checkpoint, const std::vector<St
 void Checkpointer::take_over(const Restored* chosen, const std::vector<Path>& damaged) {
   if (chosen && chosen->is_of_this_run) {
     const CheckpointName name{chosen->manifest.global_step, chosen->manifest.version};
-    store_.take_over(name, fmt::format("the run goes on from step {}", name.step), damaged);
+    store_.take_over(name, chosen->path, fmt::format("the run goes on from step {}", name.step), damaged);
+  } else if (chosen) {
+    store_.take_over(std::nullopt, chosen->path, "the run goes on from " + chosen->path.string(), damaged);
   } else {
-    store_.take_over(std::nullopt, chosen ? "the run goes on from " + chosen->path.string() : "the run starts from the beginning", damaged);
+    store_.take_over(std::nullopt, std::nullopt, "the run starts from the beginning", damaged);
   }
+  asked_ = store_.state();
+  minutes_before_ = asked_.minutes;
+  start_seconds_ = clock_.seconds();
 }
 
 }  // namespace holdfast

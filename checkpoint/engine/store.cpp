@@ -9,15 +9,27 @@
 #include "checkpoint/engine/commit.h"
 
 namespace holdfast {
+namespace {
+
+bool contains(const std::vector<CheckpointName>& states, const CheckpointName& state) {
+  return std::find(states.begin(), states.end(), state) != states.end();
+}
+
+}  // namespace
 
 CheckpointStore::CheckpointStore(FileSystem& files, Path checkpoints, std::vector<CheckpointOptions> policy, int attempt)
     : files_(files), checkpoints_(std::move(checkpoints)), policy_(std::move(policy)), attempt_(attempt) {}
 
-CheckpointName CheckpointStore::next_name(std::int64_t step) const {
-  CheckpointName name{step, 0};
-  for (const StoredState& state : history_)
-    if (state.step == step) name.version = std::max(name.version, state.version + 1);
-  return name;
+Decision CheckpointStore::decide(const Boundary& boundary) {
+  Decision decision = holdfast::decide(policy_, state_, boundary);
+  for (const EntryDecision& entry : decision.entries) {
+    if (entry.is_warning) log_warning("{}: {}", entry.entry, entry.why);
+    if (!entry.is_warning && entry.names.empty()) log_info("{}: not saved at step {}: {}", entry.entry, boundary.position.step, entry.why);
+  }
+  if (decision.saves && decision.is_new) return decision;
+  adopt(decision.next);
+  if (decision.saves) tidy();
+  return decision;
 }
 
 void CheckpointStore::prepare(const CheckpointName& name, std::uint64_t bytes) {
@@ -31,19 +43,39 @@ void CheckpointStore::prepare(const CheckpointName& name, std::uint64_t bytes) {
                                .next = "free space on that file system, or keep fewer states"});
 }
 
-void CheckpointStore::commit(const CheckpointName& name, const std::vector<std::string>& entries, const std::string& manifest_text) {
-  publish(files_, checkpoints_, pending(name), name, manifest_text);
-  history_.push_back({.step = name.step, .version = name.version, .entries = entries});
+void CheckpointStore::commit(const Decision& decision, const std::string& manifest_text) {
+  publish(files_, checkpoints_, pending(decision.state), decision.state, manifest_text);
+  adopt(decision.next);
+}
+
+void CheckpointStore::adopt(const PolicyState& next) {
+  const auto before = state_.links(), after = next.links();
+  for (const auto& [path, state] : before)
+    if (!after.contains(path)) leaving_names_.push_back(path);
+  for (const auto& [path, state] : after) {
+    const auto known = before.find(path);
+    if (known == before.end() || known->second != state) entering_names_.push_back({path, directory_name(state)});
+  }
+  std::erase_if(leaving_names_, [&](const std::string& path) { return after.contains(path); });
+  std::erase_if(entering_names_, [&](const NameLink& link) { return !after.contains(link.path); });
+  leaving_states_.insert(leaving_states_.end(), next.retiring.begin(), next.retiring.end());
+  state_ = next;
 }
 
 void CheckpointStore::tidy() {
-  const CheckpointName name{history_.back().step, history_.back().version};
+  if (!state_.newest) return;
   try {
-    point_last_to(files_, checkpoints_, name);
-    apply_retention();
+    point_last_to(files_, checkpoints_, *state_.newest);
+    catch_up();
   } catch (const std::exception& error) {
-    log_error("{} is durable, what should have followed failed (the next save tries again): {}", directory_name(name), error.what());
+    log_error("{} is durable, what should have followed failed (the next save tries again): {}", directory_name(*state_.newest), error.what());
   }
+}
+
+void CheckpointStore::catch_up() {
+  for (; !entering_names_.empty(); entering_names_.erase(entering_names_.begin())) point_name(files_, checkpoints_, entering_names_.front());
+  for (; !leaving_names_.empty(); leaving_names_.pop_back()) remove_name(files_, checkpoints_, leaving_names_.back());
+  for (; !leaving_states_.empty(); leaving_states_.erase(leaving_states_.begin())) retire(files_, checkpoints_, leaving_states_.front());
 }
 
 void CheckpointStore::discard(const CheckpointName& name) {
@@ -56,50 +88,93 @@ void CheckpointStore::discard(const CheckpointName& name) {
   }
 }
 
-void CheckpointStore::apply_retention() {
-  for (StoredState& state : history_) state.is_protected = resumed_from_ && CheckpointName{state.step, state.version} == *resumed_from_;
-  const std::vector<std::size_t> doomed = states_to_delete(policy_, history_);
-  for (auto index = doomed.rbegin(); index != doomed.rend(); ++index) {
-    const auto state = history_.begin() + static_cast<std::ptrdiff_t>(*index);
-    retire(files_, checkpoints_, {state->step, state->version});
-    history_.erase(state);
+void CheckpointStore::take_over(std::optional<CheckpointName> chosen, const std::optional<Path>& from, const std::string& why,
+                                const std::vector<Path>& damaged) {
+  state_ = {};
+  entering_names_.clear();
+  leaving_names_.clear();
+  state_.resumed = chosen;
+  move_last();
+  abandon_others(why, damaged);
+  read_state(from);
+  try {
+    catch_up();
+  } catch (const std::exception& error) {
+    log_warning("some names below {} are not as they should be (the next save tries again): {}", checkpoints_.string(), error.what());
   }
 }
 
-void CheckpointStore::take_over(std::optional<CheckpointName> chosen, const std::string& why, const std::vector<Path>& damaged) {
-  resumed_from_ = chosen;
-  move_last();
+void CheckpointStore::abandon_others(const std::string& why, const std::vector<Path>& damaged) {
   const std::string abandoned = free_abandoned_name(files_, checkpoints_, attempt_);
-  for (const CheckpointName& name : list_checkpoints(files_, checkpoints_)) {
-    if (std::find(damaged.begin(), damaged.end(), checkpoints_ / directory_name(name)) != damaged.end())
-      abandon(files_, checkpoints_, name, abandoned, "it is damaged");
-    else if (!resumed_from_ || name > *resumed_from_)
-      abandon(files_, checkpoints_, name, abandoned, why);
+  const std::vector<NameLink> names = list_names(files_, checkpoints_);
+  for (const CheckpointName& state : list_checkpoints(files_, checkpoints_)) {
+    const std::string name = directory_name(state);
+    const bool is_damaged = std::find(damaged.begin(), damaged.end(), checkpoints_ / name) != damaged.end();
+    if (!is_damaged && state_.resumed && state <= *state_.resumed) continue;
+    for (const NameLink& link : names) {
+      if (link.target != name) continue;
+      if (is_damaged)
+        remove_name(files_, checkpoints_, link.path);
+      else
+        point_name(files_, checkpoints_, {link.path, abandoned + "/" + name});
+    }
+    abandon(files_, checkpoints_, state, abandoned, is_damaged ? "it is damaged" : why);
   }
-  read_history();
 }
 
 void CheckpointStore::move_last() {
   const Path last = checkpoints_ / kLastLink;
   try {
     const bool is_there = files_.kind(last) == FileKind::link;
-    if (resumed_from_ && !(is_there && files_.read_link(last) == directory_name(*resumed_from_)))
-      point_last_to(files_, checkpoints_, *resumed_from_);
-    else if (!resumed_from_ && is_there)
+    if (state_.resumed && !(is_there && files_.read_link(last) == directory_name(*state_.resumed)))
+      point_last_to(files_, checkpoints_, *state_.resumed);
+    else if (!state_.resumed && is_there)
       files_.remove_file(last);
   } catch (const std::exception& error) {
     log_warning("{} may point to a checkpoint that is set aside: {}", last.string(), error.what());
   }
 }
 
-void CheckpointStore::read_history() {
-  history_.clear();
-  for (const CheckpointName& name : list_checkpoints(files_, checkpoints_)) try {
-      const Manifest manifest = read_facts(files_, checkpoints_ / directory_name(name));
-      history_.push_back({.step = name.step, .version = name.version, .entries = manifest.entries});
-    } catch (const Error& error) {
-      log_warning("{} is left alone: {}", directory_name(name), error.what());
+void CheckpointStore::read_state(const std::optional<Path>& from) {
+  const std::vector<CheckpointName> present = list_checkpoints(files_, checkpoints_);
+  std::optional<PolicyState> recorded;
+  if (from) try {
+      const Manifest manifest = read_facts(files_, *from);
+      if (!manifest.retention.is_null()) recorded = policy_state_from_json(manifest.retention);
+    } catch (const std::exception& error) {
+      log_warning("what the policy had decided by {} cannot be read, nothing older is removed: {}", from->string(), error.what());
     }
+  std::vector<std::string> notes;
+  const bool is_own = state_.resumed.has_value();
+  state_ = holdfast::take_over(policy_,
+                               {.recorded = recorded,
+                                .resumed = state_.resumed,
+                                .other_run = from && !is_own ? from->parent_path().string() : "",
+                                .present = present,
+                                .names = foreign_names(present, is_own ? recorded : std::nullopt)},
+                               notes);
+  for (const std::string& note : notes) log_warning("{}", note);
+  for (const auto& [path, state] : state_.links()) entering_names_.push_back({path, directory_name(state)});
+  leaving_states_ = state_.retiring;
+}
+
+std::map<std::string, std::vector<std::string>> CheckpointStore::foreign_names(const std::vector<CheckpointName>& present,
+                                                                               const std::optional<PolicyState>& recorded) {
+  std::map<std::string, std::vector<std::string>> foreign;
+  const std::map<std::string, CheckpointName> own = recorded ? recorded->links() : std::map<std::string, CheckpointName>{};
+  for (const NameLink& link : list_names(files_, checkpoints_)) {
+    if (own.contains(link.path)) continue;
+    const std::optional<CheckpointName> state = parse_directory_name(link.target);
+    const bool is_dangling = state && !contains(present, *state);
+    // Of a state that this run keeps, a name that it does not: a kill came before it was removed.
+    const bool is_left_over = state && recorded && contains(recorded->states, *state);
+    const std::size_t slash = link.path.find('/');
+    if (is_dangling || is_left_over)
+      leaving_names_.push_back(link.path);
+    else
+      foreign[link.path.substr(0, slash)].push_back(link.path.substr(slash + 1));
+  }
+  return foreign;
 }
 
 }  // namespace holdfast

@@ -2,14 +2,16 @@
 // at a time: the training thread, or the one that publishes while a save is in flight.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/file_system.h"
+#include "checkpoint/engine/names.h"
 #include "checkpoint/format/layout.h"
 #include "checkpoint/format/manifest.h"
-#include "options/retention.h"
+#include "checkpoint/policy/policy.h"
 #include "options/run_options.h"
 
 namespace holdfast {
@@ -18,36 +20,51 @@ class CheckpointStore {
  public:
   CheckpointStore(FileSystem& files, Path checkpoints, std::vector<CheckpointOptions> policy, int attempt);
 
-  /// The name of a new state at `step`.
-  CheckpointName next_name(std::int64_t step) const;
+  const std::vector<CheckpointOptions>& policy() const { return policy_; }
+  /// What was decided so far: of the newest committed state, and of all that was not saved since.
+  const PolicyState& state() const { return state_; }
+  /// What the policy makes of `boundary`. Where nothing has to be written, that is in force at once.
+  Decision decide(const Boundary& boundary);
+
   /// Makes the empty pending directory of `name` after it has seen that `bytes` will fit. Throws StorageError.
   void prepare(const CheckpointName& name, std::uint64_t bytes);
   /// All shards are durable: writes the manifest and makes the checkpoint visible. Throws StorageError unless it is durable then.
-  void commit(const CheckpointName& name, const std::vector<std::string>& entries, const std::string& manifest_text);
-  /// After a commit: moves `last`, removes what no entry keeps. What fails is logged, and done by the next save.
+  void commit(const Decision& decision, const std::string& manifest_text);
+  /// After a commit: moves `last` and the entries' names, removes what no entry keeps. What fails is logged, and done by the next save.
   void tidy();
   /// Removes what a failed save has left, if it can.
   void discard(const CheckpointName& name);
 
-  /// The run goes on from `chosen` (nullopt: from its beginning, or from another run): what is damaged and what is later is moved
-  /// away, `why` says for what.
-  void take_over(std::optional<CheckpointName> chosen, const std::string& why, const std::vector<Path>& damaged);
+  /// The run goes on from `from`, which is its own `chosen`, or another run's (or, without both, from its beginning): what is damaged
+  /// and what is later is moved away, `why` says for what.
+  void take_over(std::optional<CheckpointName> chosen, const std::optional<Path>& from, const std::string& why,
+                 const std::vector<Path>& damaged);
 
   /// Name of the directory into which a save of `name` is written.
   std::string pending(const CheckpointName& name) const { return pending_name(name, attempt_); }
 
  private:
-  void apply_retention();
+  /// `next` is in force: what that changes on disk is still to be done.
+  void adopt(const PolicyState& next);
+  /// Does it.
+  void catch_up();
   /// Before the others are moved away: `last` names the one that the run goes on from, or is removed.
   void move_last();
-  void read_history();
+  /// What is committed and later than what the run goes on from, or damaged, is moved away, and its names with it.
+  void abandon_others(const std::string& why, const std::vector<Path>& damaged);
+  void read_state(const std::optional<Path>& from);
+  /// The names that are not this run's, by entry; those that a kill has left are removed.
+  std::map<std::string, std::vector<std::string>> foreign_names(const std::vector<CheckpointName>& present,
+                                                                const std::optional<PolicyState>& recorded);
 
   FileSystem& files_;
   Path checkpoints_;
   std::vector<CheckpointOptions> policy_;
   int attempt_;
-  std::vector<StoredState> history_;            // what is on disk, oldest first
-  std::optional<CheckpointName> resumed_from_;  // never deleted by this attempt
+  PolicyState state_;
+  std::vector<NameLink> entering_names_;        // to be made: decided, and not done yet
+  std::vector<std::string> leaving_names_;      // to be removed, likewise
+  std::vector<CheckpointName> leaving_states_;  // likewise
 };
 
 }  // namespace holdfast

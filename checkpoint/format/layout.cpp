@@ -29,6 +29,10 @@ std::string free_abandoned_name(FileSystem& files, const Path& checkpoints, int 
   return name;
 }
 
+bool is_entry_directory(const std::string& name) {
+  return !name.starts_with("step-") && !name.starts_with("abandoned-") && !name.starts_with(kLastLink + std::string(".")) && name != kLastLink;
+}
+
 std::string shard_name(int rank, int world_size) { return fmt::format("shard-{:05d}-of-{:05d}.h5", rank, world_size); }
 
 std::optional<CheckpointName> parse_directory_name(const std::string& name) {

@@ -37,6 +37,8 @@ std::string directory_name(const CheckpointName& name);
 std::string pending_name(const CheckpointName& name, int attempt);
 /// nullopt for anything that is not a committed checkpoint's name.
 std::optional<CheckpointName> parse_directory_name(const std::string& name);
+/// False for the names that checkpoints/ has for itself; the directories of the others hold the names of an entry of `checkpoints:`.
+bool is_entry_directory(const std::string& name);
 /// True for "step-N.pending-K" and for "….deleting".
 bool is_leftover(const std::string& name);
 /// What retention renames a directory to before it removes it.

@@ -133,6 +133,7 @@ std::string facts_text(const Manifest& manifest) {
   add("role", json(manifest.role).dump());
   add("is_resumable", manifest.is_resumable ? "true" : "false");
   add("entries", json(manifest.entries).dump());
+  add("retention", manifest.retention.dump());
   add("state", manifest.state.dump());
   add("options", manifest.options.dump());
   add("environment", manifest.environment.dump());
@@ -184,6 +185,7 @@ Manifest facts_from(const json& stored, const std::string& where) {
           .role = stored.at("role"),
           .is_resumable = stored.at("is_resumable"),
           .entries = stored.at("entries"),
+          .retention = stored.contains("retention") ? stored.at("retention") : json(),
           .state = stored.at("state"),
           .options = stored.at("options"),
           .environment = stored.at("environment")};

@@ -48,6 +48,7 @@ struct Manifest {
   std::vector<std::string> entries;  // names of the `checkpoints:` entries that asked for it
   std::vector<TensorInfo> tensors;
   std::vector<ShardRecord> shards;  // by rank
+  nlohmann::json retention;         // what the policy of the run's checkpoints has decided, this state included; null: nothing
   nlohmann::json state;             // the trainer's: position, counters, schedules, metrics history
   nlohmann::json options;           // the resolved configuration
   nlohmann::json environment;       // versions, hosts, threads, bucket layout: what bits depend on besides

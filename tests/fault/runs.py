@@ -42,7 +42,7 @@ def configuration(task, /, max_steps=60, **changes):
               "schedules": {"decay": {"type": "cosine", "warmup_steps": 5}},
               "trainer": {"max_steps": max_steps, "accumulate_batches": 2, "clip_norm": 1.0, "log_every_steps": 3},
               "validation": {"every_epochs": 2, "batch_size": 8},
-              "checkpoints": [{"name": "regular", "every_steps": INTERVAL, "keep_last": 2}],
+              "checkpoints": [{"name": "regular", "every_steps": INTERVAL, "limit": 2}],
               "saving": {"asynchronous": False}}  # so that a test knows what is durable when a fault strikes
     config["data"] = {**config["data"], "global_batch_size": 16}
     return merged(config, changes)

@@ -16,9 +16,9 @@ const Path kCheckpoints = RunLayout{kRun}.checkpoints();
 
 class Order : public testing::Test {
  protected:
-  void save(std::int64_t step, int attempt, std::int64_t keep_last = 2) {
+  void save(std::int64_t step, int attempt, std::int64_t limit = 2) {
     OperationRecord record;
-    const auto ends = run_attempt(files_, record, 2, attempt, keep_last, [&](TestRank& self) { restore_and_save(self, step); });
+    const auto ends = run_attempt(files_, record, 2, attempt, limit, [&](TestRank& self) { restore_and_save(self, step); });
     for (const RankEnd& end : ends) ASSERT_TRUE(end.is_good()) << end.error;
     operations_ = record.operations();
   }
@@ -91,7 +91,7 @@ struct Scenario {
   const char* name;
   int world_size;
   std::vector<std::int64_t> before;  // steps saved undisturbed
-  std::int64_t keep_last;
+  std::int64_t limit;
   bool has_leftover;  // a pending directory of the same name appears before the save
 };
 void PrintTo(const Scenario& scenario, std::ostream* out) { *out << scenario.name; }
@@ -112,11 +112,11 @@ class Cut : public testing::TestWithParam<Scenario> {
     ASSERT_EQ(steps_on_disk(files_), GetParam().before);
   }
   std::vector<RankEnd> attempt(MemoryFileSystem& files, OperationRecord& record) {
-    return run_attempt(files, record, GetParam().world_size, 2, GetParam().keep_last, [&](TestRank& self) {
+    return run_attempt(files, record, GetParam().world_size, 2, GetParam().limit, [&](TestRank& self) {
       self.checkpointer.restore("auto", self.state.entries());
       if (GetParam().has_leftover && self.ranks.rank() == 0) leave_pending(files);
       self.state.compute(kStep);
-      self.checkpointer.save(self.state.snapshot(kStep), {"regular"});
+      self.checkpointer.save(self.state.snapshot(kStep), after_step(kStep));
     });
   }
   static void leave_pending(MemoryFileSystem& files) {
@@ -189,17 +189,17 @@ TEST_P(Cut, AFailureAtAnyOperationOfASaveIsToldToEveryRankAndTheNextSaveSucceeds
   std::vector<int> failures(size);
   const auto attempt_twice = [&](MemoryFileSystem& files, OperationRecord& record) {
     failures.assign(size, 0);
-    return run_attempt(files, record, GetParam().world_size, 2, GetParam().keep_last, [&](TestRank& self) {
+    return run_attempt(files, record, GetParam().world_size, 2, GetParam().limit, [&](TestRank& self) {
       const auto rank = static_cast<std::size_t>(self.ranks.rank());
       self.checkpointer.restore("auto", self.state.entries());
       if (GetParam().has_leftover && rank == 0) leave_pending(files);
       first[rank] = record.count(self.ranks.rank());
       self.state.compute(kStep);
       try {
-        self.checkpointer.save(self.state.snapshot(kStep), {"regular"});
+        self.checkpointer.save(self.state.snapshot(kStep), after_step(kStep));
       } catch (const StorageError&) {
         ++failures[rank];
-        self.checkpointer.save(self.state.snapshot(kStep), {"regular"});
+        self.checkpointer.save(self.state.snapshot(kStep), after_step(kStep));
       }
     });
   };

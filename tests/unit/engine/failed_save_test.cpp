@@ -48,7 +48,7 @@ class FailedSave : public testing::Test {
 TEST_F(FailedSave, GivesItsSpaceBack) {
   OperationRecord record(Fault{0, operation(0, "write", pending_ / kManifestName), Fault::Kind::fails});
   for (const RankEnd& end : save(record)) EXPECT_THAT(end.error, HasSubstr("write " + (pending_ / kManifestName).string()));
-  EXPECT_THAT(files_.list(kCheckpoints), ElementsAre("last", "step-00000010"));
+  EXPECT_THAT(files_.list(kCheckpoints), ElementsAre("last", "regular", "step-00000010"));
 }
 
 TEST_F(FailedSave, GivesTheRanksCausesEvenWhenItCannotBeRemoved) {
@@ -65,10 +65,10 @@ TEST_F(FailedSave, IsToldToEveryRankWhateverWentWrong) {
     self.checkpointer.restore("auto", self.state.entries());
     Snapshot snapshot = self.state.snapshot(20);
     snapshot.options = {{"name", "no UTF-8: \xff"}};
-    self.checkpointer.save(snapshot, {"regular"});
+    self.checkpointer.save(snapshot, after_step(snapshot.global_step));
   });
   for (const RankEnd& end : ends) EXPECT_THAT(end.error, AllOf(HasSubstr("save the checkpoint of step 20"), HasSubstr("UTF-8")));
-  EXPECT_THAT(files_.list(kCheckpoints), ElementsAre("last", "step-00000010"));
+  EXPECT_THAT(files_.list(kCheckpoints), ElementsAre("last", "regular", "step-00000010"));
 }
 
 TEST_F(FailedSave, OfStateThatOneRankCannotCopyIsToldToEveryRank) {
@@ -78,7 +78,7 @@ TEST_F(FailedSave, OfStateThatOneRankCannotCopyIsToldToEveryRank) {
     Snapshot snapshot = self.state.snapshot(20);
     if (self.ranks.rank() == 1)
       snapshot.entries.back().copy_to = [](std::uint64_t, std::span<std::byte>) { throw std::runtime_error("no copy \xff"); };
-    self.checkpointer.save(snapshot, {"regular"});
+    self.checkpointer.save(snapshot, after_step(snapshot.global_step));
   });
   for (const RankEnd& end : ends) EXPECT_THAT(end.error, AllOf(HasSubstr("save the checkpoint of step 20"), HasSubstr("rank 1: no copy")));
 }

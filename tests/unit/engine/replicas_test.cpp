@@ -38,12 +38,14 @@ class Corruption : public testing::TestWithParam<int> {
     const auto ends = run_attempt(files_, record, GetParam(), 1, 9, [&](TestRank& self) {
       self.checkpointer.restore("auto", self.state.entries());
       self.state.compute(10);
-      self.checkpointer.save(self.state.snapshot(10), {"regular"});
+      self.checkpointer.save(self.state.snapshot(10), after_step(10));
       self.state.compute(20);
       if (self.ranks.rank() == wrong_rank) self.state.flip_bit(tensor);
       std::string& failure = failures[static_cast<std::size_t>(self.ranks.rank())];
       for (std::int64_t save = 1; save < GetParam() && failure.empty(); ++save) {
-        self.checkpointer.begin_save(self.state.snapshot(20), {"regular"});
+        Boundary here = after_step(20);
+        here.position.batch += save;  // another state
+        self.checkpointer.begin_save(self.state.snapshot(20), here);
         const SaveResult result = self.checkpointer.finish_save().value();
         failure = result.failure;
         EXPECT_EQ(result.is_corruption, !failure.empty());

@@ -50,7 +50,7 @@ TEST_F(SavedBehind, TheVotesOfTheStepsBringItToItsEndOnEveryRankAtOnce) {
         [&](TestRank& self) {
           self.checkpointer.restore("none", self.state.entries());
           self.state.compute(10);
-          self.checkpointer.begin_save(self.state.snapshot(10), {"regular"});
+          self.checkpointer.begin_save(self.state.snapshot(10), after_step(10));
           for (int step = 0; self.checkpointer.is_saving(); ++step) {
             const auto result = take_step(self);
             if (!result) continue;
@@ -80,7 +80,7 @@ TEST_F(SavedBehind, WhatOnlyAnUpdateChangesIsCopiedUntilFinishStagingReturns) {
         copy(offset, into);
       };
     }
-    self.checkpointer.begin_save(std::move(snapshot), {"regular"});
+    self.checkpointer.begin_save(std::move(snapshot), after_step(10));
     self.checkpointer.finish_staging();
     self.state.compute(11);  // the update
     EXPECT_EQ(self.checkpointer.finish_save()->failure, "");
@@ -92,7 +92,7 @@ TEST_F(SavedBehind, WhatMayChangeAtAnyTimeIsCopiedBeforeBeginReturns) {
   attempt(1, [&](TestRank& self) {
     self.checkpointer.restore("none", self.state.entries());
     self.state.compute(10);
-    self.checkpointer.begin_save(self.state.snapshot(10), {"regular"});  // no entry says that it waits for an update
+    self.checkpointer.begin_save(self.state.snapshot(10), after_step(10));  // no entry says that it waits for an update
     self.state.compute(11);
     EXPECT_EQ(self.checkpointer.finish_save()->failure, "");
   });
@@ -107,7 +107,7 @@ TEST_F(SavedBehind, AFullDiskIsToldBeforeAnythingIsWrittenAndTheNextSaveTriesAga
     self.ranks.barrier();
     if (self.ranks.rank() == 0) files_.set_available(100);
     self.ranks.barrier();
-    self.checkpointer.begin_save(self.state.snapshot(20), {"regular"});
+    self.checkpointer.begin_save(self.state.snapshot(20), after_step(20));
     const auto result = take_step(self);
     ASSERT_TRUE(result);
     EXPECT_THAT(result->failure, HasSubstr("write to /memory/run/checkpoints: expected"));
@@ -117,7 +117,7 @@ TEST_F(SavedBehind, AFullDiskIsToldBeforeAnythingIsWrittenAndTheNextSaveTriesAga
     self.ranks.barrier();
     if (self.ranks.rank() == 0) files_.set_available(UINT64_MAX);
     self.ranks.barrier();
-    self.checkpointer.save(self.state.snapshot(20), {"regular"});
+    self.checkpointer.save(self.state.snapshot(20), after_step(20));
   });
   EXPECT_THAT(steps_on_disk(files_), ElementsAre(10, 20));
 }
@@ -150,19 +150,19 @@ TEST_F(SavedBehind, AFailedSyncOfAShardIsAnsweredByANewFile) {
 TEST_F(SavedBehind, ATensorThatFellOutOrChangedIsAnErrorAndANewOneIsNot) {
   attempt(1, [&](TestRank& self) {
     self.checkpointer.restore("none", self.state.entries());
-    self.checkpointer.save(self.state.snapshot(10), {"regular"});
+    self.checkpointer.save(self.state.snapshot(10), after_step(10));
     Snapshot without = self.state.snapshot(20), other = self.state.snapshot(20), more = self.state.snapshot(20);
     without.entries.erase(without.entries.begin());
     other.entries[1].info.dtype = DType::f16;
     more.entries.push_back(more.entries[0]);
     more.entries.back().info.name = "model/new";
-    EXPECT_THAT([&] { self.checkpointer.begin_save(without, {"regular"}); },
+    EXPECT_THAT([&] { self.checkpointer.begin_save(without, after_step(20)); },
                 testing::ThrowsMessage<Error>(
                     HasSubstr("save model/a: expected float32 [8, 5], as in the checkpoint before, found no such tensor")));
     EXPECT_THAT(
-        [&] { self.checkpointer.begin_save(other, {"regular"}); },
+        [&] { self.checkpointer.begin_save(other, after_step(20)); },
         testing::ThrowsMessage<Error>(HasSubstr("save model/b: expected bfloat16 [33], as in the checkpoint before, found float16 [33]")));
-    self.checkpointer.save(more, {"regular"});
+    self.checkpointer.save(more, after_step(20));
   });
   EXPECT_THAT(steps_on_disk(files_), ElementsAre(10, 20));
 }
@@ -170,8 +170,8 @@ TEST_F(SavedBehind, ATensorThatFellOutOrChangedIsAnErrorAndANewOneIsNot) {
 TEST_F(SavedBehind, AnotherBeginBeforeTheEndIsAnError) {
   attempt(1, [&](TestRank& self) {
     self.checkpointer.restore("none", self.state.entries());
-    self.checkpointer.begin_save(self.state.snapshot(10), {"regular"});
-    EXPECT_THROW(self.checkpointer.begin_save(self.state.snapshot(11), {"regular"}), std::logic_error);
+    self.checkpointer.begin_save(self.state.snapshot(10), after_step(10));
+    EXPECT_THROW(self.checkpointer.begin_save(self.state.snapshot(11), after_step(11)), std::logic_error);
     self.checkpointer.finish_save();
   });
 }

@@ -93,6 +93,11 @@ class LiveState {
   std::vector<Tensor> tensors_;
 };
 
+/// The boundary at which every_steps: 1 asks for the state of `step`.
+inline Boundary after_step(std::int64_t step) {
+  return {.position = {.epoch = 0, .batch = step, .step = step}, .step = {step - 1, step, 0, 0, false}};
+}
+
 /// What a rank of the test has at hand.
 struct TestRank {
   Communicator& ranks;
@@ -110,7 +115,7 @@ struct RankEnd {
 
 /// One attempt: `body` on every rank, each in a thread with its own view of `files`; ends when all have ended.
 inline std::vector<RankEnd> run_attempt(MemoryFileSystem& files, OperationRecord& record, int world_size, int attempt,
-                                        std::int64_t keep_last, const std::function<void(TestRank&)>& body) {
+                                        std::int64_t limit, const std::function<void(TestRank&)>& body) {
   struct QuietClock final : Clock {
     double seconds() const override { return 0; }
     double unix_seconds() const override { return 1700000000; }
@@ -125,7 +130,7 @@ inline std::vector<RankEnd> run_attempt(MemoryFileSystem& files, OperationRecord
       ThreadCommunicator communicator(ranks, rank);
       FaultyFileSystem view(files, record, rank);
       LiveState state(rank, world_size);
-      Checkpointer checkpointer({communicator, view, clock, sections}, RunLayout{kRun}, {{.name = "regular", .keep_last = keep_last}},
+      Checkpointer checkpointer({communicator, view, clock, sections}, RunLayout{kRun}, {{.name = "regular", .every_steps = 1, .limit = limit}},
                                 attempt);
       TestRank self{communicator, view, state, checkpointer};
       body(self);
@@ -152,7 +157,7 @@ inline void restore_and_save(TestRank& self, std::int64_t step, std::vector<std:
     throw std::logic_error("the state is not that of step " + std::to_string(restored->manifest.global_step));
   if (found) (*found)[static_cast<std::size_t>(self.ranks.rank())] = restored ? restored->manifest.global_step : -1;
   self.state.compute(step);
-  self.checkpointer.save(self.state.snapshot(step), {"regular"});
+  self.checkpointer.save(self.state.snapshot(step), after_step(step));
 }
 
 /// Committed steps on disk.

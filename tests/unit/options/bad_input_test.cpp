@@ -249,7 +249,7 @@ TEST(EveryOptionOf, AConfigurationIsListed) {
   const std::vector<DescribedField> fields = list_fields_of<Configuration>();
   std::vector<std::string> names;
   for (const DescribedField& field : fields) names.push_back(field.dotted());
-  EXPECT_THAT(names, testing::IsSupersetOf({"run.seed", "optimizers.NAME.lr", "checkpoints.N.keep_last", "task.options", "init_from"}));
+  EXPECT_THAT(names, testing::IsSupersetOf({"run.seed", "optimizers.NAME.lr", "checkpoints.N.limit", "task.options", "init_from"}));
   for (const DescribedField& field : fields) EXPECT_GT(field.doc.size(), 8u) << field.dotted() << " says nothing of itself";
 }
 

@@ -52,18 +52,20 @@ TEST(Configuration, SavesEveryEpochUnlessToldOtherwise) {
     ASSERT_EQ(configuration.checkpoints.size(), 1u);
     EXPECT_EQ(configuration.checkpoints[0].every_epochs, 1);
     EXPECT_TRUE(configuration.checkpoints[0].at_end);
-    EXPECT_EQ(configuration.checkpoints[0].keep_last, 2);
+    EXPECT_EQ(configuration.checkpoints[0].limit, std::nullopt);
   }
   EXPECT_TRUE(load(kGood, {"checkpoints=[]"}).checkpoints.empty());
   EXPECT_EQ(load(kGood, {"checkpoints.0.every_steps=5"}).checkpoints[0].every_epochs, std::nullopt);
 }
 
-TEST(Configuration, LeavesThePathOfAPluginAsItIs) { EXPECT_EQ(load(kGood, {"task={name: mine, plugin: lib/mine.so}"}).task.plugin, "lib/mine.so"); }
+TEST(Configuration, LeavesThePathOfAPluginAsItIs) {
+  EXPECT_EQ(load(kGood, {"task={name: mine, plugin: lib/mine.so}"}).task.plugin, "lib/mine.so");
+}
 
 TEST(Configuration, ReadsBackWhatItShows) {
   const Configuration configuration =
       load(kGood, {"schedules.warm={type: cosine, warmup_steps: 3, total_steps: 9}", "optimizers.main.schedule=warm",
-                   "task.options={hidden: [4, 5]}", "checkpoints=[{name: a, every_steps: 3}, {name: b, keep_last: -1}]",
+                   "task.options={hidden: [4, 5]}", "checkpoints=[{name: a, every_steps: 3}, {name: b, limit: -1}]",
                    "trainer.clip_norm=0.5", "init_from=/some/where"});
   const nlohmann::json json = to_json(configuration);
   EXPECT_EQ(to_json(load(json.dump())), json);
@@ -128,9 +130,23 @@ TEST(Configuration, RefusesNamesThatAreNoNames) {
   EXPECT_THAT(error_with({"schedules={..: {}}"}), HasSubstr("schedules: expected a name of letters, digits, _ and -"));
 }
 
-TEST(Configuration, RefusesToKeepNoState) {
-  EXPECT_THAT(error_with({"checkpoints=[{keep_last: 0}]"}),
-              HasSubstr("checkpoints.0.keep_last: expected 1 or more, or -1 for all, found 0"));
+TEST(Configuration, RefusesEntriesThatMakeNoSense) {
+  const auto refused = [](const std::string& keys) { return error_with({"checkpoints=[{" + keys + "}]"}); };
+  EXPECT_THAT(refused("top_k: 3"), HasSubstr("checkpoints.0.top_k: expected -1, 0 or 1 without a monitor, found 3"));
+  EXPECT_THAT(refused("top_k: 3, limit: 2, monitor: val_loss"), HasSubstr("checkpoints.0.limit: expected top_k or limit, found both"));
+  EXPECT_THAT(refused("top_k: -2"), HasSubstr("checkpoints.0.top_k: expected an integer (states, -1 or more)"));
+  EXPECT_THAT(refused("only_best: true"), HasSubstr("checkpoints.0.only_best: expected a monitor beside it"));
+  EXPECT_THAT(refused("every_steps: 2.5"),
+              HasSubstr("checkpoints.0.every_steps: expected a whole number, or a fraction of the run below 1"));
+  EXPECT_THAT(refused("monitor: val_los"), HasSubstr("found 'val_los': did you mean 'val_loss'?"));
+  EXPECT_THAT(refused("filename: \"{epoch}-{missing:.2f}\""), HasSubstr("checkpoints.0.filename: expected a metric that the run measures"));
+  EXPECT_THAT(refused("filename: \"{val_loss:d}\""), HasSubstr("'val_loss' has no format 'd'"));
+  EXPECT_THAT(refused("filename: ../x"), HasSubstr("'../x' is no name of a file"));
+  EXPECT_THAT(refused("name: step-1"), HasSubstr("checkpoints/ has such names of its own"));
+  for (const char* keys : {"top_k: 3, monitor: val_loss", "top_k: -1", "top_k: 1", "limit: 0", "every_steps: 0.1", "every_minutes: 0",
+                           "monitor: train_loss, only_best: true", "filename: \"{epoch:03d}-{val_accuracy:.3f}\""})
+    EXPECT_EQ(refused(keys), "(no ConfigError)") << keys;
+  EXPECT_THAT(error_with({"validation.every_steps=1.5"}), HasSubstr("validation.every_steps: expected a whole number"));
 }
 
 TEST(Configuration, RefusesTwoPlacesToStartFrom) {

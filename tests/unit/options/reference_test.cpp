@@ -76,7 +76,7 @@ TEST(Schema, HoldsTypesBoundsAndWords) {
   EXPECT_EQ(at("/properties/data/properties/prefetch_batches/maximum"), 1024);
   EXPECT_EQ(at("/properties/optimizers/additionalProperties/properties/type/enum"), nlohmann::ordered_json({"sgd", "adamw"}));
   EXPECT_EQ(at("/properties/optimizers/additionalProperties/properties/betas/items/exclusiveMaximum"), 1);
-  EXPECT_EQ(at("/properties/checkpoints/items/properties/keep_last/minimum"), -1);
+  EXPECT_EQ(at("/properties/checkpoints/items/properties/limit/minimum"), -1);
 }
 
 }  // namespace

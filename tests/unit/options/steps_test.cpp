@@ -98,8 +98,7 @@ StepEvent after(std::int64_t step, std::int64_t updates_of_epoch, bool is_last =
           .is_last = is_last};
 }
 
-template <class Options>
-std::vector<std::int64_t> due_steps(const Options& options, std::int64_t end, std::int64_t updates_of_epoch) {
+std::vector<std::int64_t> due_steps(const ValidationOptions& options, std::int64_t end, std::int64_t updates_of_epoch) {
   std::vector<std::int64_t> steps;
   for (std::int64_t step = 1; step <= end; ++step)
     if (is_due(options, after(step, updates_of_epoch, step == end))) steps.push_back(step);
@@ -107,36 +106,59 @@ std::vector<std::int64_t> due_steps(const Options& options, std::int64_t end, st
 }
 
 TEST(Trigger, FiresOnStepsEpochsAndTheEnd) {
-  CheckpointOptions entry;
-  entry.at_end = false;
-  EXPECT_EQ(due_steps(entry, 20, 5), (std::vector<std::int64_t>{}));
-  entry.every_steps = 7;
-  EXPECT_EQ(due_steps(entry, 20, 5), (std::vector<std::int64_t>{7, 14}));
-  entry.every_epochs = 2;
-  EXPECT_EQ(due_steps(entry, 20, 5), (std::vector<std::int64_t>{7, 10, 14, 20}));
-  entry = {};
-  EXPECT_EQ(due_steps(entry, 20, 5), (std::vector<std::int64_t>{20}));
-}
-
-TEST(Trigger, OfValidationFollowsTheSameRules) {
   ValidationOptions options;
-  options.every_epochs = 1;
-  EXPECT_EQ(due_steps(options, 12, 5), (std::vector<std::int64_t>{5, 10, 12}));
   options.at_end = false;
-  EXPECT_EQ(due_steps(options, 12, 5), (std::vector<std::int64_t>{5, 10}));
+  EXPECT_EQ(due_steps(options, 20, 5), (std::vector<std::int64_t>{}));
+  options.every_steps = 7;
+  EXPECT_EQ(due_steps(options, 20, 5), (std::vector<std::int64_t>{7, 14}));
+  options.every_epochs = 2;
+  EXPECT_EQ(due_steps(options, 20, 5), (std::vector<std::int64_t>{7, 10, 14, 20}));
+  options = {};
+  EXPECT_EQ(due_steps(options, 20, 5), (std::vector<std::int64_t>{20}));
+  options = {.every_steps = 0, .every_epochs = 0};
+  EXPECT_EQ(due_steps(options, 20, 5), (std::vector<std::int64_t>{20}));
 }
 
-TEST(Trigger, FiresWhenABatchWithoutAnUpdateEndsTheEpoch) {
-  CheckpointOptions entry;
-  entry.every_epochs = 1;
-  EXPECT_TRUE(is_due(entry, {.step_before = 5, .step_after = 5, .epochs_before = 0, .epochs_after = 1, .is_last = false}));
+TEST(Trigger, FiresOnCrossingOnceForAJumpOverSeveralMultiples) {
+  EXPECT_TRUE(is_crossed(std::optional<double>(3), 2, 11));
+  EXPECT_FALSE(is_crossed(std::optional<double>(3), 9, 11));
+  EXPECT_FALSE(is_crossed(std::optional<double>(), 0, 11));
+  EXPECT_TRUE(is_crossed(std::optional<std::int64_t>(1), 0, 1));
 }
 
-TEST(Trigger, FiresOnceForAJumpOverSeveralMultiples) {
-  CheckpointOptions entry;
-  entry.every_steps = 3;
-  EXPECT_TRUE(is_due(entry, {.step_before = 2, .step_after = 11, .epochs_before = 0, .epochs_after = 0, .is_last = false}));
-  EXPECT_FALSE(is_due(entry, {.step_before = 9, .step_after = 11, .epochs_before = 0, .epochs_after = 0, .is_last = false}));
+std::vector<double> resolved(std::vector<double> fractions, std::int64_t last_step) {
+  ValidationOptions validation;
+  std::vector<double> steps;
+  for (const double fraction : fractions) {
+    std::vector<CheckpointOptions> entries = {{.every_steps = fraction}};
+    resolve_fractions(validation, entries, last_step);
+    steps.push_back(*entries[0].every_steps);
+  }
+  return steps;
+}
+
+TEST(Fractions, AreRoundedUpToUpdates) {
+  EXPECT_EQ(resolved({0.1, 0.3, 0.5}, 2030), (std::vector<double>{203, 609, 1015}));
+  EXPECT_EQ(resolved({0.3}, 13), std::vector<double>{4});
+  EXPECT_EQ(resolved({0.07}, 100), std::vector<double>{7}) << "though 0.07 * 100 is a little more than 7 in binary";
+  EXPECT_EQ(resolved({1e-9, 0, 1, 500}, 30), (std::vector<double>{1, 0, 1, 500}));
+}
+
+std::string measured(const ValidationOptions& validation, CheckpointOptions entry, std::int64_t updates_per_epoch = 10) {
+  entry.monitor = "val_loss";
+  entry.limit = 3;
+  return config_error_of([&] { require_measured_saves(validation, {entry}, updates_per_epoch); });
+}
+
+TEST(MeasuredSaves, MustBeOnTheGridOfTheValidations) {
+  EXPECT_EQ(measured({.every_steps = 5}, {.every_steps = 10}), "(no ConfigError)");
+  EXPECT_EQ(measured({.every_steps = 5}, {.every_epochs = 1}), "(no ConfigError)");
+  EXPECT_EQ(measured({.every_epochs = 1}, {.every_steps = 20}), "(no ConfigError)");
+  EXPECT_EQ(measured({.every_steps = 5}, {.after_validation = true}), "(no ConfigError)");
+  EXPECT_THAT(measured({.every_steps = 5}, {.every_steps = 7}),
+              HasSubstr("expected a validation at each save, found saves every 7 updates, validations every 5 updates"));
+  EXPECT_THAT(measured({.every_steps = 4}, {.every_epochs = 1}), HasSubstr("found saves every 1 epochs, validations every 4 updates"));
+  EXPECT_THAT(measured({}, {.every_steps = 7}), HasSubstr("validations every 0 updates: never"));
 }
 
 }  // namespace

@@ -119,7 +119,7 @@ TEST(TrainingStep, WaitsForTheCopyOfASaveBeforeItChangesWhatIsCopied) {
   const auto files = make_posix_file_system();
   const SystemClock clock;
   const TemporaryDirectory directory;
-  Checkpointer checkpointer({ranks, *files, clock, sections}, RunLayout{directory.path()}, {{.name = "regular"}}, 1);
+  Checkpointer checkpointer({ranks, *files, clock, sections}, RunLayout{directory.path()}, {{.name = "regular", .every_epochs = 1}}, 1);
   TrainingStep step({ranks, sections, task, loader, optimization, 1, &checkpointer});
 
   StateEntry weight = model_entries(task.model()).at(2);
@@ -132,7 +132,8 @@ TEST(TrainingStep, WaitsForTheCopyOfASaveBeforeItChangesWhatIsCopied) {
     copy(offset, into);
     std::copy(into.begin(), into.end(), copied.begin());
   };
-  checkpointer.begin_save({.global_step = 0, .entries = {weight}, .state = {}, .options = {}, .environment = {}}, {"regular"});
+  checkpointer.begin_save({.global_step = 0, .entries = {weight}, .state = {}, .options = {}, .environment = {}},
+                          {.position = {.epoch = 0, .batch = 1, .step = 0}, .step = {0, 1, 0, 0, false}});
   RunState state;
   step.run(state);
   EXPECT_EQ(checkpointer.finish_save()->failure, "");

@@ -1,0 +1,102 @@
+#include "checkpoint/policy/policy.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "checkpoint/policy/entry_policy.h"
+
+namespace holdfast {
+namespace {
+
+EntryState& state_of(PolicyState& state, const std::string& entry) {
+  for (EntryState& known : state.entries)
+    if (known.entry == entry) return known;
+  return state.entries.emplace_back(EntryState{.entry = entry});
+}
+
+/// The version is the first that neither this run nor anybody else has used at that step.
+CheckpointName free_name(const PolicyState& state, std::int64_t step) {
+  CheckpointName name{step, 0};
+  for (const auto* states : {&state.states, &state.foreign_states})
+    for (const CheckpointName& taken : *states)
+      if (taken.step == step) name.version = std::max(name.version, taken.version + 1);
+  return name;
+}
+
+/// Scores of another metric say nothing of this one.
+std::string renew_scores(const CheckpointOptions& options, EntryState& entry) {
+  if (entry.monitor == options.monitor && entry.mode == options.mode) return "";
+  const bool has_scores =
+      std::any_of(entry.names.begin(), entry.names.end(), [](const NamedState& named) { return named.score.has_value(); });
+  const std::string before = entry.monitor;
+  entry.monitor = options.monitor;
+  entry.mode = options.mode;
+  entry.is_waiting = false;
+  for (NamedState& named : entry.names) named.score.reset();
+  if (!has_scores) return "";
+  return fmt::format("{} has ranked by {} before: its best starts anew", options.name, before);
+}
+
+void settle_states(PolicyState& state, const std::vector<CheckpointName>& before, const CheckpointName& added) {
+  for (EntryState& entry : state.entries)
+    std::erase_if(entry.names, [&](const NamedState& named) { return named.slot == Slot::resumed && named.state != state.resumed; });
+  state.states.clear();
+  state.retiring.clear();
+  for (const CheckpointName& known : before)
+    (state.names(known) || known == state.resumed ? state.states : state.retiring).push_back(known);
+  if (std::find(state.states.begin(), state.states.end(), added) == state.states.end()) state.states.push_back(added);
+  state.newest = added;
+}
+
+}  // namespace
+
+std::vector<std::string> Decision::savers() const {
+  std::vector<std::string> savers;
+  for (const EntryDecision& entry : entries)
+    if (!entry.names.empty()) savers.push_back(entry.entry);
+  return savers;
+}
+
+bool may_save(const std::vector<CheckpointOptions>& policy, const Boundary& boundary, bool is_time_up) {
+  const StepEvent& step = boundary.step;
+  if (step.is_last || is_time_up || boundary.interruption != Interruption::none) return !policy.empty();
+  return std::any_of(policy.begin(), policy.end(), [&](const CheckpointOptions& entry) {
+    return is_crossed(entry.every_steps, step.step_before, step.step_after) ||
+           is_crossed(entry.every_epochs, step.epochs_before, step.epochs_after) ||
+           (boundary.has_validated && (entry.after_validation || must_be_measured(entry)));
+  });
+}
+
+Decision decide(const std::vector<CheckpointOptions>& policy, const PolicyState& before, const Boundary& measured) {
+  Boundary boundary = measured;
+  boundary.metrics.try_emplace("epoch", static_cast<double>(boundary.position.epoch));
+  boundary.metrics.try_emplace("step", static_cast<double>(boundary.position.step));
+  Decision decision{.next = before};
+  decision.is_new = !before.newest || before.position != boundary.position;
+  decision.state = decision.is_new ? free_name(before, boundary.position.step) : *before.newest;
+  for (const CheckpointOptions& options : policy) {
+    EntryState& entry = state_of(decision.next, options.name);
+    const std::string note = renew_scores(options, entry);
+    EntryDecision made = EntryPolicy(options, entry, decision.state, boundary, before.resumed).decide();
+    if (!note.empty()) made.why = note + (made.why.empty() ? "" : "; " + made.why);
+    decision.saves = decision.saves || !made.names.empty();
+    if (!made.why.empty()) decision.entries.push_back(std::move(made));
+  }
+  if (!decision.saves) return decision;
+  settle_states(decision.next, before.states, decision.state);
+  decision.next.position = boundary.position;
+  decision.next.minutes = boundary.minutes;
+  return decision;
+}
+
+bool is_time_up(const std::vector<CheckpointOptions>& policy, const PolicyState& state, double minutes) {
+  return std::any_of(policy.begin(), policy.end(), [&](const CheckpointOptions& options) {
+    if (!options.every_minutes) return false;
+    const auto known =
+        std::find_if(state.entries.begin(), state.entries.end(), [&](const EntryState& e) { return e.entry == options.name; });
+    return minutes - (known == state.entries.end() ? 0 : known->asked_at_minutes) >= *options.every_minutes;
+  });
+}
+
+}  // namespace holdfast

@@ -1,0 +1,60 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "checkpoint/policy/policy.h"
+
+namespace holdfast {
+namespace {
+
+bool contains(const std::vector<CheckpointName>& states, const CheckpointName& state) {
+  return std::find(states.begin(), states.end(), state) != states.end();
+}
+
+/// What somebody has removed meanwhile, or a later save of a timeline that is given up, is no longer kept.
+void forget_missing(PolicyState& state, const std::vector<CheckpointName>& present, std::vector<std::string>& notes) {
+  for (EntryState& entry : state.entries)
+    std::erase_if(entry.names, [&](const NamedState& named) {
+      if (contains(present, named.state)) return false;
+      notes.push_back(fmt::format("{}/{} is gone with {}, which is no longer there", entry.entry, named.name, directory_name(named.state)));
+      return true;
+    });
+  for (auto* states : {&state.states, &state.retiring})
+    std::erase_if(*states, [&](const CheckpointName& name) { return !contains(present, name); });
+}
+
+/// Of another run's history only its best is remembered, until there is one of its own.
+void inherit_best(const std::vector<CheckpointOptions>& policy, const TakeOver& from, PolicyState& state) {
+  for (const CheckpointOptions& options : policy)
+    for (const EntryState& other : from.recorded->entries) {
+      if (other.entry != options.name || other.monitor != options.monitor || other.mode != options.mode) continue;
+      const NamedState* best = best_of(options, other);
+      for (EntryState& entry : state.entries)
+        if (best && entry.entry == options.name) entry.inherited_best = from.other_run + "/" + other.entry + "/" + best->name;
+    }
+}
+
+}  // namespace
+
+PolicyState take_over(const std::vector<CheckpointOptions>& policy, const TakeOver& from, std::vector<std::string>& notes) {
+  PolicyState state;
+  if (from.resumed && from.recorded) state = *from.recorded;
+  state.resumed = from.resumed;
+  forget_missing(state, from.present, notes);
+  for (const CheckpointName& name : from.present)
+    if (!contains(state.states, name) && !contains(state.retiring, name)) state.foreign_states.push_back(name);
+  for (const CheckpointOptions& options : policy)
+    if (std::none_of(state.entries.begin(), state.entries.end(), [&](const EntryState& entry) { return entry.entry == options.name; }))
+      state.entries.push_back({.entry = options.name, .monitor = options.monitor, .mode = options.mode});
+  if (from.recorded && !from.resumed) inherit_best(policy, from, state);
+  for (EntryState& entry : state.entries) {
+    const auto seen = from.names.find(entry.entry);
+    if (seen == from.names.end()) continue;
+    for (const std::string& name : seen->second)
+      if (std::none_of(entry.names.begin(), entry.names.end(), [&](const NamedState& named) { return named.name == name; }))
+        entry.foreign_names.push_back(name);
+  }
+  return state;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,121 @@
+// require_consistent: what the keys of an entry of `checkpoints:` say together.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "base/error.h"
+#include "options/name_template.h"
+#include "options/nearest.h"
+#include "options/run_options.h"
+
+namespace holdfast {
+namespace {
+
+class EntryRules {
+ public:
+  EntryRules(const CheckpointOptions& entry, std::string path, const OptionTree& tree, const std::vector<std::string>& metrics)
+      : entry_(entry), path_(std::move(path)), tree_(tree), metrics_(metrics) {}
+
+  void run() const {
+    check_name();
+    check_triggers();
+    check_choice();
+    check_metric("monitor", entry_.monitor);
+    check_template("filename", entry_.filename);
+    check_template("last_filename", entry_.last_filename);
+    check_template("exception_filename", entry_.exception_filename);
+    check_template("signal_filename", entry_.signal_filename);
+  }
+
+  [[noreturn]] void refuse(const std::string& key, ErrorText text) const {
+    const std::string path = path_ + "." + key;
+    text.attempted = fmt::format("{}: {}", tree_.where(path), path);
+    throw ConfigError(text);
+  }
+
+ private:
+  void check_name() const {
+    constexpr std::string_view kAllowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+    if (entry_.name.empty() || entry_.name.find_first_not_of(kAllowed) != std::string::npos)
+      refuse("name", {.expected = "a name of letters, digits, _ and -", .found = fmt::format("'{}'", entry_.name)});
+    if (entry_.name == "last" || entry_.name.starts_with("step-") || entry_.name.starts_with("abandoned-"))
+      refuse("name",
+             {.expected = "another name", .found = fmt::format("'{}'", entry_.name), .cause = "checkpoints/ has such names of its own"});
+  }
+
+  void check_triggers() const {
+    const std::optional<double>& every = entry_.every_steps;
+    if (every && *every >= 1 && *every != std::floor(*every))
+      refuse("every_steps", {.expected = "a whole number, or a fraction of the run below 1", .found = fmt::format("{}", *every)});
+  }
+
+  void check_choice() const {
+    if (entry_.top_k && entry_.limit)
+      refuse("limit", {.expected = "top_k or limit",
+                       .found = "both",
+                       .cause = "top_k keeps the best states, limit the newest with the best among them",
+                       .next = "give one of them; two entries keep both kinds, and what both keep is stored once"});
+    if (!entry_.monitor.empty()) return;
+    if (entry_.top_k.value_or(0) > 1)
+      refuse("top_k", {.expected = "-1, 0 or 1 without a monitor",
+                       .found = fmt::format("{}", *entry_.top_k),
+                       .cause = "there is no metric to tell the best by",
+                       .next = fmt::format("name one, for example `monitor: val_loss`, or keep the newest: `limit: {}`", *entry_.top_k)});
+    if (entry_.only_best)
+      refuse("only_best", {.expected = "a monitor beside it",
+                           .found = "none",
+                           .cause = "there is no metric to tell the best by",
+                           .next = "name one, for example `monitor: val_loss`"});
+  }
+
+  void check_metric(const std::string& key, const std::string& metric) const {
+    if (metric.empty() || metric == "epoch" || metric == "step" || std::find(metrics_.begin(), metrics_.end(), metric) != metrics_.end())
+      return;
+    const auto near = nearest(metric, metrics_);
+    refuse(key, {.expected = metrics_.empty() ? "a metric that the run measures (there is none)"
+                                              : fmt::format("a metric that the run measures ({})", fmt::join(metrics_, ", ")),
+                 .found = fmt::format("'{}'", metric),
+                 .cause = near ? fmt::format("did you mean '{}'?", metrics_[*near]) : ""});
+  }
+
+  void check_template(const std::string& key, const std::string& text) const {
+    try {
+      const NameTemplate name(text, entry_.auto_insert_metric_name);
+      require_file_name(name.format({}));
+      for (const std::string& metric : name.metrics()) check_metric(key, metric);
+    } catch (const std::invalid_argument& error) {
+      refuse(key, {.expected = "a name such as {epoch}-{val_loss:.2f}", .found = fmt::format("'{}'", text), .cause = error.what()});
+    }
+  }
+
+  const CheckpointOptions& entry_;
+  std::string path_;
+  const OptionTree& tree_;
+  const std::vector<std::string>& metrics_;
+};
+
+}  // namespace
+
+std::vector<std::string> measured_metrics(const ValidationOptions& validation) {
+  std::vector<std::string> metrics = {"train_loss"};
+  if (validation.at_end || validation.every_steps.value_or(0) > 0 || validation.every_epochs.value_or(0) > 0)
+    metrics.insert(metrics.end(), {"val_loss", "val_accuracy"});
+  return metrics;
+}
+
+void require_consistent(const std::vector<CheckpointOptions>& checkpoints, const OptionTree& tree,
+                        const std::vector<std::string>& metrics) {
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < checkpoints.size(); ++i) {
+    const EntryRules rules(checkpoints[i], fmt::format("checkpoints.{}", i), tree, metrics);
+    rules.run();
+    if (!names.insert(checkpoints[i].name).second)
+      rules.refuse("name",
+                   {.expected = "a name of its own", .found = fmt::format("'{}', which an entry before it has", checkpoints[i].name)});
+  }
+}
+
+}  // namespace holdfast
