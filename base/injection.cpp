@@ -23,7 +23,7 @@ namespace {
 [[noreturn]] void refuse(std::string_view text, const std::string& why) {
   throw UsageError(
       fmt::format("--inject {}: {}\n  form: KIND:rank=R,step=S[,section=NAME][,occurrence=N], KIND one of kill, segv, abort, "
-                  "exit, throw, flip (a bit in the rank's memory); NAME one of data (if none is given), forward, backward, reduce, update, "
+                  "exit, throw, flip (a bit in the rank's memory), stop (SIGTERM); NAME one of data (if none is given), forward, backward, reduce, update, "
                   "checkpoint, commit, "
                   "validation, finish, restore (whose step is 0)",
                   text, why));
@@ -36,6 +36,7 @@ FaultKind kind_from(std::string_view text, std::string_view name) {
   if (name == "exit") return FaultKind::exit;
   if (name == "throw") return FaultKind::throw_exception;
   if (name == "flip") return FaultKind::flip;
+  if (name == "stop") return FaultKind::stop;
   refuse(text, fmt::format("unknown kind '{}'", name));
 }
 
@@ -66,6 +67,7 @@ void strike(const Injection& injection, const std::function<void()>& flip) {
     case FaultKind::flip:
       if (flip) flip();
       return;
+    case FaultKind::stop: ::raise(SIGTERM); return;
   }
   std::abort();
 }

@@ -16,7 +16,7 @@
 
 namespace holdfast {
 
-enum class FaultKind { kill, segv, abort, exit, throw_exception, flip };
+enum class FaultKind { kill, segv, abort, exit, throw_exception, flip, stop };
 
 struct Injection {
   FaultKind kind = FaultKind::kill;

@@ -59,6 +59,15 @@ std::int64_t last_step(const TrainerOptions& options, const EpochShape& epoch) {
   return last;
 }
 
+RunShape resolve_run(Configuration& configuration, std::int64_t samples) {
+  const DataOptions& data = configuration.data;
+  const EpochShape epoch = epoch_shape(samples, data.global_batch_size, data.drop_last, configuration.trainer.accumulate_batches);
+  const std::int64_t last = last_step(configuration.trainer, epoch);
+  resolve_fractions(configuration.validation, configuration.checkpoints, last);
+  require_measured_saves(configuration.validation, configuration.checkpoints, epoch.updates);
+  return {epoch, last};
+}
+
 bool crosses_multiple(std::int64_t before, std::int64_t after, std::int64_t n) { return after / n > before / n; }
 
 bool is_crossed(std::optional<std::int64_t> every, std::int64_t before, std::int64_t after) {

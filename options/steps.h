@@ -22,6 +22,15 @@ EpochShape epoch_shape(std::int64_t dataset_samples, std::int64_t global_batch_s
 /// The update after which the run ends: max_steps, or ceil(max_epochs * updates), whichever is smaller.
 std::int64_t last_step(const TrainerOptions& options, const EpochShape& epoch);
 
+struct RunShape {
+  EpochShape epoch;
+  std::int64_t last_step;  // updates of the whole run
+};
+
+/// How long a run on `samples` training samples is; makes steps of the fractions in `configuration`. Throws ConfigError: an epoch without a
+/// batch, saves that should be measured and are not (require_measured_saves).
+RunShape resolve_run(Configuration& configuration, std::int64_t samples);
+
 bool crosses_multiple(std::int64_t before, std::int64_t after, std::int64_t n);
 
 /// What has just been completed.

@@ -12,36 +12,19 @@
 #include "trainer/provenance.h"
 #include "trainer/rng.h"
 #include "trainer/stop_request.h"
+#include "trainer/training_state.h"
 #include "trainer/validation.h"
 
 namespace holdfast {
 
 using nlohmann::json;
 
-namespace {
-
-std::vector<NamedParameter> named_parameters(torch::nn::Module& model) {
-  std::vector<NamedParameter> parameters;
-  for (const auto& item : model.named_parameters()) parameters.push_back({item.key(), item.value()});
-  return parameters;
-}
-
-/// With fractions of the run made steps.
-Configuration resolved(Configuration configuration, std::int64_t epoch_samples) {
-  const EpochShape epoch =
-      epoch_shape(epoch_samples, configuration.data.global_batch_size, false, configuration.trainer.accumulate_batches);
-  resolve_fractions(configuration.validation, configuration.checkpoints, last_step(configuration.trainer, epoch));
-  require_measured_saves(configuration.validation, configuration.checkpoints, epoch.updates);
-  return configuration;
-}
-
-}  // namespace
-
 Trainer::Trainer(const Parts& parts, Configuration configuration, json resolved_options, Settings settings)
     : parts_(parts),
-      configuration_(resolved(std::move(configuration), parts_.training.epoch_samples())),
+      configuration_(std::move(configuration)),
       options_(std::move(resolved_options)),
       settings_(std::move(settings)),
+      last_step_(resolve_run(configuration_, parts_.training.epoch_samples()).last_step),
       optimization_(configuration_, named_parameters(parts_.task.model())),
       training_step_({parts_.ranks, parts_.sections, parts_.task, parts_.training, optimization_, configuration_.trainer.accumulate_batches,
                       &checkpointer_}),
@@ -53,9 +36,6 @@ Trainer::Trainer(const Parts& parts, Configuration configuration, json resolved_
                                 .found = std::to_string(configuration_.trainer.accumulate_batches),
                                 .cause = "it would have no effect: such a task steps when it wants to",
                                 .next = "remove the key"});
-  const EpochShape epoch =
-      epoch_shape(parts_.training.epoch_samples(), configuration_.data.global_batch_size, false, configuration_.trainer.accumulate_batches);
-  last_step_ = last_step(configuration_.trainer, epoch);
   optimization_.set_last_step(last_step_);
   const auto saves_on_exception = [](const CheckpointOptions& entry) { return entry.on_exception; };
   if (std::any_of(configuration_.checkpoints.begin(), configuration_.checkpoints.end(), saves_on_exception)) {
@@ -65,7 +45,11 @@ Trainer::Trainer(const Parts& parts, Configuration configuration, json resolved_
                                   .found = "one that steps its optimizers itself",
                                   .cause = "when such a task fails, what it has stepped already cannot be taken back",
                                   .next = "leave on_exception out; the state is saved by the other triggers"});
-    copy_.emplace([this] { return state_beside_updates(); });
+    copy_.emplace([this] {
+      std::vector<StateEntry> entries = training_state(parts_.task, optimization_);
+      std::erase_if(entries, [](const StateEntry& entry) { return entry.changes_only_in_update; });
+      return entries;
+    });
   }
   environment_ = describe_environment(parts_.ranks, settings_.threads_per_rank, optimization_);
 }
@@ -111,7 +95,7 @@ void Trainer::begin() {
   const bool is_restart = settings_.attempt > settings_.first_attempt;
   const std::string resume =
       is_restart ? checkpointer_.resume_of_restart(configuration_.resume, settings_.first_attempt) : configuration_.resume;
-  const std::optional<Restored> restored = checkpointer_.restore(resume, state_entries());
+  const std::optional<Restored> restored = checkpointer_.restore(resume, training_state(parts_.task, optimization_));
   if (restored)
     go_on_from(*restored);
   else if (configuration_.init_from) {
@@ -274,28 +258,9 @@ void Trainer::report_save(const std::optional<SaveResult>& result, bool must_suc
   if (is_rank_0()) log_error("{}", result->failure);  // training goes on; the next due save tries again
 }
 
-std::vector<StateEntry> Trainer::state_beside_updates() const {
-  std::vector<StateEntry> entries = state_entries();
-  std::erase_if(entries, [](const StateEntry& entry) { return entry.changes_only_in_update; });
-  return entries;
-}
-
-std::vector<StateEntry> Trainer::state_entries() const {
-  std::vector<StateEntry> entries = model_entries(parts_.task.model());
-  for (const auto& optimizer : optimization_.all()) {
-    for (StateEntry& entry : optimizer->state()) entries.push_back(std::move(entry));
-    if (parts_.task.is_manual())
-      for (StateEntry& entry : optimizer->gradients().state(optimizer->name())) entries.push_back(std::move(entry));
-  }
-  entries.push_back(generator_state());
-  if (parts_.task.is_manual())  // its own code may change parameters at any time
-    for (StateEntry& entry : entries) entry.changes_only_in_update = false;
-  return entries;
-}
-
 Snapshot Trainer::snapshot() const {
   return {.global_step = state_.global_step,
-          .entries = state_entries(),
+          .entries = training_state(parts_.task, optimization_),
           .state = to_json(state_),
           .options = options_,
           .environment = environment_};

@@ -66,8 +66,6 @@ class Trainer {
   /// A save has ended, well or not: throws StorageError where the policy says that the run ends.
   void report_save(const std::optional<SaveResult>& result, bool must_succeed = false);
   void finish();
-  std::vector<StateEntry> state_entries() const;
-  std::vector<StateEntry> state_beside_updates() const;
   Snapshot snapshot() const;
   std::int64_t epochs_finished(const RunState& state) const { return state.samples_seen / parts_.training.epoch_samples(); }
   bool is_rank_0() const { return parts_.ranks.rank() == 0; }
@@ -76,7 +74,7 @@ class Trainer {
   Configuration configuration_;
   nlohmann::json options_;
   Settings settings_;
-  std::int64_t last_step_ = 0;
+  std::int64_t last_step_;
   Optimization optimization_;
   TrainingStep training_step_;
   Checkpointer checkpointer_;

@@ -1,19 +1,16 @@
 #include "apps/commands/config.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <boost/program_options.hpp>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "apps/commands/plan.h"
+#include "apps/commands/trainer_program.h"
 #include "base/error.h"
 #include "base/exit_code.h"
 #include "checkpoint/policy/policy.h"
@@ -32,6 +29,8 @@ constexpr const char* kUsage = R"(usage: holdfast config COMMAND …
       Checks every key and value, also those of the task and the data source; opens no data. Exit code 0 or 78.
   holdfast config show CONFIG [--set KEY=VALUE]... [--json]
       Prints every value in force, as YAML or JSON.
+  holdfast config plan CONFIG [--set KEY=VALUE]... [--json]
+      Prints what a run will do: updates, every validation and save, bytes. Opens the data, to see how large they are.
   holdfast config reference [--schema]
       Prints the reference of every key as Markdown, or a JSON schema for editors.
 
@@ -127,26 +126,11 @@ std::string summary(const Configuration& configuration) {
   return out;
 }
 
-// The trainer writes what it refuses to our stderr itself; its "ok" is left out for ours. Returns its exit code.
+/// The trainer writes what it refuses to our stderr itself; its "ok" is left out for ours.
 int run_trainer_check(const std::filesystem::path& trainer, const ConfigArguments& arguments) {
-  std::vector<std::string> words = {trainer.string(), "--check", arguments.file};
-  for (const std::string& override_text : arguments.overrides) words.insert(words.end(), {"--set", override_text});
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  pid_t child = 0;
-  posix_spawn_file_actions_t redirection;
-  posix_spawn_file_actions_init(&redirection);
-  posix_spawn_file_actions_addopen(&redirection, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-  const std::string attempted = fmt::format("running {} --check", trainer.string());
-  const int error = posix_spawn(&child, trainer.c_str(), &redirection, nullptr, argv.data(), environ);
-  posix_spawn_file_actions_destroy(&redirection);
-  if (error != 0) throw Error(to_string({.attempted = attempted, .cause = std::strerror(error)}), kExitSoftware);
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0)
-    if (errno != EINTR) throw Error(to_string({.attempted = attempted, .cause = std::strerror(errno)}), kExitSoftware);
-  if (WIFEXITED(status)) return WEXITSTATUS(status);
-  throw Error(to_string({.attempted = attempted, .found = fmt::format("its death by signal {}", WTERMSIG(status))}), kExitSoftware);
+  std::vector<std::string> words = {"--check", arguments.file};
+  for (const std::string& text : arguments.overrides) words.insert(words.end(), {"--set", text});
+  return ask_trainer(trainer, words).exit_code;
 }
 
 int check(const ConfigArguments& arguments, const std::filesystem::path& program_directory) {
@@ -194,15 +178,17 @@ int config_command(const std::vector<std::string>& arguments, const std::filesys
     fmt::print("{}", kUsage);
     return kExitOk;
   }
-  require(!parsed.command.empty(), "say what to do: check, show or reference");
+  require(!parsed.command.empty(), "say what to do: check, show, plan or reference");
   const bool is_reference = parsed.command == "reference";
-  require(is_reference || parsed.command == "check" || parsed.command == "show", fmt::format("unknown command '{}'", parsed.command));
-  require(parsed.command == "show" || !parsed.wants_json, "--json belongs to show");
+  const bool is_plan = parsed.command == "plan", is_show = parsed.command == "show";
+  require(is_reference || is_plan || is_show || parsed.command == "check", fmt::format("unknown command '{}'", parsed.command));
+  require(is_show || is_plan || !parsed.wants_json, "--json belongs to show and plan");
   require(is_reference || !parsed.wants_schema, "--schema belongs to reference");
   require(is_reference || !parsed.file.empty(), fmt::format("{} needs a configuration file", parsed.command));
   require(!is_reference || (parsed.file.empty() && parsed.overrides.empty()), "reference takes no configuration");
   if (is_reference) return reference(parsed);
-  return parsed.command == "show" ? show(parsed) : check(parsed, program_directory);
+  if (is_plan) return plan_command(parsed.file, parsed.overrides, parsed.wants_json, program_directory / "holdfast-train");
+  return is_show ? show(parsed) : check(parsed, program_directory);
 }
 
 }  // namespace holdfast

@@ -29,6 +29,7 @@ po::options_description described_options(TrainArguments& arguments, std::vector
   add("inject", po::value(&injections)->composing(),
       "KIND:rank=R,step=S[,section=NAME][,occurrence=N], a fault to recover from; may be repeated");
   add("check", po::bool_switch(&arguments.is_check_only), "check the configuration, the task's and the data's options too, and end");
+  add("describe", po::bool_switch(&arguments.is_describe_only), "print the sizes of the data and of the state as JSON, and end");
   add("version", "print versions and end");
   add("help,h", "print this and end");
   return options;

@@ -15,6 +15,7 @@ struct TrainArguments {
   std::vector<std::string> overrides;
   std::vector<Injection> injections;
   bool is_check_only = false;
+  bool is_describe_only = false;
 };
 
 /// nullopt when --help or --version has been answered. Throws UsageError.

@@ -22,6 +22,7 @@
 #include "trainer/registry.h"
 #include "trainer/stop_request.h"
 #include "trainer/trainer.h"
+#include "trainer/training_state.h"
 
 namespace holdfast {
 namespace {
@@ -114,6 +115,22 @@ std::unique_ptr<BatchLoader> validation_loader(const Configuration& configuratio
   return make_loader(components.data.validation, plan, configuration.data.prefetch_batches, "validation data");
 }
 
+/// What only the task and the data know. In bytes of tensors, without the heads of files.
+nlohmann::json describe_sizes(const Configuration& configuration, const Components& components) {
+  const std::vector<StateEntry> entries =
+      training_state(*components.task, Optimization(configuration, named_parameters(components.task->model())));
+  std::uint64_t replicated = 0, per_rank = 0;
+  for (const StateEntry& entry : entries) (entry.info.kind == TensorKind::per_rank ? per_rank : replicated) += entry.info.bytes();
+  std::int64_t parameters = 0;
+  for (const at::Tensor& parameter : components.task->model().parameters()) parameters += parameter.numel();
+  return {{"training_samples", components.data.training->size()},
+          {"validation_samples", components.data.validation ? components.data.validation->size() : 0},
+          {"parameters", parameters},
+          {"tensors", entries.size()},
+          {"replicated_bytes", replicated},
+          {"per_rank_bytes", per_rank}};
+}
+
 Progress::Style progress_style() {
   const bool is_supervised = environment::get(environment::kSupervisor).has_value();  // the supervisor draws the bar
   return !is_supervised && is_stdout_a_terminal() ? Progress::Style::bar : Progress::Style::lines;
@@ -127,6 +144,10 @@ int run_training(const TrainArguments& arguments, Heartbeat* heartbeat) {
   const Components components = build(configuration, arguments.is_check_only);
   if (arguments.is_check_only) {
     fmt::print("{}: ok\n", arguments.config);
+    return kExitOk;
+  }
+  if (arguments.is_describe_only) {
+    fmt::print("{}\n", describe_sizes(configuration, components).dump());
     return kExitOk;
   }
   const SystemClock clock;

@@ -1,7 +1,9 @@
-// A plugin with two tasks that the built-in ones do not cover: a model with BatchNorm, whose running statistics each rank has
-// for itself, and a generator and a discriminator under manual optimization, stepped at different times.
+// A plugin with tasks that the built-in ones do not cover: a model with BatchNorm, whose running statistics each rank has for
+// itself; a generator and a discriminator under manual optimization, stepped at different times; and one that learns nothing and
+// measures what its options say.
 #include <torch/torch.h>
 
+#include "options/read.h"
 #include "trainer/registry.h"
 
 namespace {
@@ -57,6 +59,37 @@ struct Adversarial final : holdfast::Task {
   std::shared_ptr<Players> players = std::make_shared<Players>();
 };
 
+struct ScriptOptions {
+  std::vector<std::string> val_loss;       // of the process's validations, in order; then 0
+  std::vector<std::string> train_loss;     // of its batches, likewise
+  std::int64_t throws_after_batches = -1;  // of this process
+  void describe(holdfast::FieldVisitor& visitor) {
+    visitor.field({.name = "val_loss"}, val_loss);
+    visitor.field({.name = "train_loss"}, train_loss);
+    visitor.field({.name = "throws_after_batches"}, throws_after_batches);
+  }
+};
+
+/// One batch for each validation, so that each rank is asked once for each.
+struct Scripted final : holdfast::Task {
+  explicit Scripted(ScriptOptions script) : options(std::move(script)) {}
+  torch::nn::Module& model() override { return *module; }
+  Loss loss(const Batch& batch) override {
+    if (batches == options.throws_after_batches) throw std::runtime_error("as the script says");
+    const double value = at(options.train_loss, batches++);
+    return {module->forward(batch.fields[0]).sum() * 0 + value * static_cast<double>(batch.samples), batch.samples};
+  }
+  Evaluation evaluate(const Batch& batch) override {
+    return {at(options.val_loss, validations++) * static_cast<double>(batch.samples), batch.samples, 0};
+  }
+  static double at(const std::vector<std::string>& values, std::int64_t index) {
+    return index < static_cast<std::int64_t>(values.size()) ? std::stod(values[static_cast<std::size_t>(index)]) : 0;
+  }
+  ScriptOptions options;
+  torch::nn::Linear module{1, 1};
+  std::int64_t batches = 0, validations = 0;
+};
+
 }  // namespace
 
 extern "C" void holdfast_register(holdfast::Registry& registry) {
@@ -64,4 +97,9 @@ extern "C" void holdfast_register(holdfast::Registry& registry) {
                     [](const holdfast::OptionTree&, const holdfast::ComponentContext&) { return std::make_unique<Normalised>(); });
   registry.add_task("adversarial",
                     [](const holdfast::OptionTree&, const holdfast::ComponentContext&) { return std::make_unique<Adversarial>(); });
+  registry.add_task("scripted", [](const holdfast::OptionTree& tree, const holdfast::ComponentContext&) {
+    ScriptOptions options;
+    holdfast::read_options(tree, options);
+    return std::make_unique<Scripted>(std::move(options));
+  });
 }

@@ -1,0 +1,73 @@
+#include "apps/commands/plan.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "apps/commands/trainer_program.h"
+#include "base/exit_code.h"
+#include "checkpoint/policy/plan.h"
+
+namespace holdfast {
+namespace {
+
+using nlohmann::json;
+
+json to_json(const Plan& plan, const json& sizes) {
+  const auto bytes = sizes["replicated_bytes"].get<std::int64_t>();
+  return {{"samples_per_epoch", plan.epoch.samples},
+          {"batches_per_epoch", plan.epoch.batches},
+          {"updates_per_epoch", plan.epoch.updates},
+          {"total_steps", plan.last_step},
+          {"total_batches", plan.batches},
+          {"epochs", plan.epochs},
+          {"validations", plan.validations},
+          {"entries", plan.asks},
+          {"saves", plan.saves},
+          {"parameters", sizes["parameters"]},
+          {"tensors", sizes["tensors"]},
+          {"bytes_per_checkpoint", bytes},
+          {"bytes_per_checkpoint_and_rank", sizes["per_rank_bytes"]},
+          {"most_states", plan.most_states},
+          {"most_bytes", plan.most_states * bytes}};
+}
+
+std::string bytes_text(double bytes) {
+  const char* units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+  std::size_t unit = 0;
+  for (; bytes >= 1024 && unit + 1 < std::size(units); ++unit) bytes /= 1024;
+  return fmt::format("{:.{}f} {}", bytes, unit == 0 ? 0 : 1, units[unit]);
+}
+
+void print(const Plan& plan, const json& facts) {
+  const auto line = [](std::string_view what, const std::string& text) { fmt::print("  {:<16} {}\n", what, text); };
+  line("an epoch", fmt::format("{} samples, {} batches, {} updates", plan.epoch.samples, plan.epoch.batches, plan.epoch.updates));
+  line("the run", fmt::format("{} updates, {} batches, {:.6g} epochs", plan.last_step, plan.batches, plan.epochs));
+  line("validations", fmt::format("after update {}", steps_text(plan.validations)));
+  for (const auto& [entry, steps] : plan.asks) line("saves: " + entry, fmt::format("after update {}", steps_text(steps)));
+  line("the model", fmt::format("{} parameters", facts["parameters"].get<std::int64_t>()));
+  line("a checkpoint", fmt::format("{}, and {} for each rank", bytes_text(facts["bytes_per_checkpoint"].get<double>()),
+                                   bytes_text(facts["bytes_per_checkpoint_and_rank"].get<double>())));
+  line("at most", fmt::format("{} states, {}, at one time", plan.most_states, bytes_text(facts["most_bytes"].get<double>())));
+}
+
+}  // namespace
+
+int plan_command(const std::string& config, const std::vector<std::string>& overrides, bool wants_json,
+                 const std::filesystem::path& trainer) {
+  const Configuration configuration = load_configuration(config, overrides);
+  std::vector<std::string> arguments = {"--describe", config};
+  for (const std::string& text : overrides) arguments.insert(arguments.end(), {"--set", text});
+  const TrainerAnswer answer = ask_trainer(trainer, arguments);
+  if (answer.exit_code != kExitOk) return answer.exit_code;
+  const json sizes = json::parse(answer.output);
+  const Plan plan = plan_run(configuration, sizes["training_samples"].get<std::int64_t>());
+  const json facts = to_json(plan, sizes);
+  if (wants_json)
+    fmt::print("{}\n", facts.dump(2));
+  else
+    print(plan, facts);
+  return kExitOk;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,19 @@
+// Everything of a training that a checkpoint holds as tensors: the model, the optimizers, generators, and, under manual optimization,
+// gradients that were not applied yet.
+#pragma once
+
+#include <vector>
+
+#include "checkpoint/engine/snapshot.h"
+#include "trainer/optimization.h"
+#include "trainer/task.h"
+
+namespace holdfast {
+
+/// The parameters of a module by name, as Optimization takes them.
+std::vector<NamedParameter> named_parameters(torch::nn::Module& model);
+
+/// The entries refer to the live tensors.
+std::vector<StateEntry> training_state(Task& task, const Optimization& optimization);
+
+}  // namespace holdfast
