@@ -119,7 +119,7 @@ TEST(TrainingStep, WaitsForTheCopyOfASaveBeforeItChangesWhatIsCopied) {
   const auto files = make_posix_file_system();
   const SystemClock clock;
   const TemporaryDirectory directory;
-  Checkpointer checkpointer({ranks, *files, clock, sections}, RunLayout{directory.path()}, {{.name = "regular", .every_epochs = 1}}, 1);
+  Checkpointer checkpointer({ranks, *files, clock, sections}, RunLayout{directory.path()}, {{.name = "regular", .every_steps = 1}}, 1);
   TrainingStep step({ranks, sections, task, loader, optimization, 1, &checkpointer});
 
   StateEntry weight = model_entries(task.model()).at(2);
