@@ -16,8 +16,8 @@
 #include "checkpoint/engine/restore.h"
 #include "checkpoint/engine/shard_save.h"
 #include "checkpoint/engine/snapshot.h"
-#include "checkpoint/engine/store.h"
 #include "checkpoint/format/layout.h"
+#include "checkpoint/store/store.h"
 #include "dist/communicator.h"
 #include "options/run_options.h"
 

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "checkpoint/engine/answers.h"
 #include "checkpoint/engine/checkpointer.h"
-#include "checkpoint/engine/commit.h"
+#include "checkpoint/store/commit.h"
 
 namespace holdfast {
 

@@ -27,7 +27,7 @@ def test_the_picture_has_no_circle():
 
 def tree(root, file, *lines):
     """A tree of two headers and one offending source."""
-    for name in ("base/error.h", "launch/shim.h", "trainer/trainer.h", "checkpoint/engine/commit.h", "tasks/gpt.h", file):
+    for name in ("base/error.h", "launch/shim.h", "trainer/trainer.h", "checkpoint/store/commit.h", "tasks/gpt.h", file):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text("#pragma once\n")
     (root / file).write_text("\n".join(lines) + "\n")
@@ -37,8 +37,8 @@ def tree(root, file, *lines):
 @pytest.mark.parametrize("file, include, complaint", [
     ("base/log.cpp", '"launch/shim.h"', "base includes launch/shim.h, but may include nothing only"),
     ("options/read.cpp", '"trainer/trainer.h"', "options includes trainer/trainer.h"),
-    ("dist/vote.cpp", '"checkpoint/engine/commit.h"', "dist includes checkpoint/engine/commit.h"),
-    ("checkpoint/format/shard.cpp", '"checkpoint/engine/commit.h"', "checkpoint/format includes checkpoint/engine/commit.h"),
+    ("dist/vote.cpp", '"checkpoint/store/commit.h"', "dist includes checkpoint/store/commit.h"),
+    ("checkpoint/format/shard.cpp", '"checkpoint/store/commit.h"', "checkpoint/format includes checkpoint/store/commit.h"),
     ("launch/launcher.cpp", '"trainer/trainer.h"', "launch includes trainer/trainer.h"),
     ("trainer/step.cpp", '"tasks/gpt.h"', "trainer includes tasks/gpt.h"),
     ("data/text.cpp", '"tasks/gpt.h"', "data includes tasks/gpt.h"),
@@ -47,9 +47,9 @@ def tree(root, file, *lines):
     ("apps/train/training.cpp", '"launch/shim.h"', "apps/train includes launch/shim.h"),
     ("trainer/step.cpp", "<mpi.h>", "MPI is known to dist only"),
     ("launch/launcher.cpp", "<mpi-ext.h>", "MPI is known to dist only"),
-    ("checkpoint/engine/commit.cpp", "<hdf5.h>", "HDF5 is known to checkpoint/format, data only"),
+    ("checkpoint/store/commit.cpp", "<hdf5.h>", "HDF5 is known to checkpoint/format, data only"),
     ("trainer/step.cpp", "<H5Fpublic.h>", "HDF5 is known to checkpoint/format, data only"),
-    ("checkpoint/engine/commit.cpp", "<torch/torch.h>", "LibTorch is known to trainer, tasks, data, apps/train only"),
+    ("checkpoint/store/commit.cpp", "<torch/torch.h>", "LibTorch is known to trainer, tasks, data, apps/train only"),
     ("base/log.cpp", "<ATen/core/Tensor.h>", "LibTorch is known to"),
     ("dist/vote.cpp", "<c10/util/Exception.h>", "LibTorch is known to"),
     ("base/log.cpp", '"error.h"', "by its path from the root"),
@@ -62,7 +62,7 @@ def test_it_names_the_file_the_line_and_the_rule(tmp_path, file, include, compla
 
 def test_what_is_allowed_is_not_complained_about(tmp_path):
     assert tree(tmp_path, "trainer/step.cpp", "#include <torch/torch.h>", "#include <vector>", '#include "base/error.h"',
-                '#include "checkpoint/engine/commit.h"', '// #include "tasks/gpt.h"') == []
+                '#include "checkpoint/store/commit.h"', '// #include "tasks/gpt.h"') == []
 
 
 def test_a_folder_that_no_rule_names_is_an_offence(tmp_path):

@@ -1,4 +1,4 @@
-#include "checkpoint/engine/store.h"
+#include "checkpoint/store/store.h"
 
 #include <fmt/format.h>
 
@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "checkpoint/engine/commit.h"
+#include "checkpoint/store/commit.h"
 
 namespace holdfast {
 namespace {

@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "base/file_system.h"
-#include "checkpoint/engine/names.h"
 #include "checkpoint/format/layout.h"
 #include "checkpoint/format/manifest.h"
 #include "checkpoint/policy/policy.h"
+#include "checkpoint/store/names.h"
 #include "options/run_options.h"
 
 namespace holdfast {

@@ -1,4 +1,4 @@
-#include "checkpoint/engine/commit.h"
+#include "checkpoint/store/commit.h"
 
 #include "base/error.h"
 #include "base/log.h"

@@ -1,4 +1,4 @@
-#include "checkpoint/engine/names.h"
+#include "checkpoint/store/names.h"
 
 #include <algorithm>
 
