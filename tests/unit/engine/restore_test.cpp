@@ -1,4 +1,5 @@
 // Falling back from damaged checkpoints, and what becomes of those that a run goes on without.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "checkpoint/format/verify.h"
@@ -154,6 +155,46 @@ TEST_F(Fallback, ACheckpointUnderAnotherStepsNameIsRefused) {
   files_.rename_new(kCheckpoints / "step-00000030", kCheckpoints / "step-00000040");
   EXPECT_EQ(restored_step(2), 20);
   EXPECT_THAT(log_, AllOf(HasSubstr("step-00000040"), HasSubstr("expected step-00000030")));
+}
+
+/// The bytes of an entry's live tensor.
+std::vector<std::byte> bytes_of(const StateEntry& entry) {
+  std::vector<std::byte> bytes(static_cast<std::size_t>(entry.slice.count) * size_of(entry.info.dtype));
+  entry.copy_to(0, bytes);
+  return bytes;
+}
+
+TEST(AnotherWorldSize, ReadsWhatAnyNumberOfRanksHasWritten) {
+  const auto unsharded = [](LiveState& state) {
+    std::vector<StateEntry> entries = state.entries();
+    std::erase_if(entries, [](const StateEntry& entry) { return entry.info.kind == TensorKind::sharded; });
+    return entries;
+  };
+  for (const int writers : {3, 4})
+    for (const int readers : {1, 2, 3, 4}) {
+      SCOPED_TRACE(fmt::format("written by {} ranks, read by {}", writers, readers));
+      MemoryFileSystem files;
+      OperationRecord record;
+      run_attempt(files, record, writers, 1, 2, [&](TestRank& self) {
+        Snapshot snapshot = self.state.snapshot(10);
+        self.state.compute(10);
+        snapshot.entries = unsharded(self.state);
+        self.checkpointer.restore("none", snapshot.entries);
+        self.checkpointer.save(snapshot, after_step(10));
+      });
+      const auto ends = run_attempt(files, record, readers, 2, 2, [&](TestRank& self) {
+        const std::vector<StateEntry> entries = unsharded(self.state);
+        const auto restored = self.checkpointer.restore("auto", entries);
+        ASSERT_TRUE(restored);
+        EXPECT_EQ(restored->is_new_rank, self.ranks.rank() >= writers);
+        // What each rank has for itself comes from the rank of that number, counted round.
+        LiveState written(self.ranks.rank() % writers, writers);
+        written.compute(10);
+        const std::vector<StateEntry> expected = unsharded(written);
+        for (std::size_t i = 0; i < entries.size(); ++i) EXPECT_EQ(bytes_of(entries[i]), bytes_of(expected[i])) << entries[i].info.name;
+      });
+      for (const RankEnd& end : ends) EXPECT_TRUE(end.is_good()) << end.error;
+    }
 }
 
 }  // namespace
