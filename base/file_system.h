@@ -70,7 +70,7 @@ class FileSystem {
   virtual std::string read_link(const Path& link) = 0;
 };
 
-/// The real one.
+/// The real one. Ignores SIGXFSZ from then on, unless the process has a handler: a write beyond RLIMIT_FSIZE throws as others do.
 std::unique_ptr<FileSystem> make_posix_file_system();
 
 std::string read_text(FileSystem& files, const Path& path);

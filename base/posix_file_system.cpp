@@ -1,6 +1,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -22,7 +23,7 @@ namespace {
 
 [[noreturn]] void fail(std::string_view verb, const Path& path, int error) {
   std::string next;
-  if (error == ENOSPC || error == EDQUOT) next = "free space on that file system, or lower `checkpoints: keep_last`";
+  if (error == ENOSPC || error == EDQUOT) next = "free space on that file system, or keep fewer states (`checkpoints: limit`)";
   if (error == EACCES || error == EPERM || error == EROFS) next = "give this user access to it, or choose another --run-dir";
   throw StorageError(ErrorText{.attempted = fmt::format("{} {}", verb, path.string()), .cause = std::strerror(error), .next = next});
 }
@@ -155,6 +156,12 @@ class DirectReadableFile final : public ReadableFile {
   Path path_;
 };
 
+/// A write beyond RLIMIT_FSIZE is an error like any other; by default it is a signal that ends the process.
+void ignore_file_size_signal() {
+  struct sigaction now {};
+  if (::sigaction(SIGXFSZ, nullptr, &now) == 0 && now.sa_handler == SIG_DFL) ::signal(SIGXFSZ, SIG_IGN);
+}
+
 class PosixFileSystem final : public FileSystem {
  public:
   std::unique_ptr<WritableFile> create(const Path& path) override { return std::make_unique<PosixWritableFile>(create_new(path, 0), path); }
@@ -185,10 +192,11 @@ class PosixFileSystem final : public FileSystem {
       fail("list", directory, errno);
     }
     std::vector<std::string> names;
-    while (const dirent* entry = ::readdir(stream.get())) {
+    for (errno = 0; const dirent* entry = ::readdir(stream.get()); errno = 0) {
       const std::string name = entry->d_name;
       if (name != "." && name != "..") names.push_back(name);
     }
+    if (errno != 0) fail("list", directory, errno);
     std::sort(names.begin(), names.end());
     return names;
   }
@@ -257,6 +265,9 @@ class PosixFileSystem final : public FileSystem {
 
 }  // namespace
 
-std::unique_ptr<FileSystem> make_posix_file_system() { return std::make_unique<PosixFileSystem>(); }
+std::unique_ptr<FileSystem> make_posix_file_system() {
+  ignore_file_size_signal();
+  return std::make_unique<PosixFileSystem>();
+}
 
 }  // namespace holdfast
