@@ -57,7 +57,7 @@ void sweep_leftovers(FileSystem& files, const Path& checkpoints) {
 
 void abandon(FileSystem& files, const Path& checkpoints, const CheckpointName& name, const std::string& abandoned, const std::string& why) {
   const Path directory = checkpoints / abandoned;
-  files.make_directory(directory);
+  make_directories(files, directory);  // on the disk first: what is moved into it must not go with it
   files.rename_new(checkpoints / directory_name(name), directory / directory_name(name));
   files.sync_directory(directory);
   files.sync_directory(checkpoints);

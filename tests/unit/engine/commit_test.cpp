@@ -1,9 +1,7 @@
 // The order in which files are written, synced, renamed and removed, and what a death at any point of it leaves.
-#include <fmt/format.h>
 #include <gmock/gmock.h>
 
-#include "checkpoint/format/verify.h"
-#include "training.h"
+#include "disturbed_save.h"
 
 namespace holdfast {
 namespace {
@@ -11,8 +9,6 @@ namespace {
 using testing::Each;
 using testing::ElementsAre;
 using testing::IsEmpty;
-
-const Path kCheckpoints = RunLayout{kRun}.checkpoints();
 
 class Order : public testing::Test {
  protected:
@@ -62,8 +58,9 @@ TEST_F(Order, NothingIsPointedToOrRemovedBeforeTheRenameIsDurable) {
   save(20, 2);
   save(30, 3);
   const std::size_t durable = next(only("rename to", kCheckpoints / "step-00000030"), "sync directory", kCheckpoints);
+  const std::size_t pointed = next(only("rename over", kCheckpoints / kLastLink), "sync directory", kCheckpoints);
   EXPECT_GT(only("rename over", kCheckpoints / kLastLink), durable);
-  EXPECT_GT(only("rename to", kCheckpoints / "step-00000010.deleting"), durable);
+  EXPECT_GT(only("rename to", kCheckpoints / "step-00000010.deleting"), pointed) << "`last` never names what is gone";
   for (std::size_t i = 0; i < durable; ++i)
     EXPECT_THAT(operations_[i].verb, testing::Not(testing::StartsWith("remove"))) << operations_[i].path;
   EXPECT_THAT(steps_on_disk(files_), ElementsAre(20, 30));
@@ -86,82 +83,28 @@ TEST_F(Order, WhatIsCommittedIsSound) {
   EXPECT_EQ(files_.read_link(kCheckpoints / kLastLink), "step-00000010");
 }
 
-/// What is on disk before the attempt that is disturbed, and what that attempt does.
-struct Scenario {
-  const char* name;
-  int world_size;
-  std::vector<std::int64_t> before;  // steps saved undisturbed
-  std::int64_t limit;
-  bool has_leftover;  // a pending directory of the same name appears before the save
-};
-void PrintTo(const Scenario& scenario, std::ostream* out) { *out << scenario.name; }
-
 class Cut : public testing::TestWithParam<Scenario> {
  protected:
-  static constexpr std::int64_t kStep = 90;
-
-  void SetUp() override {
-    files_.make_directory("/memory");
-    files_.make_directory(kRun);
-    files_.sync_directory("/");
-    files_.sync_directory("/memory");
-    for (const std::int64_t step : GetParam().before) {
-      OperationRecord record;
-      run_attempt(files_, record, GetParam().world_size, 1, -1, [&](TestRank& self) { restore_and_save(self, step); });
-    }
-    ASSERT_EQ(steps_on_disk(files_), GetParam().before);
-  }
-  std::vector<RankEnd> attempt(MemoryFileSystem& files, OperationRecord& record) {
-    return run_attempt(files, record, GetParam().world_size, 2, GetParam().limit, [&](TestRank& self) {
-      self.checkpointer.restore("auto", self.state.entries());
-      if (GetParam().has_leftover && self.ranks.rank() == 0) leave_pending(files);
-      self.state.compute(kStep);
-      self.checkpointer.save(self.state.snapshot(kStep), after_step(kStep));
-    });
-  }
-  static void leave_pending(MemoryFileSystem& files) {
-    const Path pending = kCheckpoints / pending_name({kStep, 0}, 2);
-    make_directories(files, pending);
-    for (const std::string& name : {shard_name(0, 2), shard_name(7, 8), std::string(kManifestName)}) files.create(pending / name)->close();
-  }
-  /// The step that was there before, -1 for none.
-  static std::int64_t old_step() { return GetParam().before.empty() ? -1 : GetParam().before.back(); }
-
-  /// A new attempt finds the old or the new step on every rank, and goes on; what it leaves is sound.
-  static void expect_recovery(MemoryFileSystem& files, bool must_be_new, bool must_be_old) {
-    std::vector<std::int64_t> found(static_cast<std::size_t>(GetParam().world_size), -2);
-    OperationRecord record;
-    const auto ends = run_attempt(files, record, GetParam().world_size, 3, 2, [&](TestRank& self) { restore_and_save(self, 100, &found); });
-    for (const RankEnd& end : ends) ASSERT_TRUE(end.is_good()) << end.error;
-    ASSERT_THAT(found, Each(found[0])) << "all ranks the same step";
-    ASSERT_THAT(found[0], testing::AnyOf(old_step(), kStep));
-    ASSERT_TRUE(!must_be_new || found[0] == kStep) << found[0];
-    ASSERT_TRUE(!must_be_old || found[0] == old_step()) << found[0];
-    ASSERT_THAT(verify_checkpoint(files, kCheckpoints / "step-00000100"), IsEmpty());
-    for (const std::string& name : files.list(kCheckpoints)) ASSERT_FALSE(is_leftover(name)) << name;
-  }
-  static bool has(const std::vector<Operation>& operations, const std::string& verb, const Path& path) {
-    for (const Operation& operation : operations)
-      if (operation.verb == verb && operation.path == path) return true;
-    return false;
-  }
-
   static std::string describe(int rank, std::size_t operation, const OperationRecord& record) {
     return fmt::format("rank {}, operation {}: {} {}", rank, operation, record.struck()->verb, record.struck()->path.string());
+  }
+  /// The next attempt finds the right step and goes on.
+  void expect_recovery(MemoryFileSystem& files, bool must_be_new, bool must_be_old) {
+    ASSERT_NO_THROW(disturbed_.require_right(disturbed_.restored_step_of_a_run_that_goes_on(files), must_be_new, must_be_old));
   }
 
   /// Every operation of every rank, one attempt each.
   template <class Check>
   void at_every_operation(Fault::Kind kind, const Check& check) {
     OperationRecord undisturbed;
-    MemoryFileSystem trial(files_);
-    for (const RankEnd& end : attempt(trial, undisturbed)) ASSERT_TRUE(end.is_good()) << end.error;
-    for (int rank = 0; rank < GetParam().world_size; ++rank) {
+    MemoryFileSystem trial(disturbed_.before());
+    for (const RankEnd& end : disturbed_.attempt(trial, undisturbed)) ASSERT_TRUE(end.is_good()) << end.error;
+    for (int rank = 0; rank < disturbed_.world_size(); ++rank) {
       ASSERT_GT(undisturbed.count(rank), 5u);
       for (std::size_t operation = 0; operation < undisturbed.count(rank); ++operation) {
-        MemoryFileSystem files(files_);
+        MemoryFileSystem files(disturbed_.before());
         OperationRecord record(Fault{rank, operation, kind});
-        const auto ends = attempt(files, record);
+        const auto ends = disturbed_.attempt(files, record);
         ASSERT_TRUE(record.struck()) << "the fault never struck: rank " << rank << ", operation " << operation;
         SCOPED_TRACE(describe(rank, operation, record));
         check(files, record, ends, rank);
@@ -170,45 +113,42 @@ class Cut : public testing::TestWithParam<Scenario> {
     }
   }
 
-  MemoryFileSystem files_;
+  const DisturbedSave disturbed_{GetParam()};
 };
 
 TEST_P(Cut, AKillAtAnyOperationLeavesTheNewStepOrTheOneBefore) {
   for (const Fault::Kind kind : {Fault::Kind::killed, Fault::Kind::killed_at_once})
-    at_every_operation(kind, [](MemoryFileSystem& files, const OperationRecord& record, const std::vector<RankEnd>& ends, int rank) {
+    at_every_operation(kind, [&](MemoryFileSystem& files, const OperationRecord& record, const std::vector<RankEnd>& ends, int rank) {
       ASSERT_TRUE(ends[static_cast<std::size_t>(rank)].is_killed);
       // The rename is the commit: no earlier, no later.
-      const bool is_renamed = has(record.operations(), "rename to", kCheckpoints / directory_name({kStep, 0}));
+      const bool is_renamed = DisturbedSave::progress_of(record.operations()).is_renamed;
       expect_recovery(files, is_renamed, !is_renamed);
     });
 }
 
 TEST_P(Cut, AFailureAtAnyOperationOfASaveIsToldToEveryRankAndTheNextSaveSucceeds) {
-  const auto size = static_cast<std::size_t>(GetParam().world_size);
+  const auto size = static_cast<std::size_t>(disturbed_.world_size());
   std::vector<std::size_t> first(size);  // operation of the save, by rank
   std::vector<int> failures(size);
   const auto attempt_twice = [&](MemoryFileSystem& files, OperationRecord& record) {
     failures.assign(size, 0);
-    return run_attempt(files, record, GetParam().world_size, 2, GetParam().limit, [&](TestRank& self) {
+    return disturbed_.attempt(files, record, [&](TestRank& self) {
       const auto rank = static_cast<std::size_t>(self.ranks.rank());
-      self.checkpointer.restore("auto", self.state.entries());
-      if (GetParam().has_leftover && rank == 0) leave_pending(files);
       first[rank] = record.count(self.ranks.rank());
-      self.state.compute(kStep);
       try {
-        self.checkpointer.save(self.state.snapshot(kStep), after_step(kStep));
+        DisturbedSave::save_once(self);
       } catch (const StorageError&) {
         ++failures[rank];
-        self.checkpointer.save(self.state.snapshot(kStep), after_step(kStep));
+        DisturbedSave::save_once(self);
       }
     });
   };
   OperationRecord undisturbed;
-  MemoryFileSystem trial(files_);
+  MemoryFileSystem trial(disturbed_.before());
   attempt_twice(trial, undisturbed);
-  for (int rank = 0; rank < GetParam().world_size; ++rank)
+  for (int rank = 0; rank < disturbed_.world_size(); ++rank)
     for (std::size_t operation = first[static_cast<std::size_t>(rank)]; operation < undisturbed.count(rank); ++operation) {
-      MemoryFileSystem files(files_);
+      MemoryFileSystem files(disturbed_.before());
       OperationRecord record(Fault{rank, operation, Fault::Kind::fails});
       const auto ends = attempt_twice(files, record);
       ASSERT_TRUE(record.struck());
@@ -218,19 +158,6 @@ TEST_P(Cut, AFailureAtAnyOperationOfASaveIsToldToEveryRankAndTheNextSaveSucceeds
       expect_recovery(files, true, false);
       if (HasFatalFailure()) return;
     }
-}
-
-TEST_P(Cut, APowerLossAtAnyOperationLeavesTheNewStepOrTheOneBefore) {
-  for (const bool names_survive : {false, true})
-    at_every_operation(Fault::Kind::killed_at_once, [&](MemoryFileSystem& files, const OperationRecord& record, const auto&, int) {
-      const std::vector<Operation> operations = record.operations();
-      const auto renamed = std::find_if(operations.begin(), operations.end(), [](const Operation& operation) {
-        return operation.verb == "rename to" && operation.path == kCheckpoints / directory_name({kStep, 0});
-      });
-      const bool is_durable = renamed != operations.end() && has({renamed, operations.end()}, "sync directory", kCheckpoints);
-      files.lose_power(names_survive);
-      expect_recovery(files, is_durable, renamed == operations.end());
-    });
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, Cut,

@@ -1,6 +1,7 @@
 // A rank's view of a file system: every operation is recorded, and one of them can be the rank's last, or fail.
 #pragma once
 
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -28,12 +29,20 @@ struct Operation {
   int rank = 0;
   std::string verb;
   Path path;
+  /// False for those that only look.
+  bool changes_or_syncs() const {
+    for (const char* looks : {"open", "available bytes", "kind", "list", "read link", "close"})
+      if (verb == looks) return false;
+    return true;
+  }
 };
 
 /// The record of all ranks' operations, and the fault that is to strike.
 class OperationRecord {
  public:
   explicit OperationRecord(std::optional<Fault> fault = {}) : fault_(fault) {}
+  /// `look` is called before every operation, while no other begins.
+  explicit OperationRecord(std::function<void(const Operation&)> look) : look_(std::move(look)) {}
   /// Before every operation. True: do half of it (where it has halves), then call strike().
   bool begin(int rank, const std::string& verb, const Path& path) {
     const std::lock_guard lock(mutex_);
@@ -45,6 +54,7 @@ class OperationRecord {
       struck_ = Operation{rank, verb, path};
       return true;
     }
+    if (look_) look_({rank, verb, path});
     operations_.push_back({rank, verb, path});
     return false;
   }
@@ -81,6 +91,7 @@ class OperationRecord {
 
   mutable std::mutex mutex_;
   std::optional<Fault> fault_;
+  std::function<void(const Operation&)> look_;
   std::vector<Operation> operations_;
   std::optional<Operation> struck_;
   bool everyone_dies_ = false, everything_fails_ = false;
