@@ -8,22 +8,8 @@ import time
 import pytest
 import runs
 
-DISK = "4m"
 EXIT_STORAGE, EXIT_SOFTWARE, EXIT_TEMPORARY = 74, 70, 75
 SECONDS_AFTER = 60
-
-
-@pytest.fixture()
-def small_disk(tmp_path):
-    """A run directory whose checkpoints lie on a file system of their own, of 4 MiB."""
-    directory = tmp_path / "run"
-    checkpoints = directory / "checkpoints"
-    checkpoints.mkdir(parents=True)
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", checkpoints], capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"this user may mount nothing: {mounted.stderr.strip()}")
-    yield directory
-    subprocess.run(["umount", "-l", checkpoints], check=True)
 
 
 def fill(disk):
@@ -36,14 +22,6 @@ def fill(disk):
             assert error.errno == errno.ENOSPC
 
 
-def wait_for_output(run, words, process, times=1, meanwhile=lambda: None):
-    end = time.monotonic() + SECONDS_AFTER
-    while (run.directory / "output.txt").read_text().count(words) < times:
-        assert process.poll() is None and time.monotonic() < end, f"'{words}' never came:\n" + (run.directory / "output.txt").read_text()
-        meanwhile()
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_a_full_disk_is_told_and_the_next_save_after_it_succeeds(tmp_path, small_disk, asynchronous):
     config = runs.write_config(tmp_path / "config.yaml", runs.configuration(
@@ -52,14 +30,14 @@ def test_a_full_disk_is_told_and_the_next_save_after_it_succeeds(tmp_path, small
     run = runs.Run(small_disk)
     process = run.start(config)
     run.wait_for_step(1000, process)
-    wait_for_output(run, "bytes of free space, found", process, times=2, meanwhile=lambda: fill(small_disk / "checkpoints"))
+    run.wait_for_output("bytes of free space, found", process, times=2, meanwhile=lambda: fill(small_disk / "checkpoints"))
     output = (run.directory / "output.txt").read_text()
     assert f"write to {small_disk / 'checkpoints'}: expected" in output and "the newest good checkpoint is that of step" in output
     good = run.checkpoint()
     assert subprocess.run([runs.BIN / "holdfast", "ckpt", "verify", good], capture_output=True).returncode == 0
     saved = output.count("is durable")
     (small_disk / "checkpoints/filler").unlink()
-    wait_for_output(run, "is durable", process, times=saved + 1)
+    run.wait_for_output("is durable", process, times=saved + 1)
     process.send_signal(signal.SIGTERM)
     assert process.wait(SECONDS_AFTER) == EXIT_TEMPORARY
     assert not run.journal("rank_lost"), "training went on all the time"

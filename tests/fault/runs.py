@@ -95,6 +95,17 @@ class Run:
         wait_until(lambda: process.poll() is not None or any(line["step"] >= step for line in self.metrics()), seconds, f"step {step}")
         assert process.poll() is None, (self.directory / "output.txt").read_text()
 
+    def wait_for_output(self, words, process, times=1, meanwhile=lambda: None, seconds=60):
+        """Until a supervised run in the background has printed `words` so often."""
+        output = self.directory / "output.txt"
+
+        def is_printed():
+            meanwhile()
+            assert process.poll() is None, output.read_text()
+            return output.read_text().count(words) >= times
+
+        wait_until(is_printed, seconds, f"'{words}'")
+
     def processes(self):
         """{pid: name} of everything that was started for this run."""
         found = {}

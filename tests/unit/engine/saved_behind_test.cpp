@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 
 #include <atomic>
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 
 #include "training.h"
@@ -96,6 +98,39 @@ TEST_F(SavedBehind, WhatMayChangeAtAnyTimeIsCopiedBeforeBeginReturns) {
     self.state.compute(11);
     EXPECT_EQ(self.checkpointer.finish_save()->failure, "");
   });
+  expect_restored(10);
+}
+
+TEST_F(SavedBehind, ASlowDiskHoldsUpNeitherTheStepsNorTheUpdates) {
+  std::mutex mutex;
+  std::condition_variable time_passes;
+  int seconds = 0, writes = 0;  // every write of the disk takes a second
+  OperationRecord record([&](const Operation& operation) {
+    if (operation.verb != "write") return;
+    std::unique_lock lock(mutex);
+    const int is_done_at = std::max(seconds, writes++) + 1;
+    time_passes.wait(lock, [&] { return seconds >= is_done_at; });
+  });
+  std::vector<std::int64_t> steps(2);
+  expect_good(run_attempt(files_, record, 2, 1, 3, [&](TestRank& self) {
+    self.checkpointer.restore("none", self.state.entries());
+    self.state.compute(10);
+    self.checkpointer.begin_save(self.state.snapshot(10), after_step(10));
+    self.checkpointer.finish_staging();
+    self.state.compute(11);  // an update, while nothing is written yet
+    std::int64_t& step = steps[static_cast<std::size_t>(self.ranks.rank())];
+    for (; self.checkpointer.is_saving(); ++step) {
+      const auto result = take_step(self);
+      EXPECT_TRUE(!result || result->failure.empty());
+      if (step < 100 || self.ranks.rank() > 0) continue;
+      const std::lock_guard lock(mutex);
+      ++seconds;
+      time_passes.notify_all();
+    }
+  }));
+  EXPECT_GT(steps[0], 100) << "no time has passed until then";
+  EXPECT_EQ(steps[0], steps[1]);
+  EXPECT_GT(writes, 2);
   expect_restored(10);
 }
 
