@@ -121,7 +121,7 @@ TEST_P(Cut, AKillAtAnyOperationLeavesTheNewStepOrTheOneBefore) {
     at_every_operation(kind, [&](MemoryFileSystem& files, const OperationRecord& record, const std::vector<RankEnd>& ends, int rank) {
       ASSERT_TRUE(ends[static_cast<std::size_t>(rank)].is_killed);
       // The rename is the commit: no earlier, no later.
-      const bool is_renamed = DisturbedSave::progress_of(record.operations()).is_renamed;
+      const bool is_renamed = DisturbedSave::progress_of(record.operations(), *record.struck()).is_renamed;
       expect_recovery(files, is_renamed, !is_renamed);
     });
 }

@@ -34,7 +34,7 @@ void collect_moments(const DisturbedSave& save, std::vector<Moment>& moments) {
   std::vector<Operation> before;
   OperationRecord record([&](const Operation& operation) {
     const std::size_t number = done[static_cast<std::size_t>(operation.rank)]++;
-    if (operation.changes_or_syncs()) moments.push_back({operation, number, false, files, DisturbedSave::progress_of(before)});
+    if (operation.changes_or_syncs()) moments.push_back({operation, number, false, files, DisturbedSave::progress_of(before, operation)});
     before.push_back(operation);
   });
   for (const RankEnd& end : save.attempt(files, record)) ASSERT_TRUE(end.is_good()) << end.error;
@@ -49,7 +49,8 @@ void collect_late_moments(const DisturbedSave& save, std::vector<Moment>& moment
     save.attempt(files, record);
     ASSERT_TRUE(record.struck());
     if (files.image() == moments[i].disk.image() && files.unsynced() == moments[i].disk.unsynced()) continue;  // nobody had further to go
-    moments.push_back({*record.struck(), moments[i].number, true, files, DisturbedSave::progress_of(record.operations())});
+    moments.push_back(
+        {*record.struck(), moments[i].number, true, files, DisturbedSave::progress_of(record.operations(), *record.struck())});
   }
 }
 

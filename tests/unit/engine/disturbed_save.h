@@ -24,7 +24,7 @@ inline void PrintTo(const Scenario& scenario, std::ostream* out) { *out << scena
 /// How far the commit has come.
 struct Progress {
   bool is_renamed = false;  // the rename has begun
-  bool is_durable = false;  // and its directory is synced
+  bool is_durable = false;  // publish() has returned: what follows has begun
 };
 
 class DisturbedSave {
@@ -81,12 +81,14 @@ class DisturbedSave {
                                          must_be_old ? ", the new one is not committed" : ""));
   }
 
-  static Progress progress_of(const std::vector<Operation>& operations) {
+  /// `next` is about to begin, after `done`.
+  static Progress progress_of(const std::vector<Operation>& done, const Operation& next) {
     Progress progress;
-    for (const Operation& operation : operations) {
+    for (const Operation& operation : done) {
+      if (progress.is_renamed && operation.verb != "sync directory") progress.is_durable = true;
       if (operation.verb == "rename to" && operation.path == kCheckpoints / directory_name({kStep, 0})) progress.is_renamed = true;
-      if (progress.is_renamed && operation.verb == "sync directory" && operation.path == kCheckpoints) progress.is_durable = true;
     }
+    if (progress.is_renamed && next.verb != "sync directory") progress.is_durable = true;
     return progress;
   }
   int world_size() const { return scenario_.world_size; }
