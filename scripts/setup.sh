@@ -21,7 +21,7 @@ packages=(
   g++ make cmake ninja-build ccache pkg-config git ca-certificates                             # to build
   openmpi-bin libopenmpi-dev libhdf5-dev hdf5-tools libboost-program-options-dev libyaml-cpp-dev # libraries
   nlohmann-json3-dev libxxhash-dev libspdlog-dev libfmt-dev zlib1g-dev
-  libgtest-dev libgmock-dev python3 python3-pip python3-h5py python3-numpy python3-pytest python3-yaml strace # to test
+  libgtest-dev libgmock-dev python3 python3-pip python3-h5py python3-numpy python3-pytest python3-yaml strace xfsprogs # to test
   dataset-fashion-mnist bible-kjv                                                              # data
 )
 torch_version=2.11.0

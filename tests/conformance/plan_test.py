@@ -41,7 +41,7 @@ def test_a_plan_counts_what_a_checkpoint_holds(tmp_path):
     found = json.loads(plan(tmp_path, 100, 10, [{"every_steps": 5, "limit": 3}], validation={"every_epochs": 1}, max_epochs=2, accumulate_batches=3).stdout)
     assert (found["batches_per_epoch"], found["updates_per_epoch"], found["total_steps"], found["total_batches"]) == (10, 4, 8, 20)
     assert found["validations"] == [4, 8]
-    weights, count = (10 + 10) * 4, 8  # a matrix of 10 by 1, a bias of 10; AdamW counts the updates of each
+    weights, count = (10 + 10) * 4, 4  # a matrix of 10 by 1, a bias of 10; AdamW counts the updates of each, in a float32
     assert found["parameters"] == 20
     assert found["bytes_per_checkpoint"] == 3 * weights + 2 * count
     assert found["most_bytes"] == found["most_states"] * found["bytes_per_checkpoint"]
