@@ -29,8 +29,10 @@ std::string free_abandoned_name(FileSystem& files, const Path& checkpoints, int 
   return name;
 }
 
+bool is_set_aside(const std::string& name) { return name.starts_with("abandoned-"); }
+
 bool is_entry_directory(const std::string& name) {
-  return !name.starts_with("step-") && !name.starts_with("abandoned-") && !name.starts_with(kLastLink + std::string(".")) && name != kLastLink;
+  return !name.starts_with("step-") && !is_set_aside(name) && !name.starts_with(kLastLink + std::string(".")) && name != kLastLink;
 }
 
 std::string shard_name(int rank, int world_size) { return fmt::format("shard-{:05d}-of-{:05d}.h5", rank, world_size); }

@@ -43,6 +43,8 @@ bool is_entry_directory(const std::string& name);
 bool is_leftover(const std::string& name);
 /// What retention renames a directory to before it removes it.
 std::string deleting_name(const CheckpointName& name);
+/// True for the names that free_abandoned_name() makes.
+bool is_set_aside(const std::string& name);
 /// Where attempt `attempt` moves what the run goes on without: "abandoned-3", then "abandoned-3.1" and so on, the first that is free
 /// (attempts that no supervisor counts all have number 1).
 std::string free_abandoned_name(FileSystem& files, const Path& checkpoints, int attempt);

@@ -4,42 +4,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
+#include "checkpoint/policy/excess.h"
+#include "checkpoint/policy/score.h"
 #include "options/name_template.h"
 
 namespace holdfast {
 namespace {
 
 constexpr std::int64_t kDefaultLimit = 2, kDefaultTopK = 1;
-
-double worst(Mode mode) { return (mode == Mode::min ? 1 : -1) * std::numeric_limits<double>::infinity(); }
-
-bool is_better(Mode mode, double a, double b) { return mode == Mode::min ? a < b : a > b; }
-
-/// What states are compared by: one without a number is worse than any.
-double key_of(Mode mode, const std::optional<double>& score) { return score && !std::isnan(*score) ? *score : worst(mode); }
-
-/// The earliest of the worst states that are kept; end: none is.
-std::size_t worst_kept(Mode mode, const std::vector<NamedState>& names) {
-  std::size_t found = names.size();
-  for (std::size_t i = 0; i < names.size(); ++i)
-    if (names[i].slot == Slot::kept &&
-        (found == names.size() || is_better(mode, key_of(mode, names[found].score), key_of(mode, names[i].score))))
-      found = i;
-  return found;
-}
-
-std::int64_t count_kept(const std::vector<NamedState>& names) {
-  return std::count_if(names.begin(), names.end(), [](const NamedState& named) { return named.slot == Slot::kept; });
-}
-
-std::string rule_of(const CheckpointOptions& options) {
-  const Choice choice = choice_of(options);
-  if (choice.count < 0) return "all are kept";
-  return fmt::format("the {} {} {} kept", choice.by == Choice::By::score ? "best" : "newest", choice.count,
-                     choice.count == 1 ? "is" : "are");
-}
 
 }  // namespace
 
@@ -61,7 +34,7 @@ const NamedState* best_of(const CheckpointOptions& options, const EntryState& en
   const NamedState* best = nullptr;
   for (const NamedState& named : entry.names) {
     if (named.slot != Slot::kept || !named.score || std::isnan(*named.score)) continue;
-    if (must_beat_infinity && *named.score == worst(options.mode)) continue;
+    if (must_beat_infinity && *named.score == worst_score(options.mode)) continue;
     if (!best || is_better(options.mode, *named.score, *best->score)) best = &named;
   }
   return best;
@@ -113,7 +86,7 @@ bool EntryPolicy::is_named() const {
 bool EntryPolicy::is_new_best() const {
   const double score = boundary_.metrics.at(options_.monitor);
   const NamedState* best = best_of(options_, entry_);
-  return !std::isnan(score) && is_better(options_.mode, score, best ? *best->score : worst(options_.mode));
+  return !std::isnan(score) && is_better(options_.mode, score, best ? *best->score : worst_score(options_.mode));
 }
 
 void EntryPolicy::rank(const std::string& due) {
@@ -143,7 +116,7 @@ bool EntryPolicy::rank_by_score(const std::string& due) {
       return false;
     }
   }
-  while (k > 0 && count_kept(entry_.names) >= k) give_up(worst_kept(options_.mode, entry_.names));
+  if (k > 0) give_up(beyond_best(options_.mode, entry_.names, k - 1));
   say(fmt::format("{}: {} {:.6g}, {}", due, options_.monitor, score, rule_of(options_)));
   return true;
 }
@@ -156,20 +129,7 @@ void EntryPolicy::rank_by_age(const std::string& due) {
   const bool has_best = !options_.monitor.empty();
   const bool is_best = has_best && is_measured() && is_new_best();
   const NamedState* best = has_best && !is_best ? best_of(options_, entry_) : nullptr;
-  const CheckpointName protected_state = best ? best->state : state_;
-  std::int64_t left = count_kept(entry_.names) + 1;
-  const std::int64_t most = std::max<std::int64_t>(limit, best ? 2 : 1);
-  for (std::size_t i = 0; i < entry_.names.size() && left > most;) {
-    const NamedState& named = entry_.names[i];
-    if (named.slot != Slot::kept || (best && named.state == protected_state)) {
-      ++i;
-      continue;
-    }
-    const bool stays_listed = resumed_ && named.state == *resumed_;
-    give_up(i);
-    i += stays_listed ? 1 : 0;
-    --left;
-  }
+  give_up(beyond_newest(entry_.names, std::max<std::int64_t>(limit, best ? 2 : 1) - 1, best));
 }
 
 void EntryPolicy::save_final() {
@@ -232,14 +192,17 @@ void EntryPolicy::add(Slot slot, const std::string& name_template) {
   decision_.names.push_back(name);
 }
 
-void EntryPolicy::give_up(std::size_t index) {
-  NamedState& named = entry_.names[index];
-  decision_.removed.push_back(named.name);
-  if (resumed_ && named.state == *resumed_) {
-    named.slot = Slot::resumed;
-    named.score.reset();
-  } else {
-    entry_.names.erase(entry_.names.begin() + static_cast<std::ptrdiff_t>(index));
+void EntryPolicy::give_up(const std::vector<CheckpointName>& states) {
+  for (const CheckpointName& state : states) {
+    const auto named = std::find_if(entry_.names.begin(), entry_.names.end(),
+                                    [&](const NamedState& known) { return known.slot == Slot::kept && known.state == state; });
+    decision_.removed.push_back(named->name);
+    if (resumed_ && state == *resumed_) {
+      named->slot = Slot::resumed;
+      named->score.reset();
+    } else {
+      entry_.names.erase(named);
+    }
   }
 }
 

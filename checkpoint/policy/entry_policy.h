@@ -30,8 +30,8 @@ class EntryPolicy {
   void save_last();
   /// Gives the state a name that no other state of the entry has.
   void add(Slot slot, const std::string& name_template);
-  /// Takes a name from the entry. What the run goes on from keeps it while no other state needs it.
-  void give_up(std::size_t index);
+  /// Takes these from what the entry keeps. What the run goes on from keeps its name while no other state needs it.
+  void give_up(const std::vector<CheckpointName>& states);
   void say(const std::string& text);
 
   const CheckpointOptions& options_;

@@ -15,10 +15,6 @@ namespace {
 constexpr std::pair<Slot, const char*> kSlots[] = {{Slot::kept, "kept"},           {Slot::last, "last"},     {Slot::final, "final"},
                                                    {Slot::exception, "exception"}, {Slot::signal, "signal"}, {Slot::resumed, "resumed"}};
 
-const char* name_of(Slot slot) {
-  return std::find_if(std::begin(kSlots), std::end(kSlots), [slot](const auto& known) { return known.first == slot; })->second;
-}
-
 Slot slot_from(const std::string& text) {
   for (const auto& [slot, name] : kSlots)
     if (text == name) return slot;
@@ -78,6 +74,10 @@ EntryState entry_from_json(const json& stored) {
 }
 
 }  // namespace
+
+const char* name_of(Slot slot) {
+  return std::find_if(std::begin(kSlots), std::end(kSlots), [slot](const auto& known) { return known.first == slot; })->second;
+}
 
 std::map<std::string, CheckpointName> PolicyState::links() const {
   std::map<std::string, CheckpointName> links;

@@ -33,6 +33,8 @@ enum class Slot {
   resumed     // top_k or limit let it go, but the run goes on from it
 };
 
+const char* name_of(Slot slot);
+
 struct NamedState {
   CheckpointName state;
   std::string name;  // a path below the entry's directory

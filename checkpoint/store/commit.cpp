@@ -2,8 +2,14 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "checkpoint/store/names.h"
 
 namespace holdfast {
+namespace {
+
+constexpr const char* kPendingLast = "last.pending";
+
+}  // namespace
 
 void prepare_pending(FileSystem& files, const Path& checkpoints, const std::string& pending) {
   make_directories(files, checkpoints);
@@ -31,7 +37,7 @@ void publish(FileSystem& files, const Path& checkpoints, const std::string& pend
 }
 
 void point_last_to(FileSystem& files, const Path& checkpoints, const CheckpointName& name) {
-  const Path temporary = checkpoints / (std::string(kLastLink) + ".pending");
+  const Path temporary = checkpoints / kPendingLast;
   files.remove_file(temporary);
   files.make_link(directory_name(name), temporary);
   files.rename_over(temporary, checkpoints / kLastLink);
@@ -47,11 +53,24 @@ void retire(FileSystem& files, const Path& checkpoints, const CheckpointName& na
   remove_tree(files, doomed);
 }
 
+std::vector<std::string> list_leftovers(FileSystem& files, const Path& checkpoints) {
+  std::vector<std::string> leftovers = list_unfinished_names(files, checkpoints);
+  for (const std::string& name : files.list(checkpoints))
+    if (is_leftover(name) || name == kPendingLast) leftovers.push_back(name);
+  return leftovers;
+}
+
+void remove_leftover(FileSystem& files, const Path& checkpoints, const std::string& path) {
+  if (files.kind(checkpoints / path) == FileKind::directory)
+    remove_tree(files, checkpoints / path);
+  else
+    remove_name(files, checkpoints, path);
+}
+
 void sweep_leftovers(FileSystem& files, const Path& checkpoints) {
-  for (const std::string& name : files.list(checkpoints)) {
-    if (!is_leftover(name)) continue;
-    log_info("removing {}, which a kill has left behind", (checkpoints / name).string());
-    remove_tree(files, checkpoints / name);
+  for (const std::string& path : list_leftovers(files, checkpoints)) {
+    log_info("removing {}, which a kill has left behind", (checkpoints / path).string());
+    remove_leftover(files, checkpoints, path);
   }
 }
 

@@ -25,7 +25,10 @@ void point_last_to(FileSystem& files, const Path& checkpoints, const CheckpointN
 /// Rank 0: out of sight by one rename, then removed.
 void retire(FileSystem& files, const Path& checkpoints, const CheckpointName& name);
 
-/// Rank 0, at start: removes what was never committed and what was half removed.
+/// What was never committed, what was half removed, links without their name yet: paths below checkpoints/.
+std::vector<std::string> list_leftovers(FileSystem& files, const Path& checkpoints);
+void remove_leftover(FileSystem& files, const Path& checkpoints, const std::string& path);
+/// Rank 0, at start: removes all of them and says so in the log.
 void sweep_leftovers(FileSystem& files, const Path& checkpoints);
 
 /// Rank 0: moves a committed checkpoint out of the way of this run into the directory `abandoned` and says so in the log.

@@ -1,7 +1,6 @@
 #include "checkpoint/store/names.h"
 
-#include <algorithm>
-
+#include "base/error.h"
 #include "checkpoint/format/layout.h"
 
 namespace holdfast {
@@ -9,35 +8,60 @@ namespace {
 
 constexpr const char* kPendingLink = ".pending";
 
-void collect(FileSystem& files, const Path& checkpoints, const std::string& below, std::vector<NameLink>& links) {
-  for (const std::string& name : files.list(checkpoints / below)) {
-    const std::string path = below + "/" + name;
+/// Calls visit(path below checkpoints/, its last part) for every link in the directories of entries.
+template <class Visit>
+void for_each_link(FileSystem& files, const Path& checkpoints, const std::string& below, const Visit& visit) {
+  for (const std::string& name : files.list(below.empty() ? checkpoints : checkpoints / below)) {
+    if (below.empty() && !is_entry_directory(name)) continue;
+    const std::string path = below.empty() ? name : below + "/" + name;
     const FileKind kind = files.kind(checkpoints / path);
-    if (kind == FileKind::directory) collect(files, checkpoints, path, links);
-    if (kind != FileKind::link || name == kPendingLink) continue;
-    std::string target = files.read_link(checkpoints / path);
-    while (target.starts_with("../")) target.erase(0, 3);
-    links.push_back({path, target});
+    if (kind == FileKind::directory) for_each_link(files, checkpoints, path, visit);
+    if (kind == FileKind::link && !below.empty()) visit(path, name);
   }
+}
+
+std::string target_of(const NameLink& link) {
+  std::string target = link.target;
+  for (Path below = Path(link.path).parent_path(); !below.empty(); below = below.parent_path()) target.insert(0, "../");
+  return target;
 }
 
 }  // namespace
 
 std::vector<NameLink> list_names(FileSystem& files, const Path& checkpoints) {
   std::vector<NameLink> links;
-  for (const std::string& name : files.list(checkpoints))
-    if (is_entry_directory(name) && files.kind(checkpoints / name) == FileKind::directory) collect(files, checkpoints, name, links);
+  for_each_link(files, checkpoints, "", [&](const std::string& path, const std::string& name) {
+    if (name == kPendingLink) return;
+    try {
+      std::string target = files.read_link(checkpoints / path);
+      while (target.starts_with("../")) target.erase(0, 3);
+      links.push_back({path, target});
+    } catch (const StorageError&) {
+      if (files.kind(checkpoints / path) == FileKind::link) throw;  // else it was removed just now
+    }
+  });
   return links;
 }
 
+std::vector<std::string> list_unfinished_names(FileSystem& files, const Path& checkpoints) {
+  std::vector<std::string> paths;
+  for_each_link(files, checkpoints, "", [&](const std::string& path, const std::string& name) {
+    if (name == kPendingLink) paths.push_back(path);
+  });
+  return paths;
+}
+
+bool is_right(FileSystem& files, const Path& checkpoints, const NameLink& link) {
+  const Path path = checkpoints / link.path;
+  return files.kind(path) == FileKind::link && files.read_link(path) == target_of(link);
+}
+
 void point_name(FileSystem& files, const Path& checkpoints, const NameLink& link) {
+  if (is_right(files, checkpoints, link)) return;
   const Path path = checkpoints / link.path, temporary = path.parent_path() / kPendingLink;
-  std::string target = link.target;
-  for (Path below = Path(link.path).parent_path(); !below.empty(); below = below.parent_path()) target.insert(0, "../");
-  if (files.kind(path) == FileKind::link && files.read_link(path) == target) return;
   make_directories(files, path.parent_path());
   files.remove_file(temporary);
-  files.make_link(target, temporary);
+  files.make_link(target_of(link), temporary);
   files.rename_over(temporary, path);
 }
 

@@ -7,15 +7,9 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "checkpoint/store/commit.h"
+#include "checkpoint/store/standing.h"
 
 namespace holdfast {
-namespace {
-
-bool contains(const std::vector<CheckpointName>& states, const CheckpointName& state) {
-  return std::find(states.begin(), states.end(), state) != states.end();
-}
-
-}  // namespace
 
 CheckpointStore::CheckpointStore(FileSystem& files, Path checkpoints, std::vector<CheckpointOptions> policy, int attempt)
     : files_(files), checkpoints_(std::move(checkpoints)), policy_(std::move(policy)), attempt_(attempt) {}
@@ -68,12 +62,14 @@ void CheckpointStore::tidy() {
     point_last_to(files_, checkpoints_, *state_.newest);
     catch_up();
   } catch (const std::exception& error) {
-    log_error("{} is durable, what should have followed failed (the next save tries again): {}", directory_name(*state_.newest), error.what());
+    log_error("{} is durable, what should have followed failed (the next save tries again): {}", directory_name(*state_.newest),
+              error.what());
   }
 }
 
 void CheckpointStore::catch_up() {
-  for (; !entering_names_.empty(); entering_names_.erase(entering_names_.begin())) point_name(files_, checkpoints_, entering_names_.front());
+  for (; !entering_names_.empty(); entering_names_.erase(entering_names_.begin()))
+    point_name(files_, checkpoints_, entering_names_.front());
   for (; !leaving_names_.empty(); leaving_names_.pop_back()) remove_name(files_, checkpoints_, leaving_names_.back());
   for (; !leaving_states_.empty(); leaving_states_.erase(leaving_states_.begin())) retire(files_, checkpoints_, leaving_states_.front());
 }
@@ -136,45 +132,12 @@ void CheckpointStore::move_last() {
 }
 
 void CheckpointStore::read_state(const std::optional<Path>& from) {
-  const std::vector<CheckpointName> present = list_checkpoints(files_, checkpoints_);
-  std::optional<PolicyState> recorded;
-  if (from) try {
-      const Manifest manifest = read_facts(files_, *from);
-      if (!manifest.retention.is_null()) recorded = policy_state_from_json(manifest.retention);
-    } catch (const std::exception& error) {
-      log_warning("what the policy had decided by {} cannot be read, nothing older is removed: {}", from->string(), error.what());
-    }
-  std::vector<std::string> notes;
-  const bool is_own = state_.resumed.has_value();
-  state_ = holdfast::take_over(policy_,
-                               {.recorded = recorded,
-                                .resumed = state_.resumed,
-                                .other_run = from && !is_own ? from->parent_path().string() : "",
-                                .present = present,
-                                .names = foreign_names(present, is_own ? recorded : std::nullopt)},
-                               notes);
-  for (const std::string& note : notes) log_warning("{}", note);
+  Standing standing = standing_of(files_, checkpoints_, policy_, state_.resumed, from);
+  for (const std::string& note : standing.notes) log_warning("{}", note);
+  state_ = std::move(standing.state);
+  leaving_names_ = std::move(standing.wrong_names);
   for (const auto& [path, state] : state_.links()) entering_names_.push_back({path, directory_name(state)});
   leaving_states_ = state_.retiring;
-}
-
-std::map<std::string, std::vector<std::string>> CheckpointStore::foreign_names(const std::vector<CheckpointName>& present,
-                                                                               const std::optional<PolicyState>& recorded) {
-  std::map<std::string, std::vector<std::string>> foreign;
-  const std::map<std::string, CheckpointName> own = recorded ? recorded->links() : std::map<std::string, CheckpointName>{};
-  for (const NameLink& link : list_names(files_, checkpoints_)) {
-    if (own.contains(link.path)) continue;
-    const std::optional<CheckpointName> state = parse_directory_name(link.target);
-    const bool is_dangling = state && !contains(present, *state);
-    // Of a state that this run keeps, a name that it does not: a kill came before it was removed.
-    const bool is_left_over = state && recorded && contains(recorded->states, *state);
-    const std::size_t slash = link.path.find('/');
-    if (is_dangling || is_left_over)
-      leaving_names_.push_back(link.path);
-    else
-      foreign[link.path.substr(0, slash)].push_back(link.path.substr(slash + 1));
-  }
-  return foreign;
 }
 
 }  // namespace holdfast

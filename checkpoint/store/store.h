@@ -2,7 +2,6 @@
 // at a time: the training thread, or the one that publishes while a save is in flight.
 #pragma once
 
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -53,9 +52,6 @@ class CheckpointStore {
   /// What is committed and later than what the run goes on from, or damaged, is moved away, and its names with it.
   void abandon_others(const std::string& why, const std::vector<Path>& damaged);
   void read_state(const std::optional<Path>& from);
-  /// The names that are not this run's, by entry; those that a kill has left are removed.
-  std::map<std::string, std::vector<std::string>> foreign_names(const std::vector<CheckpointName>& present,
-                                                                const std::optional<PolicyState>& recorded);
 
   FileSystem& files_;
   Path checkpoints_;

@@ -1,0 +1,51 @@
+// What lies in a directory of checkpoints, and what keeps each state there: for a person, and for what removes states. Reads only,
+// also while a training writes there: a state that goes meanwhile is left out.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file_system.h"
+#include "checkpoint/format/layout.h"
+#include "checkpoint/format/manifest.h"
+#include "checkpoint/policy/policy_state.h"
+
+namespace holdfast {
+
+/// A reason why a state stays.
+struct Hold {
+  enum class Kind {
+    newest,   // of all
+    last,     // `last` points to it
+    resumed,  // the newest attempt that has saved went on from it
+    entry,    // a name of an entry of `checkpoints:`
+    foreign,  // the newest manifest does not know it: not of this run, or of its early life
+  } kind = Kind::entry;
+  std::string name = {};             // entry: "best/epoch=3"
+  Slot slot = Slot::kept;            // entry
+  std::string metric = {};           // entry: of the score
+  std::optional<double> score = {};  // entry
+};
+const char* name_of(Hold::Kind kind);
+/// "best/epoch=3", "best/last (last)", "newest"
+std::string describe(const Hold& hold);
+
+struct StoredState {
+  CheckpointName name;
+  Path path;
+  std::optional<Manifest> manifest;
+  std::string error;        // why there is none
+  std::vector<Hold> holds;  // none: it is to go
+};
+
+struct Inventory {
+  Path checkpoints;
+  std::vector<StoredState> states;       // oldest first
+  std::optional<PolicyState> decided;    // by the newest manifest that can be read; none: it says nothing
+  std::optional<CheckpointName> source;  // whose manifest that is
+};
+
+Inventory take_inventory(FileSystem& files, const Path& checkpoints);
+
+}  // namespace holdfast
