@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <stdexcept>
 
 namespace holdfast {
@@ -28,6 +29,15 @@ int usable_cores() {
 std::filesystem::path memory_directory() {
   const std::filesystem::path memory = "/dev/shm";
   return ::access(memory.c_str(), W_OK | X_OK) == 0 ? memory : std::filesystem::temp_directory_path();
+}
+
+std::filesystem::path user_cache_directory() {
+  const auto from = [](const char* name) -> std::filesystem::path {
+    const char* value = std::getenv(name);
+    return value ? value : "";
+  };
+  const std::filesystem::path base = from("XDG_CACHE_HOME");
+  return (base.empty() ? from("HOME") / ".cache" : base) / "holdfast";
 }
 
 std::string random_token() {

@@ -12,6 +12,8 @@ std::string host_name();
 int usable_cores();
 /// Where short-lived files go: /dev/shm, which is memory, if this process may write there, else the system's temporary directory.
 std::filesystem::path memory_directory();
+/// Where this user's programs keep what they can make again: $XDG_CACHE_HOME/holdfast, else ~/.cache/holdfast.
+std::filesystem::path user_cache_directory();
 /// 32 random hexadecimal digits from the system's generator.
 std::string random_token();
 /// "2026-01-31T12:00:00.123Z"

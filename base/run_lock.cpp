@@ -27,13 +27,13 @@ nlohmann::json holder_of(const Path& path) {
 
 }  // namespace
 
-RunLock::RunLock(const Path& path, const std::string& token) {
+RunLock::RunLock(const Path& path, const std::string& token, const std::string& purpose) {
   fd_ = ::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
   if (fd_ < 0) throw StorageError(ErrorText{.attempted = "open the run's lock " + path.string(), .cause = std::strerror(errno)});
   if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
     ::close(fd_);
     const nlohmann::json holder = holder_of(path);
-    throw Error(to_string({.attempted = "train in " + path.parent_path().string(),
+    throw Error(to_string({.attempted = purpose + " " + path.parent_path().string(),
                            .expected = "a run directory that nobody trains in",
                            .found = fmt::format("process {} on {} since {}", holder.value("pid", 0), holder.value("host", "?"),
                                                 holder.value("since", "?")),

@@ -11,8 +11,8 @@ namespace holdfast {
 class RunLock {
  public:
   /// Takes the lock; `token` (may be empty) is remembered as a digest, for accepts(). Throws Error (69) that names the host,
-  /// process and start of the holder.
-  RunLock(const Path& path, const std::string& token);
+  /// process and start of the holder, and says what was not done: `purpose` and the directory.
+  RunLock(const Path& path, const std::string& token, const std::string& purpose = "train in");
   ~RunLock();
   RunLock(const RunLock&) = delete;
   RunLock& operator=(const RunLock&) = delete;

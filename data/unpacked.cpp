@@ -19,13 +19,8 @@ namespace holdfast {
 namespace {
 
 Path cache_directory() {
-  const auto from = [](const char* name) -> Path {
-    const char* value = std::getenv(name);
-    return value ? value : "";
-  };
-  if (const Path given = from("HOLDFAST_DATA_CACHE"); !given.empty()) return given;
-  const Path base = from("XDG_CACHE_HOME");
-  return (base.empty() ? from("HOME") / ".cache" : base) / "holdfast" / "data";
+  const char* given = std::getenv("HOLDFAST_DATA_CACHE");
+  return given && *given ? Path(given) : user_cache_directory() / "data";
 }
 
 [[noreturn]] void fail(const Path& path, const std::string& cause, const std::string& next = {}) {

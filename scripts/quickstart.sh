@@ -59,9 +59,9 @@ title "5. Both side by side"
 was_killed=yes
 /usr/bin/python3 scripts/compare_runs.py "$undisturbed" "$killed" --expect-restarts 2 || was_killed=no
 
-title "6. Every byte of both final checkpoints: holdfast ckpt diff"
+title "6. Every byte of both final checkpoints: holdfast ckpt diff --verify"
 code=0
-build/release/bin/holdfast ckpt diff "$undisturbed" "$killed" || code=$?
+build/release/bin/holdfast ckpt diff --verify "$undisturbed" "$killed" || code=$?
 printf '   (all together %d min %02d s)\n' $((SECONDS / 60)) $((SECONDS % 60))
 if ((code)); then
   echo "DIFFERENT: the two results are not the same bits (see the report of holdfast ckpt diff above)"

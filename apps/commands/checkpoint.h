@@ -1,4 +1,4 @@
-// `holdfast ckpt list | show | verify | diff`: looking at stored checkpoints, also on a copy of a run, also while it trains.
+// `holdfast ckpt COMMAND`: looking at stored checkpoints and tidying up among them, also on a copy of a run, also while it trains.
 #pragma once
 
 #include <string>
@@ -6,7 +6,7 @@
 
 namespace holdfast {
 
-/// Returns the exit code: 0; 65 damage found; 1 `diff` found a difference. Throws UsageError, Error.
+/// Returns the exit code of the command (apps/commands/checkpoint/commands.h). Throws UsageError, Error.
 int checkpoint_command(const std::vector<std::string>& arguments);
 
 }  // namespace holdfast

@@ -6,37 +6,15 @@
 #include <fstream>
 #include <iterator>
 
+#include "apps/commands/policy_file.h"
 #include "base/error.h"
 #include "base/exit_code.h"
 #include "checkpoint/policy/simulation.h"
-#include "options/read.h"
-#include "options/run_options.h"
 
 namespace holdfast {
 namespace {
 
 using nlohmann::json;
-
-/// A policy without the rest of a configuration.
-struct PolicyFile {
-  std::vector<CheckpointOptions> checkpoints;
-  ValidationOptions validation;
-  void describe(FieldVisitor& visitor) {
-    visitor.list({.name = "checkpoints"}, checkpoints);
-    visitor.section({.name = "validation"}, validation);
-  }
-};
-
-PolicyFile read_policy(const std::string& path) {
-  const OptionTree tree = OptionTree::from_file(path);
-  if (tree.has("task")) {
-    const Configuration configuration = load_configuration(path);
-    return {configuration.checkpoints, configuration.validation};
-  }
-  PolicyFile policy;
-  read_options(tree, policy);
-  return policy;
-}
 
 std::string read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);

@@ -1,4 +1,5 @@
-// Comparing two checkpoints: by digests, and by values where those differ.
+#include "checkpoint/format/diff.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -7,68 +8,31 @@
 #include <map>
 #include <set>
 
+#include "checkpoint/format/element.h"
 #include "checkpoint/format/stored_tensor.h"
-#include "checkpoint/format/verify.h"
 
 namespace holdfast {
 namespace {
 
-float half_to_float(std::uint16_t half) {
-  const std::uint32_t sign = (half & 0x8000u) << 16, exponent = (half >> 10) & 0x1f, fraction = half & 0x3ff;
-  if (exponent == 0) return std::copysign(std::ldexp(static_cast<float>(fraction), -24), sign ? -1.0f : 1.0f);
-  const std::uint32_t bits = sign | (exponent == 31 ? 0x7f800000u : (exponent + 112) << 23) | fraction << 13;
-  float value = 0;
-  std::memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
-template <class T>
-double read_as(const std::byte* at) {
-  T value;
-  std::memcpy(&value, at, sizeof value);
-  return static_cast<double>(value);
-}
-
-double value_at(const std::byte* at, DType dtype) {
-  switch (dtype) {
-    case DType::u8:
-    case DType::boolean: return read_as<std::uint8_t>(at);
-    case DType::i8: return read_as<std::int8_t>(at);
-    case DType::i16: return read_as<std::int16_t>(at);
-    case DType::i32: return read_as<std::int32_t>(at);
-    case DType::i64: return read_as<std::int64_t>(at);
-    case DType::f32: return read_as<float>(at);
-    case DType::f64: return read_as<double>(at);
-    case DType::f16: {
-      std::uint16_t bits = 0;
-      std::memcpy(&bits, at, sizeof bits);
-      return half_to_float(bits);
-    }
-    case DType::bf16: {
-      std::uint16_t bits = 0;
-      std::memcpy(&bits, at, sizeof bits);
-      const std::uint32_t wide = std::uint32_t{bits} << 16;
-      float value = 0;
-      std::memcpy(&value, &wide, sizeof value);
-      return value;
-    }
-  }
-  return 0;
-}
-
-/// Element by element; elements with the same bits are equal, NaN included.
-TensorDifference compare_values(const std::string& name, const std::vector<std::byte>& a, const std::vector<std::byte>& b, DType dtype) {
-  TensorDifference difference{.tensor = name, .what = "values"};
+/// Adds what differs in a run of elements that begins at `first`. Elements with the same bits are equal, NaN included.
+void compare_values(TensorDifference& difference, std::int64_t first, std::span<const std::byte> a, std::span<const std::byte> b,
+                    DType dtype) {
   const std::size_t element = size_of(dtype);
   for (std::size_t at = 0; at < a.size(); at += element) {
     if (std::memcmp(&a[at], &b[at], element) == 0) continue;
-    if (difference.elements++ == 0) difference.first_index = static_cast<std::int64_t>(at / element);
+    if (difference.elements++ == 0) difference.first_index = first + static_cast<std::int64_t>(at / element);
     const double x = value_at(&a[at], dtype), y = value_at(&b[at], dtype), absolute = std::abs(x - y),
-                 scale = std::max(std::abs(x), std::abs(y));
+                 scale = std::max(std::abs(x), std::abs(y)), relative = scale > 0 && std::isfinite(absolute) ? absolute / scale : absolute;
+    // NaN, once it is there, stays the largest.
     difference.max_absolute = std::isnan(absolute) ? absolute : std::max(difference.max_absolute, absolute);
-    difference.max_relative = std::isnan(absolute) ? absolute : std::max(difference.max_relative, scale > 0 ? absolute / scale : 0);
+    difference.max_relative = std::isnan(absolute) ? absolute : std::max(difference.max_relative, relative);
   }
-  return difference;
+}
+
+std::vector<std::int64_t> place_of(std::int64_t index, const std::vector<std::int64_t>& shape) {
+  std::vector<std::int64_t> place(shape.size());
+  for (std::size_t i = shape.size(); i-- > 0; index /= shape[i]) place[i] = index % shape[i];
+  return place;
 }
 
 std::map<std::string, TensorInfo> by_name(const Manifest& manifest) {
@@ -77,46 +41,94 @@ std::map<std::string, TensorInfo> by_name(const Manifest& manifest) {
   return tensors;
 }
 
+/// A tensor of which some block differs.
+struct Suspect {
+  std::string name;
+  TensorInfo info;
+  std::vector<std::pair<TensorBlock, TensorBlock>> blocks;  // those that differ; none: the two are cut at different places
+  int rank = 0;
+  std::size_t position = 0;  // of its difference
+};
+
 class Comparison {
  public:
   Comparison(FileSystem& files, const Path& a, const Path& b)
-      : files_(files), path_a_(a), path_b_(b), a_(read_manifest(files, a)), b_(read_manifest(files, b)) {}
+      : a_(read_manifest(files, a)), b_(read_manifest(files, b)), reader_a_(files, a, a_), reader_b_(files, b, b_) {}
 
-  std::vector<TensorDifference> run() {
+  std::vector<TensorDifference> run(const ReadProgress& progress) {
     const auto in_a = by_name(a_), in_b = by_name(b_);
     for (const auto& [name, tensor] : in_a) {
       const auto other = in_b.find(name);
       if (other == in_b.end())
-        differences_.push_back({.tensor = name, .what = "only in A"});
+        add(name, "only in A");
       else
         compare(tensor, other->second);
     }
     for (const auto& [name, tensor] : in_b)
-      if (!in_a.contains(name)) differences_.push_back({.tensor = name, .what = "only in B"});
+      if (!in_a.contains(name)) add(name, "only in B");
     compare_state();
+    read_suspects(progress);
     return std::move(differences_);
   }
 
  private:
+  void add(const std::string& tensor, const std::string& what) { differences_.push_back({.tensor = tensor, .what = what}); }
+
   void compare(const TensorInfo& a, const TensorInfo& b) {
-    if (a.dtype != b.dtype) differences_.push_back({.tensor = a.name, .what = "dtype"});
-    if (a.shape != b.shape) differences_.push_back({.tensor = a.name, .what = "shape"});
+    if (a.dtype != b.dtype) add(a.name, "dtype");
+    if (a.shape != b.shape) add(a.name, "shape");
     if (a.dtype != b.dtype || a.shape != b.shape) return;
-    if (a.kind == TensorKind::per_rank) {
-      for (int rank = 0; rank < std::max(a_.world_size, b_.world_size); ++rank) compare_rank(a, rank);
-    } else if (block_digests_of(a_, a) != block_digests_of(b_, b)) {
-      differences_.push_back(compare_values(a.name, read_tensor(files_, path_a_, a_, a), read_tensor(files_, path_b_, b_, b), a.dtype));
+    if (a.kind != TensorKind::per_rank) return compare_digests(a.name, a, 0);
+    for (int rank = 0; rank < std::max(a_.world_size, b_.world_size); ++rank) {
+      const std::string name = fmt::format("{} of rank {}", a.name, rank);
+      if (rank >= a_.world_size || rank >= b_.world_size)
+        add(name, rank >= b_.world_size ? "only in A" : "only in B");
+      else
+        compare_digests(name, a, rank);
     }
   }
 
-  void compare_rank(const TensorInfo& tensor, int rank) {
-    const std::string name = fmt::format("{} of rank {}", tensor.name, rank);
-    if (rank >= a_.world_size || rank >= b_.world_size) {
-      differences_.push_back({.tensor = name, .what = rank >= b_.world_size ? "only in A" : "only in B"});
-    } else if (block_digests_of_rank(a_, tensor, rank) != block_digests_of_rank(b_, tensor, rank)) {
-      differences_.push_back(compare_values(name, read_tensor(files_, path_a_, a_, tensor, rank),
-                                            read_tensor(files_, path_b_, b_, tensor, rank), tensor.dtype));
+  void compare_digests(const std::string& name, const TensorInfo& tensor, int rank) {
+    const std::vector<TensorBlock> a = reader_a_.index().blocks(tensor, rank), b = reader_b_.index().blocks(tensor, rank);
+    const auto is_cut_alike = [](const TensorBlock& x, const TensorBlock& y) { return x.slice == y.slice; };
+    Suspect suspect{.name = name, .info = tensor, .blocks = {}, .rank = rank, .position = differences_.size()};
+    if (std::equal(a.begin(), a.end(), b.begin(), b.end(), is_cut_alike)) {
+      for (std::size_t i = 0; i < a.size(); ++i)
+        if (a[i].digest() != b[i].digest()) suspect.blocks.emplace_back(a[i], b[i]);
+      if (suspect.blocks.empty()) return;
     }
+    add(name, "values");
+    suspects_.push_back(std::move(suspect));
+  }
+
+  void read_suspects(const ReadProgress& progress) {
+    std::uint64_t done = 0, total = 0;
+    for (const Suspect& suspect : suspects_) total += bytes_of(suspect);
+    for (const Suspect& suspect : suspects_) {
+      TensorDifference& difference = differences_[suspect.position];
+      const auto told = [&](std::uint64_t bytes) {
+        done += bytes;
+        if (progress) progress(done, total);
+      };
+      for (const auto& [a, b] : suspect.blocks) {
+        const auto in_a = reader_a_.read(a, suspect.info.dtype), in_b = reader_b_.read(b, suspect.info.dtype);
+        compare_values(difference, a.slice.offset, in_a, in_b, suspect.info.dtype);
+        told(in_a.size() + in_b.size());
+      }
+      if (suspect.blocks.empty()) {
+        const auto in_a = reader_a_.read(suspect.info, suspect.rank), in_b = reader_b_.read(suspect.info, suspect.rank);
+        compare_values(difference, 0, in_a, in_b, suspect.info.dtype);
+        told(in_a.size() + in_b.size());
+      }
+      difference.first_place = place_of(difference.first_index, suspect.info.shape);
+    }
+    std::erase_if(differences_, [](const TensorDifference& difference) { return difference.what == "values" && difference.elements == 0; });
+  }
+  static std::uint64_t bytes_of(const Suspect& suspect) {
+    if (suspect.blocks.empty()) return 2 * suspect.info.bytes();
+    std::uint64_t bytes = 0;
+    for (const auto& [a, b] : suspect.blocks) bytes += 2 * static_cast<std::uint64_t>(a.slice.count) * size_of(suspect.info.dtype);
+    return bytes;
   }
 
   void compare_state() {
@@ -127,20 +139,21 @@ class Comparison {
     for (const std::string& key : keys) {
       if (key.find("/wall_clock/") != key.npos) continue;
       if (!a.contains(key) || !b.contains(key) || a[key] != b[key])
-        differences_.push_back(
-            {.tensor = "state" + key,
-             .what = fmt::format("{} and {}", a.contains(key) ? a[key].dump() : "nothing", b.contains(key) ? b[key].dump() : "nothing")});
+        add("state" + key,
+            fmt::format("{} and {}", a.contains(key) ? a[key].dump() : "nothing", b.contains(key) ? b[key].dump() : "nothing"));
     }
   }
 
-  FileSystem& files_;
-  const Path &path_a_, &path_b_;
   Manifest a_, b_;
+  TensorReader reader_a_, reader_b_;
+  std::vector<Suspect> suspects_;
   std::vector<TensorDifference> differences_;
 };
 
 }  // namespace
 
-std::vector<TensorDifference> diff_checkpoints(FileSystem& files, const Path& a, const Path& b) { return Comparison(files, a, b).run(); }
+std::vector<TensorDifference> diff_checkpoints(FileSystem& files, const Path& a, const Path& b, const ReadProgress& progress) {
+  return Comparison(files, a, b).run(progress);
+}
 
 }  // namespace holdfast

@@ -210,12 +210,13 @@ ExportResult export_checkpoint(FileSystem& files, const Path& checkpoint, const 
   ExportResult result{.tensors = sources.size()};
   std::uint64_t total = 0;
   for (const Source& source : sources) total += source.info.bytes();
+  TensorReader reader(files, checkpoint, manifest);
   const Path pending = output.string() + ".pending";
   remove_tree(files, pending);
   if (format == ExportFormat::numpy) make_directories(files, pending);  // also where there is no tensor at all
   try {
     write_files(files, pending, planned, [&](std::size_t i) {
-      std::vector<std::byte> bytes = read_tensor(files, checkpoint, manifest, *sources[i].stored, sources[i].rank);
+      std::vector<std::byte> bytes = reader.read(*sources[i].stored, sources[i].rank);
       result.bytes += bytes.size();
       if (progress) progress(result.bytes, total);
       return bytes;

@@ -23,17 +23,18 @@ ShardReader::ShardReader(FileSystem& files, const Path& checkpoint, const ShardR
   if (found != record.head) refuse(fmt::format("a head of {} bytes with digest {}", record.head_bytes, to_hex(record.head)), to_hex(found));
 }
 
-void ShardReader::read(const PieceRecord& piece, std::size_t element_bytes, std::span<std::byte> into) const {
-  if (into.size() != static_cast<std::size_t>(piece.slice.count) * element_bytes)
-    throw std::invalid_argument("a buffer that has not the piece's size");
+void ShardReader::read(const PieceRecord& piece, std::size_t first_block, std::span<std::byte> into) const {
   if (into.empty()) return;
-  file_->read_at(piece.file_offset, into);
+  const std::uint64_t begin = piece.file_offset + first_block * kDigestBlockBytes;
+  file_->read_at(begin, into);
   const std::vector<Digest> found = block_digests(into);
+  if (first_block + found.size() > piece.blocks.size()) throw std::invalid_argument("more blocks than the piece has");
   for (std::size_t i = 0; i < found.size(); ++i) {
-    if (found[i] == piece.blocks.at(i)) continue;
+    const Digest& expected = piece.blocks[first_block + i];
+    if (found[i] == expected) continue;
     throw CorruptCheckpoint(ErrorText{.attempted = fmt::format("read the shard {}, dataset {}, block {} (from byte {} of the file)", where_,
-                                                               piece.tensor, i, piece.file_offset + i * kDigestBlockBytes),
-                                      .expected = "digest " + to_hex(piece.blocks[i]),
+                                                               piece.tensor, first_block + i, begin + i * kDigestBlockBytes),
+                                      .expected = "digest " + to_hex(expected),
                                       .found = to_hex(found[i]),
                                       .next = "use another checkpoint"});
   }

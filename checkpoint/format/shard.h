@@ -15,8 +15,9 @@ class ShardReader {
  public:
   /// Checks the size and the head. Throws CorruptCheckpoint, naming the shard.
   ShardReader(FileSystem& files, const Path& checkpoint, const ShardRecord& record);
-  /// Reads the whole piece into `into` (exactly its bytes). Throws CorruptCheckpoint naming shard, dataset, block and offset.
-  void read(const PieceRecord& piece, std::size_t element_bytes, std::span<std::byte> into) const;
+  /// Fills `into` with whole blocks of the piece, from `first_block` on (the last of a piece may be short). Throws
+  /// CorruptCheckpoint naming shard, dataset, block and offset.
+  void read(const PieceRecord& piece, std::size_t first_block, std::span<std::byte> into) const;
 
  private:
   std::unique_ptr<ReadableFile> file_;

@@ -113,12 +113,12 @@ void WindowReader::check(Slot& slot, const Window& window) const {
                  &expected = block.piece->blocks.at(block.number);
     if (found == expected) continue;
     slot.damage.push_back(
-        {block.piece, to_string(ErrorText{.attempted = fmt::format("read the shard {}, dataset {}, block {} (from byte {} of the file)",
-                                                                   (checkpoint_ / window.shard->file).string(), block.piece->tensor,
-                                                                   block.number, block.file_offset),
-                                          .expected = "digest " + to_hex(expected),
-                                          .found = to_hex(found),
-                                          .next = "use another checkpoint"})});
+        {&block, to_string(ErrorText{.attempted = fmt::format("read the shard {}, dataset {}, block {} (from byte {} of the file)",
+                                                              (checkpoint_ / window.shard->file).string(), block.piece->tensor,
+                                                              block.number, block.file_offset),
+                                     .expected = "digest " + to_hex(expected),
+                                     .found = to_hex(found),
+                                     .next = "use another checkpoint"})});
   }
 }
 

@@ -44,7 +44,7 @@ std::vector<Window> plan_windows(const Manifest& manifest, const ShardRecord& sh
 
 /// A block whose bytes are not those that were written. `text` says shard, dataset, block, offset, expected and found digest.
 struct Damage {
-  const PieceRecord* piece = nullptr;
+  const StoredBlock* block = nullptr;
   std::string text;
 };
 

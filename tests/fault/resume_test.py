@@ -104,7 +104,7 @@ def test_a_damaged_newest_falls_back_and_names_shard_dataset_and_block(tmp_path,
     verify = subprocess.run([runs.BIN / "holdfast", "ckpt", "verify", newest], capture_output=True, text=True, timeout=30)
     assert verify.returncode == EXIT_DATA
     assert shard in verify.stdout and "model/0.weight" in verify.stdout and "block 0" in verify.stdout
-    diff = subprocess.run([runs.BIN / "holdfast", "ckpt", "diff", newest, newest], capture_output=True, text=True, timeout=30)
+    diff = runs.ckpt("diff", "--verify", newest, newest)
     assert diff.returncode == EXIT_DATA and "DAMAGED" in diff.stdout and "equal" not in diff.stdout
     run.supervised(config, arguments=["--set", "trainer.max_steps=28"])
     log = log_of(run, attempt=2)

@@ -150,6 +150,11 @@ class Run:
         return max(path for path in (self.directory / "checkpoints").glob("step-????????") if path.is_dir())
 
 
+def ckpt(*words, seconds=60):
+    """holdfast ckpt …, ended, with its output."""
+    return subprocess.run([str(word) for word in (BIN / "holdfast", "ckpt", *words)], capture_output=True, text=True, timeout=seconds)
+
+
 def wait_until(is_true, seconds, what):
     end = time.monotonic() + seconds
     while not is_true():
@@ -209,9 +214,9 @@ def assert_same_bits(a, b):
 
 def assert_same_runs(disturbed, undisturbed):
     """Parameters, optimizer state, RNG, position and metrics: by holdfast and by an independent reader."""
-    diff = subprocess.run([str(BIN / "holdfast"), "ckpt", "diff", str(disturbed.directory), str(undisturbed.directory)],
-                          capture_output=True, text=True, timeout=60)
+    diff = ckpt("diff", "--verify", disturbed.directory, undisturbed.directory)
     assert diff.returncode == 0, diff.stdout + diff.stderr
+    assert "every byte read" in diff.stdout
     assert_same_bits(disturbed.checkpoint(), undisturbed.checkpoint())
     assert disturbed.done()["parameter_hash"] == undisturbed.done()["parameter_hash"]
     assert disturbed.metrics() == undisturbed.metrics()

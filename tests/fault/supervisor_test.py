@@ -312,7 +312,7 @@ def test_usage_errors_end_with_64_and_say_what_is_right(tmp_path):
     for arguments, hint in ((["run", config], "-n RANKS"), (["run", config, "-n", "0"], "-n RANKS"), (["run", config, "-n", "2", "--inject", "kill:rank=5,step=1"], "2 ranks"),
                             (["run", config, "-n", "2", "--inject", "kil:rank=1,step=1"], "kill, segv"), (["run", config, "-n", "2", "--frob"], "--help"),
                             (["frob"], "--help"), (["ckpt", "frob", tmp_path], "--help"), (["ckpt", "diff", tmp_path], "2 path"),
-                            (["ckpt", "verify", tmp_path, "--json"], "no JSON"), (["run", config, "-n", "1", "-x", "HOLDFAST_NO_SUCH"], "no such variable")):
+                            (["ckpt", "verify", tmp_path, "--stats"], "--help"), (["run", config, "-n", "1", "-x", "HOLDFAST_NO_SUCH"], "no such variable")):
         done = subprocess.run([str(word) for word in (runs.BIN / "holdfast", *arguments)], capture_output=True, text=True, timeout=10)
         assert done.returncode == EXIT_USAGE, (arguments, done.stdout, done.stderr)
         assert hint in done.stderr, (arguments, done.stderr)

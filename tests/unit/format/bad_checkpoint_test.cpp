@@ -37,9 +37,9 @@ class BadCheckpoint : public testing::Test {
   /// Reads every tensor, as a restore does.
   void read_all() {
     const Manifest manifest = read_manifest(*files_, checkpoint_);
+    TensorReader reader(*files_, checkpoint_, manifest);
     for (const TensorInfo& tensor : manifest.tensors)
-      for (int rank = 0; rank < (tensor.kind == TensorKind::per_rank ? manifest.world_size : 1); ++rank)
-        read_tensor(*files_, checkpoint_, manifest, tensor, rank);
+      for (int rank = 0; rank < (tensor.kind == TensorKind::per_rank ? manifest.world_size : 1); ++rank) reader.read(tensor, rank);
   }
   template <class Words>
   void expect_refused(const Words& words) {

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "checkpoint/format/diff.h"
 #include "checkpoint/format/verify.h"
 #include "stored_checkpoint.h"
 #include "temporary_directory.h"
@@ -57,6 +58,7 @@ TEST_F(Diff, TellsHowManyElementsDifferWhereAndByHowMuch) {
   ASSERT_THAT(found, ElementsAre(differs("model/w", "values")));
   EXPECT_EQ(found[0].elements, 2);
   EXPECT_EQ(found[0].first_index, 300000);
+  EXPECT_THAT(found[0].first_place, ElementsAre(300, 0));
   EXPECT_EQ(found[0].max_absolute, 2.0);
   EXPECT_EQ(found[0].max_relative, 2.0);
 }
@@ -89,6 +91,15 @@ TEST_F(Diff, NanEqualsTheSameNanAndDiffersFromEveryNumber) {
   ASSERT_THAT(found, ElementsAre(differs("model/w", "values")));
   EXPECT_EQ(found[0].elements, 2);
   EXPECT_TRUE(std::isnan(found[0].max_absolute));
+}
+
+TEST_F(Diff, AnInfiniteDifferenceIsInfiniteByBothMeasures) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  const auto found =
+      between({made_of("w", DType::f32, {2}, std::vector<float>{1, infinity})}, {made_of("w", DType::f32, {2}, std::vector<float>{1, 1})});
+  ASSERT_THAT(found, ElementsAre(differs("w", "values")));
+  EXPECT_EQ(found[0].max_absolute, infinity);
+  EXPECT_EQ(found[0].max_relative, infinity);
 }
 
 TEST_F(Diff, MinusZeroIsAnotherValueThanZero) {
@@ -130,6 +141,51 @@ TEST_F(Diff, ReadsNoValuesWhereDigestsAgree) {
   const Path a = make("a", tensors, {.world_size = 1}), b = make("b", tensors, {.world_size = 1});
   std::filesystem::remove(b / shard_name(0, 1));
   EXPECT_THAT(diff_checkpoints(*files_, a, b), IsEmpty());
+}
+
+TEST_F(Diff, ReadsOnlyTheBlocksThatDiffer) {
+  constexpr std::int64_t kElements = 3 * static_cast<std::int64_t>(kDigestBlockBytes);
+  std::vector<std::uint8_t> values(kElements, 7), others = values;
+  others[kDigestBlockBytes + 5] = 9;
+  const Path a = make("a", {made_of("w", DType::u8, {kElements}, values)}, {.world_size = 1}),
+             b = make("b", {made_of("w", DType::u8, {kElements}, others)}, {.world_size = 1});
+  const std::uint64_t begin = read_manifest(*files_, b).shards[0].pieces[0].file_offset;
+  flip_bit(b / shard_name(0, 1), begin);  // in the first and the last block, which verify would find
+  flip_bit(b / shard_name(0, 1), begin + kElements - 1);
+  std::uint64_t done = 0, total = 0;
+  const auto found = diff_checkpoints(*files_, a, b, [&](std::uint64_t d, std::uint64_t t) { done = d, total = t; });
+  ASSERT_THAT(found, ElementsAre(differs("w", "values")));
+  EXPECT_EQ(found[0].elements, 1);
+  EXPECT_EQ(found[0].first_index, static_cast<std::int64_t>(kDigestBlockBytes) + 5);
+  EXPECT_EQ(done, 2 * kDigestBlockBytes);
+  EXPECT_EQ(total, done);
+}
+
+TEST_F(Diff, ComparesTensorsThatAreCutAtDifferentPlaces) {
+  const auto cut_at = [this](const std::string& below, std::int64_t cut, std::vector<std::uint8_t> values) {
+    const TensorInfo info{"optimizers/m", DType::u8, {4}, TensorKind::sharded};
+    const Path checkpoint = make(below, {});
+    edit_manifest(*files_, checkpoint, [](auto& manifest) {
+      manifest["tensors"].push_back({{"name", "optimizers/m"}, {"dtype", "uint8"}, {"kind", "sharded"}, {"shape", {4}}});
+    });
+    const auto bytes = std::as_bytes(std::span(values));
+    for (int rank = 0; rank < 2; ++rank) {
+      std::filesystem::remove(checkpoint / shard_name(rank, 2));
+      const Slice slice = rank == 0 ? Slice{0, cut} : Slice{cut, 4 - cut};
+      const std::vector<PieceBytes> pieces = {
+          {info, slice, bytes.subspan(static_cast<std::size_t>(slice.offset), static_cast<std::size_t>(slice.count))}};
+      const ShardRecord record = write_shard(*files_, checkpoint / shard_name(rank, 2), pieces, rank, 2);
+      edit_manifest(*files_, checkpoint, [&](auto& manifest) {
+        manifest["shards"][static_cast<std::size_t>(rank)] = nlohmann::ordered_json::parse(to_text(record));
+      });
+    }
+    return checkpoint;
+  };
+  const Path one = cut_at("one", 1, {1, 2, 3, 4});
+  EXPECT_THAT(diff_checkpoints(*files_, one, cut_at("two", 2, {1, 2, 3, 4})), IsEmpty());
+  const auto found = diff_checkpoints(*files_, one, cut_at("three", 3, {1, 2, 9, 4}));
+  ASSERT_THAT(found, ElementsAre(differs("optimizers/m", "values")));
+  EXPECT_EQ(found[0].first_index, 2);
 }
 
 TEST_F(Diff, RefusesADamagedCheckpoint) {

@@ -1,0 +1,51 @@
+// `holdfast ckpt export`: a checkpoint's tensors for other programs.
+#include "checkpoint/format/export.h"
+
+#include <fmt/format.h>
+
+#include "apps/commands/checkpoint/arguments.h"
+#include "apps/commands/checkpoint/commands.h"
+#include "apps/commands/checkpoint/progress_line.h"
+#include "apps/commands/checkpoint/targets.h"
+
+namespace holdfast {
+namespace {
+
+ExportFormat format_of(const std::string& given, const Path& output) {
+  const std::string ending = output.extension().string();
+  const std::string name = !given.empty()                         ? given
+                           : ending == ".safetensors"             ? "safetensors"
+                           : ending == ".h5" || ending == ".hdf5" ? "hdf5"
+                                                                  : "";
+  if (const auto format = export_format_from(name)) return *format;
+  throw UsageError(
+      fmt::format("holdfast ckpt export: expected --format safetensors, hdf5 or numpy, or an OUTPUT that ends in .safetensors "
+                  "or .h5; found {}\n  next: holdfast ckpt --help",
+                  given.empty() ? output.string() : "--format " + given));
+}
+
+}  // namespace
+
+int export_checkpoint_command(const Words& words) {
+  boost::program_options::options_description options;
+  options.add_options()("format", boost::program_options::value<std::string>()->default_value(""))("all", "");
+  const CheckpointArguments arguments("export", words, 2, options);
+  const auto files = make_posix_file_system();
+  const Path path = newest_of(*files, arguments.path(0));
+  Path output = Path(arguments.path(1)).lexically_normal();
+  if (!output.has_filename()) output = output.parent_path();  // "weights/" is "weights"
+  const ExportFormat format = format_of(arguments.get<std::string>("format"), output);
+  require_readable(path);
+  ExportResult result;
+  {
+    ProgressLine line(output.string());
+    result = while_it_is_there(*files, path, [&] {
+      return export_checkpoint(*files, path, output, format, arguments.has("all") ? ExportScope::everything : ExportScope::model,
+                               [&](std::uint64_t done, std::uint64_t total) { line.show(done, total); });
+    });
+  }
+  fmt::print("{}: {} tensors, {} bytes, of {}\n", output.string(), result.tensors, result.bytes, path.string());
+  return kExitOk;
+}
+
+}  // namespace holdfast

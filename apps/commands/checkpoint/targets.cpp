@@ -1,0 +1,66 @@
+#include "apps/commands/checkpoint/targets.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "checkpoint/format/layout.h"
+
+namespace holdfast {
+namespace {
+
+bool holds_checkpoints(FileSystem& files, const Path& directory) {
+  const std::vector<std::string> names = files.list(directory);
+  return std::any_of(names.begin(), names.end(), [](const std::string& name) { return parse_directory_name(name) || is_leftover(name); });
+}
+
+}  // namespace
+
+Path checkpoints_directory(FileSystem& files, const Path& path) {
+  const Path below = RunLayout{path}.checkpoints();
+  if (std::filesystem::is_directory(below)) return below;
+  return std::filesystem::is_directory(path) && holds_checkpoints(files, path) ? path : Path();
+}
+
+std::vector<Path> checkpoints_of(FileSystem& files, const Path& path) {
+  if (std::filesystem::is_regular_file(path))
+    throw DataError(ErrorText{.attempted = "look for checkpoints in " + path.string(),
+                              .expected = "the directory of a checkpoint or of a run",
+                              .found = "a file",
+                              .next = "name the directory that it lies in"});
+  const Path named = path.has_filename() ? path : path.parent_path();
+  const Path checkpoint = files.kind(named) == FileKind::link ? std::filesystem::weakly_canonical(named) : path;
+  if (files.kind(checkpoint / kManifestName) == FileKind::file) return {checkpoint};
+  std::vector<Path> found;
+  const Path directory = checkpoints_directory(files, checkpoint);
+  if (!directory.empty())
+    for (const CheckpointName& name : list_checkpoints(files, directory)) found.push_back(directory / directory_name(name));
+  if (!found.empty()) return found;
+  throw DataError(ErrorText{.attempted = "look for checkpoints in " + path.string(),
+                            .expected = "a checkpoint (with manifest.json) or a run directory with at least one",
+                            .found = std::filesystem::exists(path) ? "neither" : "nothing of that name"});
+}
+
+Path newest_of(FileSystem& files, const Path& path) { return checkpoints_of(files, path).back(); }
+
+void require_readable(const Path& checkpoint) {
+  std::error_code missing;
+  for (const auto& file : std::filesystem::directory_iterator(checkpoint, missing))
+    if (::access(file.path().c_str(), R_OK) != 0 && errno == EACCES)
+      throw StorageError(ErrorText{.attempted = "read " + file.path().string(),
+                                   .cause = std::strerror(EACCES),
+                                   .next = "read it as the user whose run it is, or let that user give access to it"});
+}
+
+bool is_there(FileSystem& files, const Path& checkpoint) { return files.kind(checkpoint) != FileKind::none; }
+
+void throw_gone(const Path& checkpoint) {
+  throw DataError(ErrorText{.attempted = "read " + checkpoint.string(),
+                            .expected = "a checkpoint that stays while it is read",
+                            .found = "it is gone: the run has removed it meanwhile",
+                            .next = "name the run directory, which stands for the newest, or copy the checkpoint first"});
+}
+
+}  // namespace holdfast

@@ -1,0 +1,234 @@
+"""`holdfast ckpt` on real runs: while they train, on copies, after a rank was killed in a save, and killed itself in the middle."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+
+import pytest
+import runs
+
+EXIT_DIFFERENT, EXIT_DATA, EXIT_UNAVAILABLE, EXIT_SOFTWARE = 1, 65, 69, 70
+ALL_STAY = [{"name": "regular", "every_steps": runs.INTERVAL, "limit": -1}]
+
+
+def states(run):
+    return sorted(path.name for path in (run.directory / "checkpoints").glob("step-????????"))
+
+
+def told(*words):
+    """What a tool says as JSON."""
+    done = runs.ckpt(*words, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run that has kept all its states: steps 7, 14, 21, 28. Tests copy it."""
+    directory = tmp_path_factory.mktemp("finished")
+    config = runs.write_config(directory / "config.yaml", runs.configuration(
+        "mlp", max_steps=28, schedules={"decay": {"total_steps": 42}}, validation={"every_epochs": 1}, checkpoints=ALL_STAY))
+    run = runs.Run(directory / "run").supervised(config)
+    run.config = config
+    assert len(states(run)) == 4
+    return run
+
+
+def copy_of(run, directory):
+    shutil.copytree(run.directory, directory, symlinks=True)
+    copy = runs.Run(directory)
+    copy.config = run.config
+    return copy
+
+
+def test_every_tool_answers_while_the_run_trains_and_changes_no_bit(tmp_path):
+    config = runs.write_config(tmp_path / "config.yaml", runs.configuration(
+        "mlp", max_steps=1000, task=runs.SLOW, validation={"every_epochs": 5}, saving={"asynchronous": True},
+        checkpoints=[{"name": "newest", "every_steps": 4, "limit": 1}, {"name": "best", "after_validation": True, "monitor": "val_loss", "top_k": 2}]))
+    run = runs.Run(tmp_path / "run")
+    process = run.start(config)
+    runs.wait_until(lambda: states(run) or process.poll() is not None, 60, "a checkpoint")
+    answers = 0
+    while process.poll() is None and answers < 30:
+        for words in (["list"], ["show"], ["show", "--stats"], ["verify"], ["prune", "--dry-run", "--keep-last", "1"], ["repair", "--dry-run"]):
+            done = runs.ckpt(*words, run.directory, "--json")
+            is_gone = "it is gone: the run has removed it meanwhile" in done.stderr or '"gone"' in done.stdout
+            assert done.returncode == 0 or is_gone, (words, done.stdout, done.stderr)
+            answers += done.returncode == 0
+        for command in ("prune", "repair"):
+            done = runs.ckpt(command, run.directory)
+            assert process.poll() is not None or done.returncode == EXIT_UNAVAILABLE, done.stdout + done.stderr
+            assert process.poll() is not None or f"process {process.pid} on" in done.stderr
+    assert answers >= 12
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 75
+        run.supervised(config)
+    runs.assert_same_runs(run, runs.Run(tmp_path / "undisturbed").supervised(config))
+
+
+def test_list_tells_what_was_measured_what_keeps_a_state_and_whether_it_was_verified(tmp_path, finished):
+    run = copy_of(finished, tmp_path / "run")
+    rows = told("list", run.directory)
+    assert [row["step"] for row in rows] == [7, 14, 21, 28]
+    assert [row["epoch"] for row in rows] == [1, 3, 5, 6], "four updates an epoch"
+    assert all(row["world_size"] == 2 and row["role"] == "original" and row["verified"] is None and row["bytes"] > 0 for row in rows)
+    validations = {line["step"]: line for line in run.metrics() if line["kind"] == "validation"}
+    assert 28 in validations
+    assert rows[-1]["metrics"] == {"val_loss": validations[28]["loss"], "val_accuracy": validations[28]["accuracy"]}
+    assert rows[0]["metrics"] == {}, "step 7 was not validated"
+    assert [hold["why"] for hold in rows[-1]["kept_by"]] == ["newest", "last", "entry"]
+    assert [hold["name"] for hold in rows[0]["kept_by"]] == ["regular/epoch=1-step=7"]
+
+    assert runs.ckpt("verify", run.directory).returncode == 0
+    assert all(row["verified"]["result"] == "sound" for row in told("list", run.directory))
+    copy = copy_of(run, tmp_path / "copy")
+    assert all(row["verified"] is None for row in told("list", copy.directory)), "nobody has read the copy"
+    shard = run.directory / "checkpoints/step-00000014/shard-00000-of-00002.h5"
+    with open(shard, "r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"\x00\x01"[:1])
+    assert [row["verified"] is None for row in told("list", run.directory)] == [False, True, False, False], "what was changed is not verified"
+
+
+def test_verify_names_damage_as_json_and_list_remembers_it(tmp_path, finished):
+    run = copy_of(finished, tmp_path / "run")
+    manifest = json.loads((run.checkpoint() / "manifest.json").read_text())
+    shard = manifest["shards"][1]
+    piece = next(piece for piece in shard["pieces"] if piece["count"] > 8)
+    with open(run.checkpoint() / shard["file"], "r+b") as file:
+        file.seek(piece["file_offset"] + 3)
+        byte = file.read(1)[0]
+        file.seek(piece["file_offset"] + 3)
+        file.write(bytes([byte ^ 1]))
+    done = runs.ckpt("verify", run.directory, "--json")
+    assert done.returncode == EXIT_DATA
+    verified = json.loads(done.stdout)
+    assert [row["result"] for row in verified] == ["sound", "sound", "sound", "damaged"]
+    finding = verified[-1]["findings"][0]
+    assert (finding["shard"], finding["dataset"], finding["block"], finding["offset"]) == (shard["file"], piece["tensor"], 0, piece["file_offset"])
+    assert [row["verified"]["result"] for row in told("list", run.directory)] == ["sound", "sound", "sound", "damaged"]
+    assert "DAMAGED" in runs.ckpt("list", run.directory).stdout
+
+    # The digests of a checkpoint and itself are equal; only reading it tells.
+    assert runs.ckpt("diff", run.checkpoint(), run.checkpoint()).returncode == 0
+    assert runs.ckpt("diff", run.checkpoint(), run.checkpoint(), "--verify").returncode == EXIT_DATA
+    # Where it is compared with another it is read, and found.
+    done = runs.ckpt("diff", run.checkpoint(), run.directory / "checkpoints/step-00000021")
+    assert done.returncode == (EXIT_DATA if piece["tensor"].startswith(("model/", "optimizers/")) else EXIT_DIFFERENT), done.stdout + done.stderr
+
+    done = runs.ckpt("prune", run.directory, "--keep-last", "1")
+    assert done.returncode == EXIT_DATA and piece["tensor"] in done.stderr and len(states(run)) == 4, "nothing goes while the newest is damaged"
+
+
+def test_show_tells_figures_as_an_independent_reader_computes_them(tmp_path, finished):
+    shown = told("show", finished.directory, "--stats")
+    arrays = runs.tensors(finished.checkpoint())
+    compared = 0
+    for tensor in shown["tensors"]:
+        if tensor["kind"] == "per_rank":
+            assert [figures["rank"] for figures in tensor["statistics"]] == [0, 1], tensor["name"]
+            continue
+        (figures,), array = tensor["statistics"], arrays[tensor["name"]]
+        assert figures["elements"] == array.size and figures["nans"] == 0
+        assert figures["min"] == array.min() and figures["max"] == array.max(), tensor["name"]
+        assert figures["mean"] == pytest.approx(float(array.mean(dtype="float64")), rel=1e-9, abs=1e-12), tensor["name"]
+        compared += 1
+    assert compared >= 4
+    for piece in (piece for tensor in shown["tensors"] for piece in tensor["pieces"]):
+        assert (finished.checkpoint() / piece["shard"]).stat().st_size >= piece["file_offset"]
+    assert "statistics" not in told("show", finished.directory)["tensors"][0], "only where they are asked for"
+
+
+def test_copies_need_nothing_of_the_rest_of_the_run(tmp_path, finished):
+    alone, single = tmp_path / "elsewhere", tmp_path / "single"
+    shutil.copytree(finished.directory / "checkpoints", alone, symlinks=True)
+    shutil.copytree(finished.checkpoint(), single)
+    assert [row["step"] for row in told("list", alone)] == [7, 14, 21, 28]
+    (row,) = told("list", single)
+    assert row["step"] == 28 and row["kept_by"] == []
+    assert told("show", single)["step"] == told("show", alone)["step"] == 28
+    assert [row["result"] for row in told("verify", alone)] == ["sound"] * 4
+    assert runs.ckpt("diff", "--verify", alone, single).returncode == 0
+    assert runs.ckpt("export", single, tmp_path / "weights.safetensors").returncode == 0
+    assert runs.ckpt("prune", alone, "--keep-last", "1").returncode == 0
+    assert sorted(path.name for path in alone.iterdir()) == ["last", "regular", "step-00000028"]
+    assert runs.ckpt("prune", single).returncode == EXIT_DATA, "a checkpoint is no directory of them"
+
+
+def test_a_run_goes_on_from_what_prune_has_left_to_the_same_bits(tmp_path, finished):
+    run = copy_of(finished, tmp_path / "run")
+    planned = told("prune", run.directory, "--keep-last", "1", "--keep", "14", "--dry-run")
+    assert [row["step"] for row in planned["checkpoints"] if row["goes"]] == [7, 21] and len(states(run)) == 4
+    assert runs.ckpt("prune", run.directory, "--keep-last", "1", "--keep", "14").returncode == 0
+    assert states(run) == ["step-00000014", "step-00000028"]
+    policy = runs.write_config(tmp_path / "policy.yaml", {"checkpoints": [{"name": "regular", "every_steps": runs.INTERVAL, "limit": 1}]})
+    assert [row["step"] for row in told("prune", run.directory, "--policy", policy)["checkpoints"] if row["goes"]] == [14]
+    run.supervised(run.config, arguments=["--set", "trainer.max_steps=42"])
+    unpruned = copy_of(finished, tmp_path / "unpruned").supervised(run.config, arguments=["--set", "trainer.max_steps=42"])
+    runs.assert_same_runs(run, unpruned)
+    assert len(states(unpruned)) == 6
+    assert states(run) == ["step-00000028", "step-00000035", "step-00000042"]
+
+
+def test_repair_clears_up_after_a_rank_that_was_killed_in_a_save(tmp_path, finished):
+    run = runs.Run(tmp_path / "run")
+    injection = "kill:rank=1,step=21,section=checkpoint"
+    run.supervised(finished.config, injections=[injection], arguments=["--set", "restart.max_restarts=0"], check=False)
+    assert run.code == EXIT_SOFTWARE and [line["injected"] for line in run.journal("rank_lost")] == [injection]
+    pending = "step-00000021.pending-1"
+    assert pending in os.listdir(run.directory / "checkpoints") and states(run) == ["step-00000007", "step-00000014"]
+    (run.directory / "checkpoints/regular/epoch=1-step=7").unlink()
+
+    assert [row["step"] for row in told("list", run.directory)] == [7, 14]
+    assert [row["result"] for row in told("verify", run.directory)] == ["sound", "sound"]
+    assert told("repair", run.directory, "--dry-run")["leftovers"] == [pending]
+    assert pending in os.listdir(run.directory / "checkpoints"), "a dry run touches nothing"
+    done = told("repair", run.directory)
+    assert done["names"] == [{"name": "regular/epoch=1-step=7", "target": "step-00000007"}] and done["last"] is None
+    assert sorted(os.listdir(run.directory / "checkpoints")) == ["last", "regular", "step-00000007", "step-00000014"]
+    assert "nothing to repair" in runs.ckpt("repair", run.directory).stdout
+    run.supervised(finished.config)
+    runs.assert_same_runs(run, finished)
+
+
+CHANGES = ("rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir", "symlink", "symlinkat", "mkdir", "mkdirat")
+
+
+def killed_at(call, number, *words):
+    """The tool, killed by the system at its n-th call of that name; True: it was."""
+    done = subprocess.run(["strace", "-f", "-qq", "-o", os.devnull, "-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={number}",
+                           *(str(word) for word in (runs.BIN / "holdfast", "ckpt", *words))], capture_output=True, text=True, timeout=60)
+    assert done.returncode in (0, -signal.SIGKILL, 128 + signal.SIGKILL), done.stdout + done.stderr
+    return done.returncode != 0
+
+
+@pytest.mark.parametrize("command, least", [(["prune", "--keep-last", "1"], 11), (["repair"], 8)], ids=["prune", "repair"])
+def test_a_kill_at_any_change_leaves_everything_loadable(tmp_path, finished, command, least):
+    kills, number, calls = 0, 1, list(CHANGES)
+    while calls:
+        run = copy_of(finished, tmp_path / "run")
+        checkpoints = run.directory / "checkpoints"
+        shutil.copytree(checkpoints / "step-00000007", checkpoints / "step-00000035.pending-1")
+        (checkpoints / "regular/epoch=3-step=14").unlink()
+        (checkpoints / "last").unlink()
+        (checkpoints / "last").symlink_to("step-00000021")
+        if not killed_at(calls[0], number, *command, run.directory):
+            calls, number = calls[1:], 1
+        else:
+            kills, number = kills + 1, number + 1
+            assert set(row["result"] for row in told("verify", run.directory)) == {"sound"}
+            assert told("list", run.directory)[-1]["step"] == 28
+            assert runs.ckpt(*command, run.directory).returncode == 0
+        assert runs.ckpt("repair", run.directory).returncode == 0
+        names = {path.name: path.readlink().name for path in (checkpoints / "regular").iterdir()}
+        assert names == {f"epoch={epoch}-step={step}": f"step-{step:08d}" for epoch, step in ((1, 7), (3, 14), (5, 21), (6, 28))
+                         if f"step-{step:08d}" in states(run)}
+        assert sorted(os.listdir(checkpoints)) == sorted(["last", "regular", *states(run)]), "whatever the kill has left is gone"
+        assert (checkpoints / "last").readlink().name == "step-00000028"
+        if calls:
+            shutil.rmtree(run.directory)
+    assert kills >= least
+    run.supervised(run.config)
+    assert "the run is finished" in run.output
