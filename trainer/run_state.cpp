@@ -17,15 +17,16 @@ json to_json(const RunState& state) {
 }
 
 RunState run_state_from_json(const json& stored) {
-  RunState state{.global_step = stored.at("global_step"),
-                 .batch_index = stored.at("batch_index"),
-                 .samples_seen = stored.at("samples_seen"),
+  const auto count = [](const json& value) { return integer_from_json<std::int64_t>(value); };
+  RunState state{.global_step = count(stored.at("global_step")),
+                 .batch_index = count(stored.at("batch_index")),
+                 .samples_seen = count(stored.at("samples_seen")),
                  .window_loss_sum = number_from_json(stored.at("window_loss_sum")),
-                 .window_count = stored.at("window_count"),
-                 .optimizer_updates = stored.at("optimizer_updates"),
+                 .window_count = count(stored.at("window_count")),
                  .owes_validation = stored.at("owes_validation")};
+  for (const auto& [name, updates] : stored.at("optimizer_updates").items()) state.optimizer_updates[name] = count(updates);
   for (const auto& record : stored.at("validations"))
-    state.validations.push_back({record.at("step"), number_from_json(record.at("loss")), record.at("accuracy")});
+    state.validations.push_back({count(record.at("step")), number_from_json(record.at("loss")), number_from_json(record.at("accuracy"))});
   return state;
 }
 

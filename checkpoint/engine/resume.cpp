@@ -52,8 +52,8 @@ std::optional<Restored> Checkpointer::try_restore(const Path& path, const std::v
   // Rank 0's manifest is the decision; every rank checks the same text.
   std::string text;
   if (ranks_.rank() == 0) try {
-      text = read_text(files_, path / kManifestName);
-    } catch (const StorageError& error) {
+      text = read_manifest_text(files_, path);
+    } catch (const Error& error) {
       failure = error.what();
     }
   text = broadcast_text(ranks_, text, 0);

@@ -12,10 +12,12 @@ using nlohmann::json;
 json number_to_json(double value) { return std::isfinite(value) ? json(value) : json(fmt::format("{}", value)); }
 
 double number_from_json(const json& stored) {
-  if (!stored.is_string()) return stored.get<double>();
+  if (stored.is_number()) return stored.get<double>();
   const double infinity = std::numeric_limits<double>::infinity();
-  const std::string& text = stored.get_ref<const std::string&>();
-  return text == "inf" ? infinity : text == "-inf" ? -infinity : std::numeric_limits<double>::quiet_NaN();
+  if (stored == "inf") return infinity;
+  if (stored == "-inf") return -infinity;
+  if (stored == "nan" || stored == "-nan") return std::numeric_limits<double>::quiet_NaN();
+  throw std::invalid_argument("expected a number, inf, -inf or nan, found " + stored.dump());
 }
 
 }  // namespace holdfast

@@ -1,12 +1,39 @@
-// Numbers for which JSON has no word: infinities and NaN are the texts "inf", "-inf" and "nan".
+// Numbers in JSON. For infinities and NaN it has no word: they are the texts "inf", "-inf" and "nan". And nlohmann's get<int>() would make
+// a number of 1.5, of true and of 2^32, where a manifest that says so is damaged.
 #pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <stdexcept>
+#include <utility>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
 namespace holdfast {
 
 nlohmann::json number_to_json(double value);
-/// Throws nlohmann::json::exception when it is neither a number nor a text.
+/// Throws std::invalid_argument when it is neither a number nor one of those texts.
 double number_from_json(const nlohmann::json& stored);
+
+/// Throws std::invalid_argument unless it is a whole number that Integer can hold.
+template <std::integral Integer>
+Integer integer_from_json(const nlohmann::json& stored) {
+  if (stored.is_number_unsigned()) {
+    if (const auto value = stored.get<std::uint64_t>(); std::in_range<Integer>(value)) return static_cast<Integer>(value);
+  } else if (stored.is_number_integer()) {
+    if (const auto value = stored.get<std::int64_t>(); std::in_range<Integer>(value)) return static_cast<Integer>(value);
+  }
+  throw std::invalid_argument("expected a whole number, found " + stored.dump());
+}
+
+/// The same for each member of a list.
+template <std::integral Integer>
+std::vector<Integer> integers_from_json(const nlohmann::json& stored) {
+  if (!stored.is_array()) throw std::invalid_argument("expected a list of whole numbers, found " + stored.dump());
+  std::vector<Integer> values;
+  for (const nlohmann::json& value : stored) values.push_back(integer_from_json<Integer>(value));
+  return values;
+}
 
 }  // namespace holdfast

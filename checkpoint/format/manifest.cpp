@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "checkpoint/format/json_number.h"
 #include "checkpoint/format/layout.h"
 
 namespace holdfast {
@@ -16,6 +17,7 @@ using nlohmann::json;
 
 constexpr const char* kFormatName = "holdfast-checkpoint";
 constexpr std::size_t kDigestDigits = 32;
+constexpr int kDeepest = 100;  // levels of objects and lists
 
 std::string hex_of(const std::vector<Digest>& blocks) {
   std::string text;
@@ -41,6 +43,25 @@ std::size_t checksum_position(const std::string& text, const std::string& where)
                                       .found = "none",
                                       .next = "use another checkpoint"});
   return at + kKey.size();
+}
+
+/// What is nested deeper than any manifest would overflow the stack of whoever walks through it.
+void require_shallow(std::string_view text) {
+  int depth = 0;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (text[at] == '"')
+      for (++at; at < text.size() && text[at] != '"'; ++at) at += text[at] == '\\';
+    else if (text[at] == '[' || text[at] == '{')
+      ++depth;
+    else if (text[at] == ']' || text[at] == '}')
+      --depth;
+    if (depth > kDeepest) throw std::invalid_argument(fmt::format("nested deeper than {} levels", kDeepest));
+  }
+}
+
+json parse(const std::string& text) {
+  require_shallow(text);
+  return json::parse(text);
 }
 
 Digest checksum_of(std::string text, std::size_t position) {
@@ -78,7 +99,7 @@ void append_list(std::string& text, const Items& items, std::string_view before,
 TensorInfo tensor_from(const json& stored) {
   TensorInfo tensor{.name = stored.at("name"),
                     .dtype = dtype_from(stored.at("dtype").get<std::string>()),
-                    .shape = stored.at("shape"),
+                    .shape = integers_from_json<std::int64_t>(stored.at("shape")),
                     .kind = tensor_kind_from(stored.at("kind").get<std::string>())};
   auto bytes = static_cast<std::int64_t>(size_of(tensor.dtype));
   for (const std::int64_t extent : tensor.shape) {
@@ -102,16 +123,17 @@ std::string to_text(const ShardRecord& shard) {
 ShardRecord shard_record_from_json(const json& stored, const std::string& where) {
   try {
     ShardRecord shard{.file = stored.at("file"),
-                      .rank = stored.at("rank"),
+                      .rank = integer_from_json<int>(stored.at("rank")),
                       .host = stored.at("host"),
-                      .bytes = stored.at("bytes"),
-                      .head_bytes = stored.at("head_bytes"),
+                      .bytes = integer_from_json<std::uint64_t>(stored.at("bytes")),
+                      .head_bytes = integer_from_json<std::uint64_t>(stored.at("head_bytes")),
                       .head = digest_from_hex(stored.at("head").get<std::string>())};
     for (const json& piece : stored.at("pieces"))
-      shard.pieces.push_back({.tensor = piece.at("tensor"),
-                              .slice = {piece.at("offset"), piece.at("count")},
-                              .file_offset = piece.at("file_offset"),
-                              .blocks = blocks_from(piece.at("blocks"))});
+      shard.pieces.push_back(
+          {.tensor = piece.at("tensor"),
+           .slice = {integer_from_json<std::int64_t>(piece.at("offset")), integer_from_json<std::int64_t>(piece.at("count"))},
+           .file_offset = integer_from_json<std::uint64_t>(piece.at("file_offset")),
+           .blocks = blocks_from(piece.at("blocks"))});
     return shard;
   } catch (const std::exception& error) {
     throw CorruptCheckpoint(
@@ -177,10 +199,10 @@ Manifest facts_from(const json& stored, const std::string& where) {
                    .found = stored.at("format_version").dump(),
                    .next = "read it with the version of Holdfast that wrote it, or a newer one"});
   return {.id = stored.at("id"),
-          .global_step = stored.at("global_step"),
-          .version = stored.at("version"),
-          .attempt = stored.at("attempt"),
-          .world_size = stored.at("world_size"),
+          .global_step = integer_from_json<std::int64_t>(stored.at("global_step")),
+          .version = integer_from_json<int>(stored.at("version")),
+          .attempt = integer_from_json<int>(stored.at("attempt")),
+          .world_size = integer_from_json<int>(stored.at("world_size")),
           .created = stored.at("created"),
           .role = stored.at("role"),
           .is_resumable = stored.at("is_resumable"),
@@ -209,13 +231,13 @@ Manifest facts_from_text(const std::string& text, const std::string& where) {
   require_checksum(text, where);
   // What is long comes last (facts_text); a manifest that somebody else has written in another order is read whole.
   const std::size_t tensors = text.find(",\n  \"tensors\": ");
-  return read_or_refuse(where, [&] { return facts_from(json::parse(tensors == text.npos ? text : text.substr(0, tensors) + "}"), where); });
+  return read_or_refuse(where, [&] { return facts_from(parse(tensors == text.npos ? text : text.substr(0, tensors) + "}"), where); });
 }
 
 Manifest manifest_from_text(const std::string& text, const std::string& where) {
   require_checksum(text, where);
   Manifest manifest = read_or_refuse(where, [&] {
-    const json stored = json::parse(text);
+    const json stored = parse(text);
     Manifest read = facts_from(stored, where);
     for (const json& tensor : stored.at("tensors")) read.tensors.push_back(tensor_from(tensor));
     for (const json& shard : stored.at("shards")) read.shards.push_back(shard_record_from_json(shard, where));
@@ -225,14 +247,19 @@ Manifest manifest_from_text(const std::string& text, const std::string& where) {
   return manifest;
 }
 
-Manifest read_facts(FileSystem& files, const Path& checkpoint) {
+std::string read_manifest_text(FileSystem& files, const Path& checkpoint) {
   const Path path = checkpoint / kManifestName;
-  return facts_from_text(read_text(files, path), path.string());
+  const FileKind kind = files.kind(path);
+  if (kind != FileKind::file && kind != FileKind::none) refuse(path.string(), {.expected = "a file", .found = "something else"});
+  return read_text(files, path);
+}
+
+Manifest read_facts(FileSystem& files, const Path& checkpoint) {
+  return facts_from_text(read_manifest_text(files, checkpoint), (checkpoint / kManifestName).string());
 }
 
 Manifest read_manifest(FileSystem& files, const Path& checkpoint) {
-  const Path path = checkpoint / kManifestName;
-  return manifest_from_text(read_text(files, path), path.string());
+  return manifest_from_text(read_manifest_text(files, checkpoint), (checkpoint / kManifestName).string());
 }
 
 }  // namespace holdfast

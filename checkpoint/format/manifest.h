@@ -72,7 +72,9 @@ Manifest manifest_from_text(const std::string& text, const std::string& where);
 void require_consistent(const Manifest& manifest, const std::string& where);
 /// Likewise, without tensors and shards, and so in no time: for lists of checkpoints.
 Manifest facts_from_text(const std::string& text, const std::string& where);
-/// Throw CorruptCheckpoint likewise, StorageError when the file cannot be read.
+/// Throw CorruptCheckpoint likewise, and when it is no file (a link would lead out of the checkpoint, a pipe would never end), StorageError
+/// when it cannot be read.
+std::string read_manifest_text(FileSystem& files, const Path& checkpoint);
 Manifest read_facts(FileSystem& files, const Path& checkpoint);
 Manifest read_manifest(FileSystem& files, const Path& checkpoint);
 

@@ -61,7 +61,7 @@ EntryState entry_from_json(const json& stored) {
                    .mode = stored.at("mode") == "min" ? Mode::min : Mode::max,
                    .names = {},
                    .is_waiting = stored.at("is_waiting"),
-                   .asked_at_minutes = stored.at("asked_at_minutes"),
+                   .asked_at_minutes = number_from_json(stored.at("asked_at_minutes")),
                    .inherited_best = stored.at("inherited_best")};
   for (const json& named : stored.at("names")) {
     entry.names.push_back(
@@ -110,8 +110,10 @@ PolicyState policy_state_from_json(const json& stored) {
   state.states = states_from(stored.at("states"));
   if (!stored.at("newest").is_null()) state.newest = state_from(stored.at("newest"));
   const json& position = stored.at("position");
-  state.position = {.epoch = position.at("epoch"), .batch = position.at("batch"), .step = position.at("step")};
-  state.minutes = stored.at("minutes");
+  state.position = {.epoch = integer_from_json<std::int64_t>(position.at("epoch")),
+                    .batch = integer_from_json<std::int64_t>(position.at("batch")),
+                    .step = integer_from_json<std::int64_t>(position.at("step"))};
+  state.minutes = number_from_json(stored.at("minutes"));
   state.retiring = states_from(stored.at("retiring"));
   return state;
 }

@@ -1,6 +1,7 @@
 // Damaged checkpoints: each is refused with the exception that means "fall back", and the message names what is damaged.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 
 #include "base/error.h"
 #include "checkpoint/format/stored_tensor.h"
@@ -182,9 +183,35 @@ TEST_F(BadCheckpoint, MissingManifest) {
   EXPECT_THAT(verify_checkpoint(*files_, checkpoint_), ElementsAre(Field(&Finding::text, words)));
 }
 
+TEST_F(BadCheckpoint, ManifestThatIsALinkOrAPipe) {
+  std::filesystem::rename(checkpoint_ / kManifestName, directory_.path() / "elsewhere");
+  std::filesystem::create_symlink(directory_.path() / "elsewhere", checkpoint_ / kManifestName);
+  expect_refused(HasSubstr("manifest.json: expected a file"));
+  std::filesystem::remove(checkpoint_ / kManifestName);
+  ASSERT_EQ(::mkfifo((checkpoint_ / kManifestName).c_str(), 0600), 0);
+  expect_refused(HasSubstr("manifest.json: expected a file"));
+}
+
 TEST_F(BadCheckpoint, ManifestThatIsNoJson) {
   replace_text(checkpoint_ / kManifestName, with_checksum("{ \"checksum\": \"00000000000000000000000000000000\"\n"));
   expect_refused(AllOf(HasSubstr("manifest.json"), HasSubstr("parse error")));
+}
+
+TEST_F(BadCheckpoint, ManifestWithANumberThatIsNoneOfItsKind) {
+  const std::string sound = read_text(*files_, checkpoint_ / kManifestName);
+  for (const nlohmann::ordered_json& strange : {nlohmann::ordered_json(1.5), nlohmann::ordered_json(true), nlohmann::ordered_json(1e300),
+                                                nlohmann::ordered_json((std::int64_t{1} << 32) + 2), nlohmann::ordered_json("2")}) {
+    replace_text(checkpoint_ / kManifestName, sound);
+    edit_manifest(*files_, checkpoint_, [&](nlohmann::ordered_json& manifest) { manifest["world_size"] = strange; });
+    expect_refused(HasSubstr("expected a whole number, found " + strange.dump()));
+  }
+}
+
+TEST_F(BadCheckpoint, ManifestNestedSoDeepThatItWouldOverflowTheStack) {
+  const std::string deep = std::string(1000000, '[') + std::string(1000000, ']');
+  replace_text(checkpoint_ / kManifestName,
+               with_checksum("{\"format\": " + deep + ", \"checksum\": \"00000000000000000000000000000000\"}\n"));
+  expect_refused(HasSubstr("nested deeper than 100 levels"));
 }
 
 TEST_F(BadCheckpoint, ManifestCutAnywhere) {

@@ -146,7 +146,7 @@ INSTANTIATE_TEST_SUITE_P(
                m["tensors"][0]["shape"] = {std::int64_t{1} << 40, std::int64_t{1} << 40};
              },
              "model/w has more bytes than any file"},
-        Edit{"text_for_a_number", [](auto& m) { m["global_step"] = "ten"; }, "type must be number"}),
+        Edit{"text_for_a_number", [](auto& m) { m["global_step"] = "ten"; }, "expected a whole number, found \"ten\""}),
     [](const auto& made) { return made.param.what; });
 
 class FieldOfAManifest : public testing::TestWithParam<const char*> {};
