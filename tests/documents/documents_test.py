@@ -63,7 +63,7 @@ def names_of_tests():
 def test_every_test_that_is_named_exists(document):
     known = names_of_tests()
     for word in re.findall(r"`([^`\n]+)`", document.read_text()):
-        if not re.fullmatch(r"test_\w+|(fault|ranks|rules|unit|crash|long|documents|mutations)\.[\w*]+|(Of/)?[A-Z]\w+\.(\*|[A-Z]\w+)", word) or word.endswith((".json", ".md")):
+        if not re.fullmatch(r"test_\w+|(fault|ranks|rules|unit|crash|fuzz|long|documents|mutations)\.[\w*]+|(Of/)?[A-Z]\w+\.(\*|[A-Z]\w+)", word) or word.endswith((".json", ".md")):
             continue
         pattern = re.escape(word).replace(r"\*", r"\S*")
         assert any(re.fullmatch(pattern, name) for name in known), f"{document.relative_to(ROOT)} names {word}, which is no test"
