@@ -102,7 +102,8 @@ const char* name_of(Hold::Kind kind) {
 
 std::string describe(const Hold& hold) {
   if (hold.kind != Hold::Kind::entry) return name_of(hold.kind);
-  return hold.slot == Slot::kept ? hold.name : fmt::format("{} ({})", hold.name, name_of(hold.slot));
+  // What was resumed from has a hold of its own.
+  return hold.slot == Slot::kept || hold.slot == Slot::resumed ? hold.name : fmt::format("{} ({})", hold.name, name_of(hold.slot));
 }
 
 Inventory take_inventory(FileSystem& files, const Path& checkpoints) {

@@ -29,12 +29,13 @@ void print_json(const RepairPlan& plan, bool is_dry) {
 
 void print_text(const RepairPlan& plan, bool is_dry) {
   for (const std::string& note : plan.notes) fmt::print("note: {}\n", note);
-  const std::string prefix = is_dry ? "would " : "";
-  for (const std::string& path : plan.leftovers) fmt::print("{}remove {}, which was never committed or is half removed\n", prefix, path);
-  for (const std::string& path : plan.wrong_names) fmt::print("{}remove the name {}: what it names is not kept\n", prefix, path);
-  for (const NameLink& link : plan.names) fmt::print("{}make {} -> {}\n", prefix, link.path, link.target);
-  if (plan.last && plan.last->target.empty()) fmt::print("{}remove {}: there is no checkpoint\n", prefix, plan.last->path);
-  if (plan.last && !plan.last->target.empty()) fmt::print("{}make {} -> {}\n", prefix, plan.last->path, plan.last->target);
+  const char* const removed = is_dry ? "would remove" : "removed";
+  const char* const made = is_dry ? "would make" : "made";
+  for (const std::string& path : plan.leftovers) fmt::print("{} {}, which was never committed or is half removed\n", removed, path);
+  for (const std::string& path : plan.wrong_names) fmt::print("{} the name {}: what it names is not kept\n", removed, path);
+  for (const NameLink& link : plan.names) fmt::print("{} {} -> {}\n", made, link.path, link.target);
+  if (plan.last && plan.last->target.empty()) fmt::print("{} {}: there is no checkpoint\n", removed, plan.last->path);
+  if (plan.last && !plan.last->target.empty()) fmt::print("{} {} -> {}\n", made, plan.last->path, plan.last->target);
   if (plan.is_empty()) fmt::print("nothing to repair\n");
   if (is_dry) fmt::print("(dry run: nothing was touched; what a run writes just now is listed, too)\n");
 }

@@ -36,7 +36,7 @@ TEST_F(InventoryOf, ARunKnowsWhatItResumedFromAlsoWhenNoEntryKeepsIt) {
   save(1, {10, 20});
   save(2, {30, 40, 50}, 1);
   EXPECT_THAT(steps_on_disk(files_), ElementsAre(20, 50));
-  EXPECT_THAT(holds(20), ElementsAre("regular/epoch=0-step=20 (resumed)", "resumed"));
+  EXPECT_THAT(holds(20), ElementsAre("regular/epoch=0-step=20", "resumed"));
 }
 
 TEST_F(InventoryOf, AStateThatNoManifestKnowsIsForeign) {
