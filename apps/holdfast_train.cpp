@@ -2,6 +2,7 @@
 #include <c10/util/Exception.h>
 
 #include "apps/train/arguments.h"
+#include "apps/train/evaluation.h"
 #include "apps/train/training.h"
 #include "base/environment.h"
 #include "base/error.h"
@@ -20,6 +21,7 @@ int main(int argc, char** argv) {
   try {
     const std::optional<TrainArguments> arguments = parse_train_arguments(argc, argv);
     if (!arguments) return kExitOk;
+    if (!arguments->evaluated.empty()) return run_evaluation(*arguments);
     heartbeat = Heartbeat::from_environment();
     return run_training(*arguments, heartbeat.get());
   } catch (const Error& error) {

@@ -41,7 +41,8 @@ class EntryRules {
     constexpr std::string_view kAllowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
     if (entry_.name.empty() || entry_.name.find_first_not_of(kAllowed) != std::string::npos)
       refuse("name", {.expected = "a name of letters, digits, _ and -", .found = fmt::format("'{}'", entry_.name)});
-    if (entry_.name == "last" || entry_.name.starts_with("step-") || entry_.name.starts_with("abandoned-"))
+    if (entry_.name == "last" || entry_.name.starts_with("step-") || entry_.name.starts_with("weights-") ||
+        entry_.name.starts_with("abandoned-"))
       refuse("name",
              {.expected = "another name", .found = fmt::format("'{}'", entry_.name), .cause = "checkpoints/ has such names of its own"});
   }
@@ -59,6 +60,11 @@ class EntryRules {
                        .cause = "top_k keeps the best states, limit the newest with the best among them",
                        .next = "give one of them; two entries keep both kinds, and what both keep is stored once"});
     if (!entry_.monitor.empty()) return;
+    if (entry_.load_best_at_end)
+      refuse("load_best_at_end", {.expected = "a monitor beside it",
+                                  .found = "none",
+                                  .cause = "there is no metric to tell the best by",
+                                  .next = "name one, for example `monitor: val_loss`"});
     if (entry_.top_k.value_or(0) > 1)
       refuse("top_k", {.expected = "-1, 0 or 1 without a monitor",
                        .found = fmt::format("{}", *entry_.top_k),
@@ -109,12 +115,17 @@ std::vector<std::string> measured_metrics(const ValidationOptions& validation) {
 void require_consistent(const std::vector<CheckpointOptions>& checkpoints, const OptionTree& tree,
                         const std::vector<std::string>& metrics) {
   std::set<std::string> names;
+  std::string loads_best;
   for (std::size_t i = 0; i < checkpoints.size(); ++i) {
     const EntryRules rules(checkpoints[i], fmt::format("checkpoints.{}", i), tree, metrics);
     rules.run();
     if (!names.insert(checkpoints[i].name).second)
       rules.refuse("name",
                    {.expected = "a name of its own", .found = fmt::format("'{}', which an entry before it has", checkpoints[i].name)});
+    if (!checkpoints[i].load_best_at_end) continue;
+    if (!loads_best.empty())
+      rules.refuse("load_best_at_end", {.expected = "one entry that asks for it", .found = fmt::format("{} does, too", loads_best)});
+    loads_best = checkpoints[i].name;
   }
 }
 

@@ -25,6 +25,7 @@ class CrossChecks {
     for (const auto& [name, schedule] : configuration_.schedules) check_schedule("schedules." + name, schedule);
     check_optimizers();
     check_validation();
+    require_consistent_transforms(configuration_, tree_);
     require_consistent(configuration_.checkpoints, tree_, measured_metrics(configuration_.validation));
     if (configuration_.resume.empty()) refuse("resume", {.expected = "auto, none or a checkpoint directory", .found = "an empty text"});
     if (configuration_.init_from && configuration_.resume != "auto" && configuration_.resume != "none")
@@ -141,7 +142,10 @@ void require_utf8(const Configuration& configuration) {
 }
 
 Configuration load_configuration(const std::string& path, const std::vector<std::string>& overrides) {
-  const OptionTree tree = OptionTree::from_file(path, overrides);
+  return configuration_from(OptionTree::from_file(path, overrides), path);
+}
+
+Configuration configuration_from(const OptionTree& tree, const std::string& path) {
   Configuration configuration;
   configuration.file = path;
   configuration.tree = tree;

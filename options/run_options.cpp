@@ -192,12 +192,18 @@ void ValidationOptions::describe(FieldVisitor& visitor) {
                  .min = 1,
                  .synonyms = "limit_val_batches batches"},
                 max_batches);
+  visitor.field({.name = "weights",
+                 .doc = "The name of a transform of type `ema`: its average is measured, and `val_loss` and `val_accuracy` are those of the "
+                        "average. Empty: the model's own weights.",
+                 .synonyms = "use_ema of"},
+                weights);
 }
 
 void CheckpointOptions::describe(FieldVisitor& visitor) {
   describe_triggers(visitor);
   describe_choice(visitor);
   describe_names(visitor);
+  describe_contents(visitor);
 }
 
 void CheckpointOptions::describe_triggers(FieldVisitor& visitor) {
@@ -283,6 +289,23 @@ void CheckpointOptions::describe_names(FieldVisitor& visitor) {
   visitor.field({.name = "exception_filename", .doc = "The name of what `on_exception` saves."}, exception_filename);
   visitor.field({.name = "signal_filename", .doc = "The name of what `on_signal` saves."}, signal_filename);
   visitor.field({.name = "auto_insert_metric_name", .doc = "`{epoch}` becomes `epoch=3` instead of `3`."}, auto_insert_metric_name);
+}
+
+void CheckpointOptions::describe_contents(FieldVisitor& visitor) {
+  visitor.field({.name = "weights_only",
+                 .doc = "Saves the model's parameters and buffers alone, as `weights-N`: for use elsewhere, and for `init_from`. No run can "
+                        "go on from it.",
+                 .synonyms = "save_weights_only save_only_model"},
+                weights_only);
+  visitor.field({.name = "transforms",
+                 .doc = "Names under `transforms`: the copies of the weights that are stored together with each state that it saves.",
+                 .synonyms = "transform copies"},
+                transforms);
+  visitor.field({.name = "load_best_at_end",
+                 .doc = "After the last update the weights of the entry's best state by `monitor` are loaded and measured: they are what "
+                        "`DONE.json` reports. Nothing is written or removed for it. One entry may ask for it.",
+                 .synonyms = "load_best_model_at_end load_best"},
+                load_best_at_end);
 }
 
 void SavingOptions::describe(FieldVisitor& visitor) {
@@ -372,6 +395,11 @@ void Configuration::describe(FieldVisitor& visitor) {
   visitor.section({.name = "trainer", .doc = "The loop.", .synonyms = "training train"}, trainer);
   visitor.section({.name = "validation", .doc = "When the task is measured on the validation data.", .synonyms = "eval evaluation val"},
                   validation);
+  visitor.map({.name = "transforms",
+               .doc = "Copies of the weights by name, made when a state is saved, and stored with it where an entry of `checkpoints` names "
+                      "them ([weights.md](weights.md)).",
+               .synonyms = "transform weight_transforms"},
+              transforms);
   visitor.list({.name = "checkpoints",
                 .doc = "When the state is saved, and how many states stay; a state stays while any entry keeps it. Not given: one "
                        "entry with every_epochs 1. `[]`: nothing is saved.",

@@ -90,10 +90,30 @@ struct ValidationOptions {
   bool at_end = true;
   std::optional<std::int64_t> batch_size;   // global; none: that of training
   std::optional<std::int64_t> max_batches;  // none: all
+  std::string weights;                      // a transform of type ema that is measured; empty: the model
   void describe(FieldVisitor&);
 };
 
+enum class HalfType { bf16, fp16 };
 enum class Mode { min, max };
+
+/// The transform that is state of the training, and no function of the weights at one moment.
+inline constexpr const char* kAverageType = "ema";
+
+/// `transforms: {NAME: ...}`: a copy of the weights, made when a state is saved.
+struct TransformOptions {
+  std::string type;                     // ema | half | scale | one that a plugin registers
+  std::string of;                       // the transform of type ema whose weights it takes; empty: those of the model
+  double decay = 0.999;                 // ema
+  std::int64_t every_steps = 1;         // ema: updates
+  std::int64_t start_step = 1;          // ema: up to this update the average is the weights
+  bool buffers = true;                  // ema: averages buffers of the model too
+  HalfType precision = HalfType::bf16;  // half
+  double factor = 1;                    // scale
+  std::string plugin;                   // of a type that it registers; relative to the configuration file
+  OptionTree options;                   // that type's own
+  void describe(FieldVisitor&);
+};
 
 /// One entry of `checkpoints:`: when it asks for a save, what it calls it, what it keeps.
 struct CheckpointOptions {
@@ -116,12 +136,16 @@ struct CheckpointOptions {
   std::string exception_filename = "exception-{epoch}-{step}";
   std::string signal_filename = "signal-{epoch}-{step}";
   bool auto_insert_metric_name = true;
+  bool weights_only = false;            // saves the model's tensors alone, in a directory of their own
+  std::vector<std::string> transforms;  // names under `transforms`: copies that are stored with what it saves
+  bool load_best_at_end = false;        // the run ends with the weights of its best state
   void describe(FieldVisitor&);
 
  private:
   void describe_triggers(FieldVisitor&);
   void describe_choice(FieldVisitor&);
   void describe_names(FieldVisitor&);
+  void describe_contents(FieldVisitor&);
 };
 
 enum class FailedSaves { go_on, stop };
@@ -160,6 +184,7 @@ struct Configuration {
   std::map<std::string, ScheduleOptions> schedules;
   TrainerOptions trainer;
   ValidationOptions validation;
+  std::map<std::string, TransformOptions> transforms;
   std::vector<CheckpointOptions> checkpoints;
   SavingOptions saving;
   std::string resume = "auto";           // auto | none | a checkpoint directory
@@ -176,9 +201,13 @@ struct Configuration {
 /// Reads, checks every field, then what concerns several fields (no end, a schedule that does not exist, two entries of
 /// one name, every prefix list). Throws ConfigError. `run.name` and `run.directory` are filled in.
 Configuration load_configuration(const std::string& path, const std::vector<std::string>& overrides = {});
+/// Likewise, from a configuration that has been read; `file`: where relative paths start.
+Configuration configuration_from(const OptionTree& tree, const std::string& file);
 /// What several keys of an entry of `checkpoints:` say together, and that its names can be formatted from `metrics`, from `epoch`
 /// and `step`. Throws ConfigError with the place in `tree`, which holds the list as `checkpoints`. Part of load_configuration.
 void require_consistent(const std::vector<CheckpointOptions>& checkpoints, const OptionTree& tree, const std::vector<std::string>& metrics);
+/// What the keys of `transforms` say together, and that whoever names one finds it. Throws ConfigError. Part of load_configuration.
+void require_consistent_transforms(const Configuration& configuration, const OptionTree& tree);
 /// The metrics that a run of this configuration measures.
 std::vector<std::string> measured_metrics(const ValidationOptions& validation);
 /// Every text and name in it is UTF-8: manifest and journal, which are JSON, hold no other. Throws ConfigError. Part of

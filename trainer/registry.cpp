@@ -19,16 +19,16 @@ std::vector<std::string> names_of(const Map& map) {
 }
 
 template <class Map>
-const typename Map::mapped_type& find(const Map& map, const char* kind, const std::string& name, const OptionTree& configuration) {
+const typename Map::mapped_type& find(const Map& map, const std::string& key, const std::string& name, const OptionTree& configuration) {
   const auto found = map.find(name);
   if (found == map.end()) {
     const std::vector<std::string> names = names_of(map);
     const auto near = nearest(name, names);
-    throw ConfigError(ErrorText{.attempted = configuration.locate(fmt::format("{}.name", kind), fmt::format("{}.name", kind)),
+    throw ConfigError(ErrorText{.attempted = configuration.locate(key, key),
                                 .expected = fmt::format("one of: {}", fmt::join(names, ", ")),
                                 .found = fmt::format("'{}'", name),
                                 .cause = near ? fmt::format("did you mean '{}'?", names[*near]) : "",
-                                .next = "one of your own comes from the plugin that `task: {plugin: ./libmine.so}` names"});
+                                .next = "one of your own comes from a plugin: `plugin: ./libmine.so` beside it"});
   }
   return found->second;
 }
@@ -44,11 +44,20 @@ void Registry::add_data(const std::string& name, DataFactory factory) {
 }
 
 std::unique_ptr<Task> Registry::make_task(const ComponentOptions& options, const ComponentContext& context) const {
-  return find(tasks_, "task", options.name, context.configuration)(options.options, context);
+  return find(tasks_, "task.name", options.name, context.configuration)(options.options, context);
 }
 
 DataSources Registry::make_data(const DataOptions& options, const ComponentContext& context) const {
-  return find(data_, "data", options.name, context.configuration)(options.options, context);
+  return find(data_, "data.name", options.name, context.configuration)(options.options, context);
+}
+
+void Registry::add_transform(const std::string& name, TransformFactory factory) {
+  if (!transforms_.emplace(name, std::move(factory)).second) throw ConfigError("register the transform '" + name + "': the name is taken");
+}
+
+std::unique_ptr<Transform> Registry::make_transform(const std::string& name, const TransformOptions& options,
+                                                    const ComponentContext& context) const {
+  return find(transforms_, fmt::format("transforms.{}.type", name), options.type, context.configuration)(options, context);
 }
 
 void load_plugin(const std::string& path, Registry& registry) {

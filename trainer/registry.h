@@ -1,4 +1,4 @@
-// Names of tasks and data sources, built in or brought by plugins. An object that is passed around, not a global.
+// Names of tasks, data sources and transforms of weights, built in or brought by plugins. An object that is passed around, not a global.
 #pragma once
 
 #include <functional>
@@ -10,6 +10,7 @@
 #include "options/run_options.h"
 #include "trainer/data_source.h"
 #include "trainer/task.h"
+#include "trainer/transform.h"
 
 namespace holdfast {
 
@@ -26,16 +27,24 @@ class Registry {
   /// Returns empty sources when context.is_check_only.
   using DataFactory = std::function<DataSources(const OptionTree&, const ComponentContext&)>;
 
+  /// Its own options are `options` of what it gets.
+  using TransformFactory = std::function<std::unique_ptr<Transform>(const TransformOptions&, const ComponentContext&)>;
+
   /// Throws ConfigError when the name is taken.
   void add_task(const std::string& name, TaskFactory factory);
   void add_data(const std::string& name, DataFactory factory);
+  void add_transform(const std::string& name, TransformFactory factory);
   /// Throws ConfigError for an unknown name, listing the known ones; options are checked by the factory.
   std::unique_ptr<Task> make_task(const ComponentOptions& options, const ComponentContext& context) const;
   DataSources make_data(const DataOptions& options, const ComponentContext& context) const;
+  /// What the configuration has as transforms.NAME.
+  std::unique_ptr<Transform> make_transform(const std::string& name, const TransformOptions& options,
+                                            const ComponentContext& context) const;
 
  private:
   std::map<std::string, TaskFactory> tasks_;
   std::map<std::string, DataFactory> data_;
+  std::map<std::string, TransformFactory> transforms_;
 };
 
 /// Opens a plugin (RTLD_NOW | RTLD_LOCAL, never closed) and calls its one entry point,

@@ -8,8 +8,10 @@ using nlohmann::json;
 
 json to_json(const RunState& state) {
   json validations = json::array();
-  for (const ValidationRecord& record : state.validations)
+  for (const ValidationRecord& record : state.validations) {
     validations.push_back({{"step", record.step}, {"loss", number_to_json(record.loss)}, {"accuracy", record.accuracy}});
+    if (!record.weights.empty()) validations.back()["weights"] = record.weights;
+  }
   return {{"global_step", state.global_step},      {"batch_index", state.batch_index},
           {"samples_seen", state.samples_seen},    {"window_loss_sum", number_to_json(state.window_loss_sum)},
           {"window_count", state.window_count},    {"optimizer_updates", state.optimizer_updates},
@@ -26,7 +28,8 @@ RunState run_state_from_json(const json& stored) {
                  .owes_validation = stored.at("owes_validation")};
   for (const auto& [name, updates] : stored.at("optimizer_updates").items()) state.optimizer_updates[name] = count(updates);
   for (const auto& record : stored.at("validations"))
-    state.validations.push_back({count(record.at("step")), number_from_json(record.at("loss")), number_from_json(record.at("accuracy"))});
+    state.validations.push_back({count(record.at("step")), number_from_json(record.at("loss")), number_from_json(record.at("accuracy")),
+                                 record.value("weights", "")});
   return state;
 }
 

@@ -13,8 +13,9 @@ namespace holdfast {
 /// One finished validation.
 struct ValidationRecord {
   std::int64_t step = 0;
-  double loss = 0;      // mean
-  double accuracy = 0;  // of 1
+  double loss = 0;           // mean
+  double accuracy = 0;       // of 1
+  std::string weights = {};  // the average that was measured; empty: the model's own
 };
 
 struct RunState {

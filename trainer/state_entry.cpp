@@ -8,21 +8,10 @@
 namespace holdfast {
 namespace {
 
-DType dtype_of(at::ScalarType type) {
-  switch (type) {
-    case at::kByte: return DType::u8;
-    case at::kChar: return DType::i8;
-    case at::kShort: return DType::i16;
-    case at::kInt: return DType::i32;
-    case at::kLong: return DType::i64;
-    case at::kHalf: return DType::f16;
-    case at::kBFloat16: return DType::bf16;
-    case at::kFloat: return DType::f32;
-    case at::kDouble: return DType::f64;
-    case at::kBool: return DType::boolean;
-    default: throw std::invalid_argument(std::string("a tensor of type ") + c10::toString(type) + " cannot be stored");
-  }
-}
+constexpr std::pair<at::ScalarType, DType> kTypes[] = {{at::kByte, DType::u8},       {at::kChar, DType::i8},   {at::kShort, DType::i16},
+                                                       {at::kInt, DType::i32},       {at::kLong, DType::i64},  {at::kHalf, DType::f16},
+                                                       {at::kBFloat16, DType::bf16}, {at::kFloat, DType::f32}, {at::kDouble, DType::f64},
+                                                       {at::kBool, DType::boolean}};
 
 /// Elements [begin, begin + count) of the row-major order of `tensor`, as a flat tensor; a copy where strides differ.
 at::Tensor flat_part(const at::Tensor& tensor, std::uint64_t offset, std::size_t bytes) {
@@ -31,6 +20,35 @@ at::Tensor flat_part(const at::Tensor& tensor, std::uint64_t offset, std::size_t
 }
 
 }  // namespace
+
+DType dtype_of(at::ScalarType type) {
+  for (const auto& [ours, stored] : kTypes)
+    if (ours == type) return stored;
+  throw std::invalid_argument(std::string("a tensor of type ") + c10::toString(type) + " cannot be stored");
+}
+
+at::ScalarType scalar_type_of(DType dtype) {
+  for (const auto& [ours, stored] : kTypes)
+    if (stored == dtype) return ours;
+  throw std::invalid_argument("no tensor has the type of number " + std::to_string(static_cast<int>(dtype)));
+}
+
+StateEntry converting_entry_of(std::string name, at::Tensor tensor, TensorKind kind, DType stored) {
+  StateEntry entry = entry_of(std::move(name), tensor, kind, false);
+  const StateEntry own = entry;
+  entry.info.dtype = stored;
+  entry.copy_from = [own, type = scalar_type_of(stored), to = tensor.scalar_type()](std::uint64_t offset, std::span<const std::byte> from) {
+    const torch::NoGradGuard no_grad;
+    const auto count = static_cast<std::int64_t>(from.size() / size_of(dtype_of(type)));
+    const at::Tensor values = at::empty({count}, type);
+    std::memcpy(values.data_ptr(), from.data(), from.size());
+    const at::Tensor converted = values.to(to);
+    const std::size_t element = size_of(own.info.dtype);
+    own.copy_from(offset / size_of(dtype_of(type)) * element,
+                  {static_cast<const std::byte*>(converted.const_data_ptr()), static_cast<std::size_t>(count) * element});
+  };
+  return entry;
+}
 
 StateEntry entry_of(std::string name, at::Tensor tensor, TensorKind kind, bool changes_only_in_update) {
   tensor = tensor.detach();

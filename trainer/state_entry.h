@@ -13,4 +13,11 @@ namespace holdfast {
 /// a dtype that checkpoints do not have (complex, quantized).
 StateEntry entry_of(std::string name, at::Tensor tensor, TensorKind kind, bool changes_only_in_update);
 
+/// For restoring a floating-point `tensor` from a stored one of the floating-point `stored` dtype: its numbers, converted.
+StateEntry converting_entry_of(std::string name, at::Tensor tensor, TensorKind kind, DType stored);
+
+/// Throw std::invalid_argument for a type without a counterpart.
+DType dtype_of(at::ScalarType type);
+at::ScalarType scalar_type_of(DType dtype);
+
 }  // namespace holdfast

@@ -6,7 +6,6 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/host.h"
 #include "base/log.h"
 #include "trainer/model_state.h"
 #include "trainer/provenance.h"
@@ -27,7 +26,7 @@ Trainer::Trainer(const Parts& parts, Configuration configuration, json resolved_
       last_step_(resolve_run(configuration_, parts_.training.epoch_samples()).last_step),
       optimization_(configuration_, named_parameters(parts_.task.model())),
       training_step_({parts_.ranks, parts_.sections, parts_.task, parts_.training, optimization_, configuration_.trainer.accumulate_batches,
-                      &checkpointer_}),
+                      &checkpointer_, &parts_.copies}),
       checkpointer_({parts_.ranks, parts_.files, parts_.clock, parts_.sections}, settings_.layout, configuration_.checkpoints,
                     settings_.attempt) {
   if (parts_.task.is_manual() && configuration_.trainer.accumulate_batches > 1)
@@ -46,7 +45,7 @@ Trainer::Trainer(const Parts& parts, Configuration configuration, json resolved_
                                   .cause = "when such a task fails, what it has stepped already cannot be taken back",
                                   .next = "leave on_exception out; the state is saved by the other triggers"});
     copy_.emplace([this] {
-      std::vector<StateEntry> entries = training_state(parts_.task, optimization_);
+      std::vector<StateEntry> entries = training_state(parts_.task, optimization_, parts_.copies);
       std::erase_if(entries, [](const StateEntry& entry) { return entry.changes_only_in_update; });
       return entries;
     });
@@ -95,11 +94,12 @@ void Trainer::begin() {
   const bool is_restart = settings_.attempt > settings_.first_attempt;
   const std::string resume =
       is_restart ? checkpointer_.resume_of_restart(configuration_.resume, settings_.first_attempt) : configuration_.resume;
-  const std::optional<Restored> restored = checkpointer_.restore(resume, training_state(parts_.task, optimization_));
+  const std::optional<Restored> restored = checkpointer_.restore(resume, training_state(parts_.task, optimization_, parts_.copies));
   if (restored)
     go_on_from(*restored);
   else if (configuration_.init_from) {
-    checkpointer_.load_weights(*configuration_.init_from, model_entries(parts_.task.model()));
+    load_weights(checkpointer_, *configuration_.init_from, parts_.task.model());
+    parts_.copies.reset();
     if (is_rank_0()) log_info("weights from {}, step 0", *configuration_.init_from);
   }
   parts_.training.seek(state_.samples_seen);
@@ -124,6 +124,7 @@ void Trainer::start_from_scratch() {
     parts_.ranks.broadcast(bytes, 0);
     entry.copy_from(0, bytes);
   }
+  parts_.copies.reset();
   seed_generators(static_cast<std::uint64_t>(configuration_.run.seed), parts_.ranks.rank(), 0);
 }
 
@@ -136,9 +137,11 @@ void Trainer::go_on_from(const Restored& restored) {
   }
   for (const auto& optimizer : optimization_.all()) optimizer->set_updates(state_.optimizer_updates[optimizer->name()]);
   if (restored.is_new_rank) seed_generators(static_cast<std::uint64_t>(configuration_.run.seed), parts_.ranks.rank(), state_.global_step);
+  const std::vector<std::string> begun = parts_.copies.reset_missing(restored.manifest.tensors);
   if (!is_rank_0()) return;
   log_info("resumed from {} at step {} of {}, {} samples seen", restored.path.string(), state_.global_step, last_step_,
            state_.samples_seen);
+  for (const std::string& average : begun) log_info("the average {} begins with the weights of step {}", average, state_.global_step);
   for (const std::string& difference : option_differences(restored.manifest.options, options_))
     log_info("the configuration has changed: {}", difference);
   for (const std::string& difference : environment_differences(restored.manifest.environment, environment_))
@@ -195,100 +198,22 @@ void Trainer::write_metrics_line() {
 void Trainer::validate() {
   state_.owes_validation = false;
   if (!parts_.validation) return;
-  const ValidationRecord record = run_validation({parts_.ranks, parts_.sections, parts_.task, *parts_.validation},
-                                                 configuration_.validation.max_batches, state_.global_step);
+  const std::string& weights = configuration_.validation.weights;
+  ValidationRecord record;
+  {
+    const auto measured = parts_.copies.put_into_model(weights);
+    record = run_validation({parts_.ranks, parts_.sections, parts_.task, *parts_.validation}, configuration_.validation.max_batches,
+                            state_.global_step);
+  }
+  record.weights = weights;
   state_.validations.push_back(record);
   measured_batch_ = state_.batch_index;
   if (!is_rank_0()) return;
-  metrics_->write({{"kind", "validation"}, {"step", record.step}, {"loss", record.loss}, {"accuracy", record.accuracy}});
-  progress_->print(
-      fmt::format("step {}/{}  validation: loss {:.4f}, accuracy {:.2f} %", record.step, last_step_, record.loss, 100 * record.accuracy));
-}
-
-Boundary Trainer::boundary(const StepEvent& event, const std::optional<Vote>& facts) const {
-  const std::int64_t epoch = std::max<std::int64_t>(state_.samples_seen - 1, 0) / parts_.training.epoch_samples();
-  Boundary here{.position = {.epoch = epoch, .batch = state_.batch_index, .step = state_.global_step}, .step = event};
-  if (facts && facts->count > 0) here.metrics["train_loss"] = facts->loss_sum / static_cast<double>(facts->count);
-  here.has_validated = measured_batch_ == state_.batch_index;
-  if (here.has_validated) {
-    here.metrics["val_loss"] = state_.validations.back().loss;
-    here.metrics["val_accuracy"] = state_.validations.back().accuracy;
-  }
-  return here;
-}
-
-void Trainer::save_if_due(const Boundary& boundary, bool is_time_up, bool must_succeed) {
-  if (!may_save(configuration_.checkpoints, boundary, is_time_up)) return;
-  if (checkpointer_.is_saving()) {
-    const double start = parts_.clock.seconds();
-    report_save(checkpointer_.finish_save());
-    const double waited = parts_.clock.seconds() - start;
-    if (is_rank_0() && waited > 0.1 && !must_succeed)
-      log_warning("waited {:.2f} s for the save before this one: storage is slower than checkpoints are due", waited);
-  }
-  if (metrics_) metrics_->sync();  // outside: a failure that only rank 0 knows must not keep it out of the others' collectives
-  const bool is_saving = checkpointer_.begin_save(snapshot(), boundary);
-  if (is_saving && (must_succeed || !configuration_.saving.asynchronous)) report_save(checkpointer_.finish_save(), must_succeed);
-}
-
-void Trainer::save_before_failure(const RunState& before) try {
-  state_ = before;
-  copy_->put_back();
-  Boundary here = boundary({state_.global_step, state_.global_step, epochs_finished(state_), epochs_finished(state_), false}, std::nullopt);
-  here.interruption = Interruption::exception;
-  save_if_due(here, false, true);
-} catch (const std::exception& error) {
-  log_error("the state before the failure is not saved: {}", error.what());
-}
-
-void Trainer::report_save(const std::optional<SaveResult>& result, bool must_succeed) {
-  if (!result) return;
-  if (result->failure.empty()) {
-    failed_saves_ = 0;
-    if (parts_.heartbeat) parts_.heartbeat->block().durable_step = checkpointer_.durable_step();
-    if (is_rank_0()) log_info("checkpoint of step {} is durable ({:.2f} s)", result->global_step, result->seconds);
-    return;
-  }
-  if (result->is_corruption)
-    throw Error(result->failure, configuration_.saving.on_corruption == Corruption::stop ? kExitData : kExitSoftware);
-  if (must_succeed) throw StorageError(result->failure);
-  if (++failed_saves_ >= configuration_.saving.max_failures && configuration_.saving.on_failure == FailedSaves::stop)
-    throw StorageError(
-        fmt::format("{} saves in a row have failed (saving.on_failure: stop); the last one: {}", failed_saves_, result->failure));
-  if (is_rank_0()) log_error("{}", result->failure);  // training goes on; the next due save tries again
-}
-
-Snapshot Trainer::snapshot() const {
-  return {.global_step = state_.global_step,
-          .entries = training_state(parts_.task, optimization_),
-          .state = to_json(state_),
-          .options = options_,
-          .environment = environment_};
-}
-
-void Trainer::finish() {
-  report_save(checkpointer_.finish_save(), true);
-  checkpointer_.settle();
-  parts_.sections.enter(Section::finish, state_.global_step);
-  parts_.sections.point();
-  progress_->finish();
-  const std::string hash = parameter_hash(parts_.task.model());
-  if (!is_rank_0()) return;
-  json metrics = json::object();
-  if (!state_.validations.empty())
-    metrics = {{"validation_loss", state_.validations.back().loss}, {"validation_accuracy", state_.validations.back().accuracy}};
-  write_text_durably(parts_.files, settings_.layout.done(),
-                     json{{"global_step", state_.global_step},
-                          {"samples_seen", state_.samples_seen},
-                          {"parameter_hash", hash},
-                          {"metrics", metrics},
-                          {"attempt", settings_.attempt},
-                          {"world_size", parts_.ranks.size()},
-                          {"finished", utc_time(parts_.clock.unix_seconds())}}
-                             .dump(2) +
-                         "\n");
-  fmt::print("finished: step {}, parameter hash {}\n", state_.global_step, hash);
-  std::fflush(stdout);
+  json line = {{"kind", "validation"}, {"step", record.step}, {"loss", record.loss}, {"accuracy", record.accuracy}};
+  if (!weights.empty()) line["weights"] = weights;
+  metrics_->write(line);
+  progress_->print(fmt::format("step {}/{}  validation{}: loss {:.4f}, accuracy {:.2f} %", record.step, last_step_,
+                               weights.empty() ? "" : " of " + weights, record.loss, 100 * record.accuracy));
 }
 
 }  // namespace holdfast

@@ -20,6 +20,7 @@
 #include "trainer/progress.h"
 #include "trainer/run_state.h"
 #include "trainer/training_step.h"
+#include "trainer/weight_copies.h"
 
 namespace holdfast {
 
@@ -36,6 +37,7 @@ class Trainer {
     Task& task;
     BatchLoader& training;
     BatchLoader* validation;  // may be null: no validation
+    WeightCopies& copies;
   };
   struct Settings {
     RunLayout layout;
@@ -65,6 +67,10 @@ class Trainer {
   void save_if_due(const Boundary& boundary, bool is_time_up, bool must_succeed);
   /// A save has ended, well or not: throws StorageError where the policy says that the run ends.
   void report_save(const std::optional<SaveResult>& result, bool must_succeed = false);
+  /// Collective: the weights of the best state, where an entry has load_best_at_end, and which those are; null: the model is as it was.
+  nlohmann::json load_best();
+  /// Collective where the model has other weights than those of the last validation.
+  nlohmann::json final_metrics(bool has_other_weights);
   void finish();
   Snapshot snapshot() const;
   std::int64_t epochs_finished(const RunState& state) const { return state.samples_seen / parts_.training.epoch_samples(); }

@@ -13,13 +13,14 @@ std::vector<NamedParameter> named_parameters(torch::nn::Module& model) {
   return parameters;
 }
 
-std::vector<StateEntry> training_state(Task& task, const Optimization& optimization) {
+std::vector<StateEntry> training_state(Task& task, const Optimization& optimization, const WeightCopies& copies) {
   std::vector<StateEntry> entries = model_entries(task.model());
   for (const auto& optimizer : optimization.all()) {
     for (StateEntry& entry : optimizer->state()) entries.push_back(std::move(entry));
     if (task.is_manual())
       for (StateEntry& entry : optimizer->gradients().state(optimizer->name())) entries.push_back(std::move(entry));
   }
+  for (StateEntry& entry : copies.state()) entries.push_back(std::move(entry));
   entries.push_back(generator_state());
   if (task.is_manual())  // its own code may change parameters at any time
     for (StateEntry& entry : entries) entry.changes_only_in_update = false;

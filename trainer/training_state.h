@@ -1,5 +1,5 @@
-// Everything of a training that a checkpoint holds as tensors: the model, the optimizers, generators, and, under manual optimization,
-// gradients that were not applied yet.
+// Everything of a training that a checkpoint holds as tensors: the model, the optimizers, averages of the weights, generators, and, under
+// manual optimization, gradients that were not applied yet.
 #pragma once
 
 #include <vector>
@@ -7,6 +7,7 @@
 #include "checkpoint/engine/snapshot.h"
 #include "trainer/optimization.h"
 #include "trainer/task.h"
+#include "trainer/weight_copies.h"
 
 namespace holdfast {
 
@@ -14,6 +15,6 @@ namespace holdfast {
 std::vector<NamedParameter> named_parameters(torch::nn::Module& model);
 
 /// The entries refer to the live tensors.
-std::vector<StateEntry> training_state(Task& task, const Optimization& optimization);
+std::vector<StateEntry> training_state(Task& task, const Optimization& optimization, const WeightCopies& copies);
 
 }  // namespace holdfast

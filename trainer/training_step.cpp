@@ -19,7 +19,10 @@ constexpr std::int32_t kEndOfBatch = 0;  // in Vote::lowest_call; above it the o
 Vote TrainingStep::run(RunState& state) {
   const std::int64_t updates_before = d_.optimization.updates();
   const Vote facts = d_.task.is_manual() ? run_manual(state) : run_automatic(state);
-  if (d_.optimization.updates() > updates_before) ++state.global_step;
+  if (d_.optimization.updates() > updates_before) {
+    ++state.global_step;
+    if (d_.copies) d_.copies->update(state.global_step);  // part of the update: what is saved has been copied before it began
+  }
   for (const auto& optimizer : d_.optimization.all()) state.optimizer_updates[optimizer->name()] = optimizer->updates();
   state.window_loss_sum += facts.loss_sum;
   state.window_count += facts.count;

@@ -9,6 +9,7 @@
 #include "trainer/optimization.h"
 #include "trainer/run_state.h"
 #include "trainer/task.h"
+#include "trainer/weight_copies.h"
 
 namespace holdfast {
 
@@ -22,6 +23,7 @@ class TrainingStep {
     Optimization& optimization;
     std::int64_t accumulate_batches;
     Checkpointer* checkpointer = nullptr;  // null: nothing is saved while it runs
+    WeightCopies* copies = nullptr;        // null: no averages
   };
   explicit TrainingStep(const Dependencies& dependencies) : d_(dependencies) {}
 

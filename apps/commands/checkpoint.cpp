@@ -25,6 +25,7 @@ Look (nothing is written; a run may train there meanwhile; copies will do, also 
   export PATH OUTPUT      the model's tensors as the new file OUTPUT, whose ending tells the format: .safetensors, .h5
                             --format F    safetensors, hdf5, or numpy: a directory of .npy files
                             --all         every tensor
+                            --weights T   those of the transformed copy T, such as an average
 
 Tidy up (exit code 69 while a run trains there; a kill in the middle leaves everything loadable):
   prune RUN               removes what the run's own policy does not keep. Never: the newest, what `last` points to, what the run

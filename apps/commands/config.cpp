@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/program_options.hpp>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -103,6 +104,21 @@ std::string kept_by(const CheckpointOptions& entry) {
                                         : fmt::format("the newest {}", choice.count);
 }
 
+std::string contents_of(const CheckpointOptions& entry) {
+  std::string text = entry.weights_only ? "; weights alone" : "";
+  if (!entry.transforms.empty()) text += fmt::format("; with {}", fmt::join(entry.transforms, ", "));
+  return text + (entry.load_best_at_end ? "; the run ends with the weights of its best" : "");
+}
+
+std::string text_of(const TransformOptions& transform) {
+  if (transform.type == kAverageType)
+    return fmt::format("ema, decay {}, every {} updates from {} on", transform.decay, transform.every_steps, transform.start_step);
+  const std::string what = transform.type == "half"    ? (transform.precision == HalfType::bf16 ? "bf16" : "fp16")
+                           : transform.type == "scale" ? fmt::format("scale by {}", transform.factor)
+                                                       : transform.type;
+  return what + (transform.of.empty() ? "" : " of " + transform.of);
+}
+
 std::string summary(const Configuration& configuration) {
   std::string out;
   const auto line = [&out](std::string_view key, const std::string& text) { out += fmt::format("  {:<12} {}\n", key, text); };
@@ -119,10 +135,13 @@ std::string summary(const Configuration& configuration) {
   if (trainer.max_epochs) ends.push_back(fmt::format("{} epochs", *trainer.max_epochs));
   line("ends after", fmt::format("{}", fmt::join(ends, " or ")));
   const ValidationOptions& validation = configuration.validation;
-  line("validation", when_due(validation));
+  line("validation", when_due(validation) + (validation.weights.empty() ? "" : ", of " + validation.weights));
+  for (const auto& [name, transform] : configuration.transforms) line("transform", fmt::format("{}: {}", name, text_of(transform)));
   for (const CheckpointOptions& entry : configuration.checkpoints)
-    line("checkpoint", fmt::format("{}: {}; keeps {}", entry.name, when_due(entry), kept_by(entry)));
-  if (configuration.checkpoints.empty()) line("checkpoint", "none: a failure starts the run from the beginning");
+    line("checkpoint", fmt::format("{}: {}; keeps {}{}", entry.name, when_due(entry), kept_by(entry), contents_of(entry)));
+  const auto is_whole = [](const CheckpointOptions& entry) { return !entry.weights_only; };
+  if (std::none_of(configuration.checkpoints.begin(), configuration.checkpoints.end(), is_whole))
+    line("checkpoint", "none that a run can go on from: a failure starts it from the beginning");
   return out;
 }
 

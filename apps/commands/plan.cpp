@@ -13,8 +13,22 @@ namespace {
 
 using nlohmann::json;
 
+/// Of a directory with those copies in it: what all ranks share, what each has for itself.
+struct Bytes {
+  std::int64_t shared = 0, per_rank = 0;
+};
+
+Bytes bytes_of(const json& sizes, const json& content, const std::set<std::string>& transforms) {
+  Bytes bytes{content["replicated_bytes"], content["per_rank_bytes"]};
+  for (const std::string& name : transforms) {
+    bytes.shared += sizes["transforms"][name]["replicated_bytes"].get<std::int64_t>();
+    bytes.per_rank += sizes["transforms"][name]["per_rank_bytes"].get<std::int64_t>();
+  }
+  return bytes;
+}
+
 json to_json(const Plan& plan, const json& sizes) {
-  const auto bytes = sizes["replicated_bytes"].get<std::int64_t>();
+  const Bytes state = bytes_of(sizes, sizes, plan.state_transforms), weights = bytes_of(sizes, sizes["weights"], plan.weights_transforms);
   return {{"samples_per_epoch", plan.epoch.samples},
           {"batches_per_epoch", plan.epoch.batches},
           {"updates_per_epoch", plan.epoch.updates},
@@ -26,10 +40,13 @@ json to_json(const Plan& plan, const json& sizes) {
           {"saves", plan.saves},
           {"parameters", sizes["parameters"]},
           {"tensors", sizes["tensors"]},
-          {"bytes_per_checkpoint", bytes},
-          {"bytes_per_checkpoint_and_rank", sizes["per_rank_bytes"]},
+          {"bytes_per_checkpoint", state.shared},
+          {"bytes_per_checkpoint_and_rank", state.per_rank},
           {"most_states", plan.most_states},
-          {"most_bytes", plan.most_states * bytes}};
+          {"bytes_per_weights", weights.shared},
+          {"bytes_per_weights_and_rank", weights.per_rank},
+          {"most_weights", plan.most_weights},
+          {"most_bytes", plan.most_states * state.shared + plan.most_weights * weights.shared}};
 }
 
 std::string bytes_text(double bytes) {
@@ -48,7 +65,12 @@ void print(const Plan& plan, const json& facts) {
   line("the model", fmt::format("{} parameters", facts["parameters"].get<std::int64_t>()));
   line("a checkpoint", fmt::format("{}, and {} for each rank", bytes_text(facts["bytes_per_checkpoint"].get<double>()),
                                    bytes_text(facts["bytes_per_checkpoint_and_rank"].get<double>())));
-  line("at most", fmt::format("{} states, {}, at one time", plan.most_states, bytes_text(facts["most_bytes"].get<double>())));
+  if (plan.most_weights > 0)
+    line("weights alone", fmt::format("{}, and {} for each rank", bytes_text(facts["bytes_per_weights"].get<double>()),
+                                      bytes_text(facts["bytes_per_weights_and_rank"].get<double>())));
+  line("at most", fmt::format("{} states{}, {}, at one time", plan.most_states,
+                              plan.most_weights > 0 ? fmt::format(" and {} weights alone", plan.most_weights) : "",
+                              bytes_text(facts["most_bytes"].get<double>())));
 }
 
 }  // namespace

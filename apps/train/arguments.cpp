@@ -16,6 +16,7 @@ namespace po = boost::program_options;
 
 constexpr const char* kUsage =
     "usage: holdfast-train CONFIG [options]\n"
+    "       holdfast-train --evaluate CHECKPOINT [CONFIG] [options]\n"
     "Trains one rank of the run that CONFIG (YAML) describes. Started by `holdfast run`, or by mpirun or srun:\n"
     "  mpirun -n 2 holdfast-train configs/fashion_cnn.yaml\n"
     "Exit codes: 0 finished, 75 stopped after a checkpoint, 78 configuration, 65 data, 69 somebody trains there or a rank is lost.\n\n"
@@ -28,6 +29,10 @@ po::options_description described_options(TrainArguments& arguments, std::vector
   add("set", po::value(&arguments.overrides)->composing(), "KEY=VALUE, overrides the file: trainer.max_steps=100; may be repeated");
   add("inject", po::value(&injections)->composing(),
       "KIND:rank=R,step=S[,section=NAME][,occurrence=N], a fault to recover from; may be repeated");
+  add("evaluate", po::value(&arguments.evaluated),
+      "CHECKPOINT, measures its weights (original or transformed) on the validation data instead of training; CONFIG may be left out then: "
+      "it "
+      "is in the checkpoint, and its relative paths start in the working directory");
   add("check", po::bool_switch(&arguments.is_check_only), "check the configuration, the task's and the data's options too, and end");
   add("describe", po::bool_switch(&arguments.is_describe_only), "print the sizes of the data and of the state as JSON, and end");
   add("version", "print versions and end");
@@ -66,7 +71,8 @@ std::optional<TrainArguments> parse_train_arguments(int argc, char** argv) {
     fmt::print("holdfast-train {}\nLibTorch {}\n{}\n", HOLDFAST_VERSION, libtorch_version(), mpi_library_version());
     return std::nullopt;
   }
-  if (arguments.config.empty()) throw UsageError("a configuration file is needed\n  next: holdfast-train --help");
+  if (arguments.config.empty() && arguments.evaluated.empty())
+    throw UsageError("a configuration file is needed\n  next: holdfast-train --help");
   if (values.count("run-dir")) arguments.run_directory = values["run-dir"].as<std::string>();
   for (const std::string& text : injections) arguments.injections.push_back(parse_injection(text));
   return arguments;

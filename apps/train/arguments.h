@@ -10,7 +10,8 @@
 namespace holdfast {
 
 struct TrainArguments {
-  std::string config;
+  std::string config;     // may be empty where `evaluated` is not
+  std::string evaluated;  // a checkpoint, or a run directory; empty: it trains
   std::optional<std::string> run_directory;
   std::vector<std::string> overrides;
   std::vector<Injection> injections;

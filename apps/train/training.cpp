@@ -1,10 +1,10 @@
 #include "apps/train/training.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
 
 #include <nlohmann/json.hpp>
 
+#include "apps/train/components.h"
 #include "base/allocator.h"
 #include "base/clock.h"
 #include "base/environment.h"
@@ -12,14 +12,10 @@
 #include "base/host.h"
 #include "base/log.h"
 #include "base/run_lock.h"
-#include "data/built_in.h"
 #include "data/prefetch_loader.h"
 #include "options/read.h"
-#include "options/run_options.h"
 #include "options/steps.h"
-#include "tasks/built_in.h"
 #include "trainer/model_state.h"
-#include "trainer/registry.h"
 #include "trainer/stop_request.h"
 #include "trainer/trainer.h"
 #include "trainer/training_state.h"
@@ -27,30 +23,11 @@
 namespace holdfast {
 namespace {
 
-/// What is built from the configuration before any rank talks to another.
-struct Components {
-  std::unique_ptr<Task> task;
-  DataSources data;
-};
-
 Configuration read_configuration(const TrainArguments& arguments) {
   Configuration configuration = load_configuration(arguments.config, arguments.overrides);
   if (arguments.run_directory) configuration.run.directory = *arguments.run_directory;
   require_utf8(configuration);
   return configuration;
-}
-
-Components build(const Configuration& configuration, bool is_check_only) {
-  const Path directory = std::filesystem::absolute(configuration.file).parent_path();
-  Registry registry;
-  register_built_in_tasks(registry);
-  register_built_in_data(registry);
-  if (!configuration.task.plugin.empty()) load_plugin((directory / configuration.task.plugin).string(), registry);
-  const ComponentContext context{.directory = directory.string(), .is_check_only = is_check_only, .configuration = configuration.tree};
-  torch::manual_seed(static_cast<std::uint64_t>(configuration.run.seed));  // of the initial weights
-  Components components{.task = registry.make_task(configuration.task, context)};
-  components.data = registry.make_data(configuration.data, context);
-  return components;
 }
 
 /// Collective. One training at a time in a run directory: rank 0 holds the lock, or knows the token of the supervisor that does.
@@ -75,21 +52,6 @@ std::unique_ptr<RunLock> lock_run(const RunLayout& layout, FileSystem& files, Co
   return lock;
 }
 
-/// Collective. The same number on every rank: bits depend on it.
-std::int64_t set_threads(const Configuration& configuration, Communicator& ranks) {
-  std::int64_t threads = configuration.trainer.threads_per_rank.value_or(std::max(1, usable_cores() / ranks.local_size()));
-  ranks.broadcast(std::as_writable_bytes(std::span(&threads, 1)), 0);
-  at::set_num_threads(static_cast<int>(threads));
-  at::init_num_threads();  // now, in this thread: the number is otherwise looked up at its first parallel loop
-  return threads;
-}
-
-void set_determinism(Determinism determinism) {
-  if (determinism == Determinism::fast) return;
-  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
-  at::globalContext().setDeterministicFillUninitializedMemory(false);
-}
-
 std::unique_ptr<BatchLoader> training_loader(const Configuration& configuration, const Components& components, const Communicator& ranks) {
   const BatchPlan plan{.dataset_samples = components.data.training->size(),
                        .global_batch_size = configuration.data.global_batch_size,
@@ -102,33 +64,29 @@ std::unique_ptr<BatchLoader> training_loader(const Configuration& configuration,
   return make_loader(components.data.training, plan, configuration.data.prefetch_batches);
 }
 
-/// null when there is no validation data.
-std::unique_ptr<BatchLoader> validation_loader(const Configuration& configuration, const Components& components,
-                                               const Communicator& ranks) {
-  if (!components.data.validation) return nullptr;
-  const BatchPlan plan{.dataset_samples = components.data.validation->size(),
-                       .global_batch_size = configuration.validation.batch_size.value_or(configuration.data.global_batch_size),
-                       .shuffle = false,
-                       .seed = static_cast<std::uint64_t>(configuration.run.seed),
-                       .rank = ranks.rank(),
-                       .world_size = ranks.size()};
-  return make_loader(components.data.validation, plan, configuration.data.prefetch_batches, "validation data");
+nlohmann::json bytes_of(const std::vector<StateEntry>& entries) {
+  std::uint64_t replicated = 0, per_rank = 0;
+  for (const StateEntry& entry : entries) (entry.info.kind == TensorKind::per_rank ? per_rank : replicated) += entry.info.bytes();
+  return {{"replicated_bytes", replicated}, {"per_rank_bytes", per_rank}};
 }
 
 /// What only the task and the data know. In bytes of tensors, without the heads of files.
 nlohmann::json describe_sizes(const Configuration& configuration, const Components& components) {
   const std::vector<StateEntry> entries =
-      training_state(*components.task, Optimization(configuration, named_parameters(components.task->model())));
-  std::uint64_t replicated = 0, per_rank = 0;
-  for (const StateEntry& entry : entries) (entry.info.kind == TensorKind::per_rank ? per_rank : replicated) += entry.info.bytes();
+      training_state(*components.task, Optimization(configuration, named_parameters(components.task->model())), components.copies);
+  const nlohmann::json state = bytes_of(entries);
+  nlohmann::json transforms = nlohmann::json::object();
+  for (const TransformedWeights& transform : components.copies.transforms()) transforms[transform.name] = bytes_of(transform.entries());
   std::int64_t parameters = 0;
   for (const at::Tensor& parameter : components.task->model().parameters()) parameters += parameter.numel();
   return {{"training_samples", components.data.training->size()},
           {"validation_samples", components.data.validation ? components.data.validation->size() : 0},
           {"parameters", parameters},
           {"tensors", entries.size()},
-          {"replicated_bytes", replicated},
-          {"per_rank_bytes", per_rank}};
+          {"replicated_bytes", state["replicated_bytes"]},
+          {"per_rank_bytes", state["per_rank_bytes"]},
+          {"weights", bytes_of(weights_of(entries))},
+          {"transforms", std::move(transforms)}};
 }
 
 Progress::Style progress_style() {
@@ -141,7 +99,7 @@ Progress::Style progress_style() {
 int run_training(const TrainArguments& arguments, Heartbeat* heartbeat) {
   keep_freed_memory();
   const Configuration configuration = read_configuration(arguments);
-  const Components components = build(configuration, arguments.is_check_only);
+  Components components = build(configuration, arguments.is_check_only);
   if (arguments.is_check_only) {
     fmt::print("{}: ok\n", arguments.config);
     return kExitOk;
@@ -167,8 +125,8 @@ int run_training(const TrainArguments& arguments, Heartbeat* heartbeat) {
   set_determinism(configuration.trainer.determinism);
   const std::unique_ptr<BatchLoader> training = training_loader(configuration, components, *ranks);
   const std::unique_ptr<BatchLoader> validation = validation_loader(configuration, components, *ranks);
-  Trainer trainer({*ranks, *files, clock, sections, heartbeat, *components.task, *training, validation.get()}, configuration,
-                  to_json(configuration),
+  Trainer trainer({*ranks, *files, clock, sections, heartbeat, *components.task, *training, validation.get(), components.copies},
+                  configuration, to_json(configuration),
                   {.layout = layout,
                    .attempt = environment::get_number(environment::kAttempt, 1),
                    .first_attempt = environment::get_number(environment::kFirstAttempt, environment::get_number(environment::kAttempt, 1)),

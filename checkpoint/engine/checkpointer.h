@@ -3,7 +3,9 @@
 // of the steps. A failed save leaves training state and the checkpoints on disk as they were.
 #pragma once
 
+#include <functional>
 #include <future>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,8 +40,10 @@ struct Restored {
 /// How a save has ended.
 struct SaveResult {
   std::int64_t global_step = 0;
-  double seconds = 0;   // from its begin until all ranks knew
-  std::string failure;  // empty: the checkpoint is durable and visible
+  double seconds = 0;                          // from its begin until all ranks knew
+  std::string failure;                         // empty: the checkpoint is durable and visible
+  bool is_resumable = true;                    // false: it holds weights alone
+  std::vector<std::string> failed_transforms;  // rank 0: "ema: why", of copies that it went on without
   /// The failure is that ranks have different bits in what should be the same: their state cannot be trusted.
   bool is_corruption = false;
 };
@@ -85,11 +89,16 @@ class Checkpointer {
   /// `first_attempt` or later, else what the first one was to restore. Every rank gets the same answer.
   std::string resume_of_restart(const std::string& resume, int first_attempt);
 
-  /// Collective, blocks: only the tensors below "model/". Throws CorruptCheckpoint when it cannot be read or is damaged, ConfigError
-  /// when its tensors are not those of `targets`.
-  Manifest load_weights(const Path& checkpoint, const std::vector<StateEntry>& targets);
+  /// What is to be filled, once the manifest is known.
+  using Targets = std::function<std::vector<StateEntry>(const Manifest&)>;
+  /// Collective, blocks: only the tensors below "model/", of a checkpoint of any role. Throws CorruptCheckpoint when it cannot be read or
+  /// is damaged, ConfigError when its tensors are not those of `targets`.
+  Manifest load_weights(const Path& checkpoint, const Targets& targets);
 
-  /// The newest step that is committed; -1: none.
+  /// Collective: the best state that an entry keeps, by what it monitors. nullopt: it has none.
+  std::optional<Path> best_of(const std::string& entry);
+
+  /// The newest step that is committed and that a run can go on from; -1: none.
   std::int64_t durable_step() const { return durable_step_; }
 
  private:
@@ -97,41 +106,60 @@ class Checkpointer {
   struct Publication {
     std::string failure;  // empty: none
     std::optional<Disagreement> disagreement;
+    std::vector<std::string> failed_transforms = {};
+  };
+  /// A directory that a save writes shards to: the state, its weights alone, or a transformed copy inside one of them.
+  struct SavePart {
+    CheckpointName state;
+    std::string copy;  // name of the transform; empty: the state itself
+    std::string id = {};
+    std::vector<StateEntry> entries = {};
+    std::string failure = {};               // of this rank, so far
+    std::unique_ptr<ShardSave> shard = {};  // null: none was begun, or its record has been collected
+    std::future<std::string> facts = {};    // rank 0: the manifest without its shards
   };
   /// The save in flight: shards are being written, then rank 0 is publishing.
   struct InFlight {
     Snapshot snapshot;
     Decision decision;  // rank 0
-    CheckpointName name;
+    std::vector<SavePart> parts;
     double begin_seconds = 0;
-    std::string failure;                 // so far
-    bool has_failed_everywhere = false;  // no rank has begun a shard, and each knows why
-    std::unique_ptr<ShardSave> shard;    // null: none was begun, or its record has been collected
+    bool is_emergency = false;           // saved because a rank has failed
+    std::string failure;                 // that all ranks know of
+    bool has_failed_everywhere = false;  // no rank has begun a shard
     bool is_publishing = false;
-    std::future<std::string> facts;        // rank 0: the manifest without its shards
     std::future<Publication> publication;  // rank 0
   };
 
   /// Every tensor of the save before is there, as it was.
   void require_complete(const std::vector<StateEntry>& entries);
-  /// Collective: rank 0 decides, and makes the pending directory; every rank gets the name, or the failure. False: nothing is to be saved.
-  bool agree_on_name(InFlight& save, Boundary boundary);
+  /// Collective: rank 0 decides, and makes the pending directories; every rank gets the parts, or the failure. False: nothing is to be
+  /// saved.
+  bool agree_on_parts(InFlight& save, Boundary boundary);
+  /// What of the snapshot the part holds. Throws what a transform throws.
+  static std::vector<StateEntry> entries_of(const Snapshot& snapshot, const SavePart& part);
   /// Of training, over all attempts. Rank 0.
   double minutes() const { return minutes_before_ + (clock_.seconds() - start_seconds_) / 60; }
-  void begin_shard(InFlight& save);
+  void begin_shard(InFlight& save, std::size_t part);
+  /// Where the shards of a part are written.
+  Path directory_of(const SavePart& part) const { return layout_.checkpoints() / store_.pending(part.state) / part.copy; }
   /// Collective, blocks until this rank's shard has ended: hands all records to rank 0, which begins to publish.
   void collect();
   /// Collective, blocks until rank 0 has published.
   SaveResult conclude();
   /// Rank 0, in a thread of its own: says what has failed as soon as the checkpoint is durable or is not, then tidies up.
-  void publish(const std::vector<std::string>& answers, const std::vector<std::string>& reports, std::promise<Publication>& told);
+  void publish(const std::vector<std::vector<std::string>>& answers, const std::vector<std::string>& reports,
+               std::promise<Publication>& told);
+  /// The manifests of the transformed copies that every rank has written its shard of; the others are dropped, and told.
+  void complete_copies(InFlight& save, const std::vector<std::vector<std::string>>& answers, Publication& publication);
+  void commit(InFlight& save, const std::vector<std::vector<std::string>>& answers);
   /// Collective: rank 0's, on every rank.
   Publication agree_on(const Publication& mine);
-  Manifest facts_of(const InFlight& save) const;
+  Manifest facts_of(const InFlight& save, const SavePart& part) const;
 
   /// Collective: what failed on the ranks, each having said {} or {error, is_configuration}; empty: nothing. Throws ConfigError.
   std::string verdict_on(const nlohmann::json& mine);
-  std::optional<Restored> try_restore(const Path& path, const std::vector<StateEntry>& targets, RestoreScope scope, std::string& failure);
+  std::optional<Restored> try_restore(const Path& path, const Targets& targets, RestoreScope scope, std::string& failure);
   std::vector<Path> paths_to_try(const std::string& resume);
   void take_over(const Restored* chosen, const std::vector<Path>& damaged);
 
@@ -146,11 +174,11 @@ class Checkpointer {
   double minutes_before_ = 0;  // of the attempts that led to what was restored
   double start_seconds_;       // when this attempt's training began
   std::int64_t durable_step_ = -1;
-  std::int64_t save_number_ = 0;           // of the newest save, or of what was restored
-  std::vector<TensorInfo> saved_tensors_;  // of the newest save
-  ShardImage image_;                       // kept from save to save
-  std::unique_ptr<InFlight> in_flight_;    // behind image_: its threads use that
-  std::future<void> publishing_;           // rank 0: outlives the save that it publishes
+  std::int64_t save_number_ = 0;              // of the newest save, or of what was restored
+  std::vector<TensorInfo> saved_tensors_;     // of the newest save
+  std::map<std::string, ShardImage> images_;  // of each kind of part, kept from save to save
+  std::unique_ptr<InFlight> in_flight_;       // behind images_: its threads use those
+  std::future<void> publishing_;              // rank 0: outlives the save that it publishes
 };
 
 }  // namespace holdfast

@@ -15,7 +15,7 @@ namespace {
 
 /// A checkpoint that was moved to another step's name would be taken for one that this run has gone beyond.
 void require_own_name(const Path& path, const Manifest& manifest) {
-  const CheckpointName own{manifest.global_step, manifest.version};
+  const CheckpointName own = own_name(manifest);
   const auto name = parse_directory_name(path.filename().string());
   if (name && *name != own)
     throw CorruptCheckpoint(ErrorText{.attempted = "restore from " + path.string(),
@@ -25,11 +25,18 @@ void require_own_name(const Path& path, const Manifest& manifest) {
 }
 
 void require_resumable(const Path& path, const Manifest& manifest, RestoreScope scope) {
-  if (scope == RestoreScope::everything && !manifest.is_resumable)
-    throw ConfigError(ErrorText{.attempted = "resume from " + path.string(),
-                                .expected = "a resumable checkpoint",
-                                .found = "role " + manifest.role,
-                                .next = "use its original, or `init_from` for the weights alone"});
+  if (scope != RestoreScope::everything || manifest.is_resumable) return;
+  const bool is_transformed = manifest.role.starts_with(kTransformedPrefix);
+  const std::string weights_alone = fmt::format("`init_from: {}` starts a run at step 0 with these weights", path.string());
+  throw ConfigError(ErrorText{
+      .attempted = "resume from " + path.string(),
+      .expected = "a state that a run can go on from",
+      .found = "role " + manifest.role,
+      .cause = is_transformed ? "it holds changed weights, without optimizer and generators"
+                              : "it holds weights alone, without optimizer and generators",
+      .next = is_transformed ? fmt::format("`resume: {}` goes on from its original; {}", path.parent_path().string(), weights_alone)
+                             : fmt::format("`resume: {}` goes on from the newest whole state of its run; {}",
+                                           path.parent_path().parent_path().string(), weights_alone)});
 }
 
 }  // namespace
@@ -47,8 +54,7 @@ std::string Checkpointer::verdict_on(const json& mine) {
   return verdict["error"].get<std::string>();
 }
 
-std::optional<Restored> Checkpointer::try_restore(const Path& path, const std::vector<StateEntry>& targets, RestoreScope scope,
-                                                  std::string& failure) {
+std::optional<Restored> Checkpointer::try_restore(const Path& path, const Targets& targets_of, RestoreScope scope, std::string& failure) {
   // Rank 0's manifest is the decision; every rank checks the same text.
   std::string text;
   if (ranks_.rank() == 0) try {
@@ -64,8 +70,10 @@ std::optional<Restored> Checkpointer::try_restore(const Path& path, const std::v
   restored.is_of_this_run =
       std::filesystem::weakly_canonical(path.parent_path()) == std::filesystem::weakly_canonical(layout_.checkpoints());
   json answer = json::object();
+  std::vector<StateEntry> targets;
   try {
     restored.manifest = manifest_from_text(text, (path / kManifestName).string());
+    targets = targets_of(restored.manifest);
     require_own_name(path, restored.manifest);
     require_resumable(path, restored.manifest, scope);
     require_same_tensors(path, restored.manifest, targets, scope);
@@ -95,7 +103,8 @@ std::optional<Restored> Checkpointer::restore(const std::string& resume, const s
   std::string tried;
   for (const Path& path : paths_to_try(resume)) {
     std::string failure;
-    std::optional<Restored> restored = try_restore(path, targets, RestoreScope::everything, failure);
+    std::optional<Restored> restored = try_restore(
+        path, [&](const Manifest&) { return targets; }, RestoreScope::everything, failure);
     if (restored) {
       durable_step_ = restored->manifest.global_step;
       for (const StateEntry& entry : live) saved_tensors_.push_back(entry.info);
@@ -147,11 +156,25 @@ std::vector<Path> Checkpointer::paths_to_try(const std::string& resume) {
   return paths;
 }
 
-Manifest Checkpointer::load_weights(const Path& checkpoint, const std::vector<StateEntry>& targets) {
+Manifest Checkpointer::load_weights(const Path& checkpoint, const Targets& targets) {
   std::string failure;
   const std::optional<Restored> restored = try_restore(checkpoint, targets, RestoreScope::model_only, failure);
   if (!restored) throw CorruptCheckpoint(ErrorText{.attempted = "take the weights of " + checkpoint.string(), .cause = failure});
   return restored->manifest;
+}
+
+std::optional<Path> Checkpointer::best_of(const std::string& name) {
+  settle();
+  std::string best;
+  if (ranks_.rank() == 0)
+    for (const CheckpointOptions& options : store_.policy())
+      for (const EntryState& entry : store_.state().entries) {
+        if (options.name != name || entry.entry != name) continue;
+        if (const NamedState* found = holdfast::best_of(options, entry))
+          best = (layout_.checkpoints() / directory_name(found->state)).string();
+      }
+  best = broadcast_text(ranks_, best, 0);
+  return best.empty() ? std::nullopt : std::optional<Path>(best);
 }
 
 void Checkpointer::take_over(const Restored* chosen, const std::vector<Path>& damaged) {

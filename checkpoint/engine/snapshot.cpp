@@ -4,6 +4,13 @@
 
 namespace holdfast {
 
+std::vector<StateEntry> weights_of(const std::vector<StateEntry>& entries) {
+  std::vector<StateEntry> weights;
+  for (const StateEntry& entry : entries)
+    if (entry.info.name.starts_with(kModelPrefix)) weights.push_back(entry);
+  return weights;
+}
+
 StateEntry step_entry(std::int64_t global_step) {
   return {.info = {kStepTensor, DType::i64, {}, TensorKind::per_rank},
           .slice = {0, 1},

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -26,17 +27,30 @@ struct StateEntry {
 /// The step, in every shard, for whoever has a shard alone. The engine adds it to what it saves and restores.
 StateEntry step_entry(std::int64_t global_step);
 
-/// Everything that a checkpoint holds. `entries` have the same names in the same order on every rank.
+/// A copy of the weights that a transform makes of those of the snapshot, to be stored beside them.
+struct TransformedWeights {
+  std::string name;  // also that of its directory
+  /// The tensors, named as the model's are; their copy_to computes. Called by the training thread when a save wants the copy. What it
+  /// throws, or a copy_to throws on any rank, costs this copy and nothing else.
+  std::function<std::vector<StateEntry>()> entries;
+};
+
+/// Everything that a checkpoint holds. `entries` and `transforms` have the same names in the same order on every rank.
 struct Snapshot {
   std::int64_t global_step = 0;
   std::vector<StateEntry> entries;
-  nlohmann::json state;        // the trainer's, equal on every rank
-  nlohmann::json options;      // the resolved configuration
-  nlohmann::json environment;  // what the bits depend on besides
+  nlohmann::json state;                             // the trainer's, equal on every rank
+  nlohmann::json options;                           // the resolved configuration
+  nlohmann::json environment;                       // what the bits depend on besides
+  std::vector<TransformedWeights> transforms = {};  // that can be made; the entries of `checkpoints:` say which are
 };
+
+/// Those below "model/".
+std::vector<StateEntry> weights_of(const std::vector<StateEntry>& entries);
 
 /// Where tensors lie by name: the one place that spells the prefixes.
 inline constexpr const char* kModelPrefix = "model/";
+inline constexpr const char* kAveragePrefix = "averages/";
 inline constexpr const char* kOptimizerPrefix = "optimizers/";
 inline constexpr const char* kGradientPrefix = "gradients/";  // partial accumulation under manual optimization
 inline constexpr const char* kRngPrefix = "rng/";

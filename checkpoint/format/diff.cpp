@@ -153,7 +153,23 @@ class Comparison {
 }  // namespace
 
 std::vector<TensorDifference> diff_checkpoints(FileSystem& files, const Path& a, const Path& b, const ReadProgress& progress) {
-  return Comparison(files, a, b).run(progress);
+  std::vector<TensorDifference> differences = Comparison(files, a, b).run(progress);
+  const auto copies = [&](const Path& path) {
+    const std::vector<std::string> names = read_manifest(files, path).transformed;
+    return std::set<std::string>(names.begin(), names.end());
+  };
+  const std::set<std::string> in_a = copies(a), in_b = copies(b);
+  for (const std::string& name : in_a) {
+    if (!in_b.contains(name)) differences.push_back({.tensor = name, .what = "only in A"});
+    if (!in_b.contains(name)) continue;
+    for (TensorDifference& difference : diff_checkpoints(files, a / name, b / name, progress)) {
+      difference.tensor.insert(0, name + "/");
+      differences.push_back(std::move(difference));
+    }
+  }
+  for (const std::string& name : in_b)
+    if (!in_a.contains(name)) differences.push_back({.tensor = name, .what = "only in B"});
+  return differences;
 }
 
 }  // namespace holdfast

@@ -6,6 +6,11 @@
 #include <regex>
 
 namespace holdfast {
+namespace {
+
+constexpr const char *kStep = "step", *kWeights = "weights";
+
+}  // namespace
 
 Path RunLayout::attempt_logs(int attempt) const { return root / "logs" / fmt::format("attempt-{:03d}", attempt); }
 
@@ -16,7 +21,8 @@ Path RunLayout::exit_record(int attempt, int rank) const { return attempt_logs(a
 Path RunLayout::launcher_log(int attempt) const { return attempt_logs(attempt) / "launcher.log"; }
 
 std::string directory_name(const CheckpointName& name) {
-  return name.version == 0 ? fmt::format("step-{:08d}", name.step) : fmt::format("step-{:08d}.{}", name.step, name.version);
+  const std::string plain = fmt::format("{}-{:08d}", name.is_weights ? kWeights : kStep, name.step);
+  return name.version == 0 ? plain : fmt::format("{}.{}", plain, name.version);
 }
 
 std::string pending_name(const CheckpointName& name, int attempt) { return fmt::format("{}.pending-{}", directory_name(name), attempt); }
@@ -32,27 +38,39 @@ std::string free_abandoned_name(FileSystem& files, const Path& checkpoints, int 
 bool is_set_aside(const std::string& name) { return name.starts_with("abandoned-"); }
 
 bool is_entry_directory(const std::string& name) {
-  return !name.starts_with("step-") && !is_set_aside(name) && !name.starts_with(kLastLink + std::string(".")) && name != kLastLink;
+  return !name.starts_with("step-") && !name.starts_with("weights-") && !is_set_aside(name) &&
+         !name.starts_with(kLastLink + std::string(".")) && name != kLastLink;
+}
+
+bool is_transform_name(std::string_view name) {
+  constexpr std::string_view kAllowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+  return !name.empty() && name.find_first_not_of(kAllowed) == name.npos;
 }
 
 std::string shard_name(int rank, int world_size) { return fmt::format("shard-{:05d}-of-{:05d}.h5", rank, world_size); }
 
 std::optional<CheckpointName> parse_directory_name(const std::string& name) {
-  static const std::regex kForm(R"(step-(\d{8,18})(?:\.([1-9]\d{0,8}))?)");
+  static const std::regex kForm(R"((step|weights)-(\d{8,18})(?:\.([1-9]\d{0,8}))?)");
   std::smatch match;
   if (!std::regex_match(name, match, kForm)) return std::nullopt;
-  const CheckpointName parsed{std::stoll(match[1]), match[2].matched ? std::stoi(match[2]) : 0};
+  const CheckpointName parsed{std::stoll(match[2]), match[3].matched ? std::stoi(match[3]) : 0, match[1] == kWeights};
   // Only what directory_name() would print: one name for one state.
   return directory_name(parsed) == name ? std::optional(parsed) : std::nullopt;
 }
 
 bool is_leftover(const std::string& name) {
-  static const std::regex kForm(R"((step-[\d.]+)\.(?:pending-\d+|deleting))");
+  static const std::regex kForm(R"(((?:step|weights)-[\d.]+)\.(?:pending-\d+|deleting))");
   std::smatch match;
   return std::regex_match(name, match, kForm) && parse_directory_name(match[1]).has_value();
 }
 
 std::vector<CheckpointName> list_checkpoints(FileSystem& files, const Path& checkpoints) {
+  std::vector<CheckpointName> found = list_all_checkpoints(files, checkpoints);
+  std::erase_if(found, [](const CheckpointName& name) { return name.is_weights; });
+  return found;
+}
+
+std::vector<CheckpointName> list_all_checkpoints(FileSystem& files, const Path& checkpoints) {
   std::vector<CheckpointName> found;
   for (const std::string& name : files.list(checkpoints)) {
     const auto parsed = parse_directory_name(name);

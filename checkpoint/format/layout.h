@@ -26,10 +26,12 @@ struct RunLayout {
   Path launcher_log(int attempt) const;           // .../launcher.log: what mpirun itself printed
 };
 
-/// checkpoints/step-00001000, or step-00001000.1 for another state at the same step.
+/// checkpoints/step-00001000, or step-00001000.1 for another state at the same step; weights-00001000 where it holds the model's
+/// weights alone, so that nobody takes it for a state that a run can go on from.
 struct CheckpointName {
   std::int64_t step = 0;
   int version = 0;
+  bool is_weights = false;
   auto operator<=>(const CheckpointName&) const = default;
 };
 std::string directory_name(const CheckpointName& name);
@@ -49,6 +51,9 @@ bool is_set_aside(const std::string& name);
 /// (attempts that no supervisor counts all have number 1).
 std::string free_abandoned_name(FileSystem& files, const Path& checkpoints, int attempt);
 
+/// True for what may be a directory inside a checkpoint, with a transformed copy of its weights: letters, digits, _ and -.
+bool is_transform_name(std::string_view name);
+
 std::string shard_name(int rank, int world_size);  // "shard-00000-of-00002.h5"
 inline constexpr const char* kManifestName = "manifest.json";
 inline constexpr const char* kLastLink = "last";
@@ -56,5 +61,7 @@ inline constexpr const char* kLastLink = "last";
 /// Committed checkpoints below `checkpoints`, oldest first (by step, then version). Foreign names are ignored; committed
 /// means that the directory has its final name. Missing directory: none.
 std::vector<CheckpointName> list_checkpoints(FileSystem& files, const Path& checkpoints);
+/// Likewise, with those that hold weights alone.
+std::vector<CheckpointName> list_all_checkpoints(FileSystem& files, const Path& checkpoints);
 
 }  // namespace holdfast

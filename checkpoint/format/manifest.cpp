@@ -113,6 +113,8 @@ constexpr std::string_view kItemLine = "\n    ", kEndLine = "\n  ";  // one line
 
 }  // namespace
 
+CheckpointName own_name(const Manifest& manifest) { return {manifest.global_step, manifest.version, manifest.role == kWeightsOnly}; }
+
 std::string to_text(const ShardRecord& shard) {
   std::string text = fmt::format(R"({{"bytes":{},"file":{},"head":"{}","head_bytes":{},"host":{},"pieces":)", shard.bytes,
                                  json(shard.file).dump(), to_hex(shard.head), shard.head_bytes, json(shard.host).dump());
@@ -154,6 +156,7 @@ std::string facts_text(const Manifest& manifest) {
   add("created", json(manifest.created).dump());
   add("role", json(manifest.role).dump());
   add("is_resumable", manifest.is_resumable ? "true" : "false");
+  if (!manifest.original.empty()) add("original", json(manifest.original).dump());
   add("entries", json(manifest.entries).dump());
   add("retention", manifest.retention.dump());
   add("state", manifest.state.dump());
@@ -164,8 +167,10 @@ std::string facts_text(const Manifest& manifest) {
   return text + ",\n";
 }
 
-std::string manifest_text(std::string facts, std::span<const std::string> shards) {
-  std::string text = std::move(facts) + "  \"shards\": ";
+std::string manifest_text(std::string facts, std::span<const std::string> shards, std::span<const std::string> transformed) {
+  std::string text = std::move(facts);
+  if (!transformed.empty()) text += fmt::format("  \"transformed\": {},\n", json(transformed).dump());
+  text += "  \"shards\": ";
   append_list(text, shards, kItemLine, kEndLine);
   text += ",\n  \"checksum\": \"" + std::string(kDigestDigits, '0') + "\"\n}\n";
   const std::string checksum = to_hex(digest_of(text));
@@ -175,7 +180,7 @@ std::string manifest_text(std::string facts, std::span<const std::string> shards
 std::string to_text(const Manifest& manifest) {
   std::vector<std::string> shards;
   for (const ShardRecord& shard : manifest.shards) shards.push_back(to_text(shard));
-  return manifest_text(facts_text(manifest), shards);
+  return manifest_text(facts_text(manifest), shards, manifest.transformed);
 }
 
 namespace {
@@ -206,6 +211,7 @@ Manifest facts_from(const json& stored, const std::string& where) {
           .created = stored.at("created"),
           .role = stored.at("role"),
           .is_resumable = stored.at("is_resumable"),
+          .original = stored.value("original", ""),
           .entries = stored.at("entries"),
           .retention = stored.contains("retention") ? stored.at("retention") : json(),
           .state = stored.at("state"),
@@ -241,6 +247,7 @@ Manifest manifest_from_text(const std::string& text, const std::string& where) {
     Manifest read = facts_from(stored, where);
     for (const json& tensor : stored.at("tensors")) read.tensors.push_back(tensor_from(tensor));
     for (const json& shard : stored.at("shards")) read.shards.push_back(shard_record_from_json(shard, where));
+    read.transformed = stored.value("transformed", std::vector<std::string>());
     return read;
   });
   require_consistent(manifest, where);

@@ -11,6 +11,7 @@
 
 #include "base/digest.h"
 #include "base/file_system.h"
+#include "checkpoint/format/layout.h"
 #include "checkpoint/format/tensor.h"
 
 namespace holdfast {
@@ -36,6 +37,9 @@ struct ShardRecord {
   std::vector<PieceRecord> pieces;
 };
 
+inline constexpr const char *kOriginal = "original", *kEmergency = "emergency", *kWeightsOnly = "weights_only",
+                            *kTransformedPrefix = "transformed:";
+
 struct Manifest {
   std::string id;  // random, names this state for ever
   std::int64_t global_step = 0;
@@ -43,16 +47,22 @@ struct Manifest {
   int attempt = 0;
   int world_size = 0;
   std::string created;            // UTC
-  std::string role = "original";  // original | transformed:NAME | emergency | weights_only
+  std::string role = "original";  // original | transformed:NAME | emergency (saved by on_exception) | weights_only
   bool is_resumable = true;
+  std::string original;              // id of the state that transformed weights were made of; empty: it is no transformed one
   std::vector<std::string> entries;  // names of the `checkpoints:` entries that asked for it
   std::vector<TensorInfo> tensors;
   std::vector<ShardRecord> shards;  // by rank
-  nlohmann::json retention;         // what the policy of the run's checkpoints has decided, this state included; null: nothing
-  nlohmann::json state;             // the trainer's: position, counters, schedules, metrics history
-  nlohmann::json options;           // the resolved configuration
-  nlohmann::json environment;       // versions, hosts, threads, bucket layout: what bits depend on besides
+  /// Names of transformed copies of its weights: each a checkpoint of its own in the directory of that name.
+  std::vector<std::string> transformed = {};
+  nlohmann::json retention;    // what the policy of the run's checkpoints has decided, this state included; null: nothing
+  nlohmann::json state;        // the trainer's: position, counters, schedules, metrics history
+  nlohmann::json options;      // the resolved configuration
+  nlohmann::json environment;  // versions, hosts, threads, bucket layout: what bits depend on besides
 };
+
+/// The directory that a state with this manifest has its place in.
+CheckpointName own_name(const Manifest& manifest);
 
 /// A record as it stands in a manifest: one JSON object on one line.
 std::string to_text(const ShardRecord& shard);
@@ -61,10 +71,10 @@ ShardRecord shard_record_from_json(const nlohmann::json& json, const std::string
 
 /// The file's text: JSON whose member "checksum" holds the XXH3-128 of the same text with that value's 32 digits as '0'.
 std::string to_text(const Manifest& manifest);
-/// The same in two parts, so that every rank makes the text of its own shard while it writes: everything but the shards, and
-/// the whole from that and the texts of the shards, by rank.
+/// The same in two parts, so that every rank makes the text of its own shard while it writes: everything that is known when a save
+/// begins, and the whole from that, the texts of the shards, by rank, and the transformed copies that have succeeded.
 std::string facts_text(const Manifest& manifest);
-std::string manifest_text(std::string facts, std::span<const std::string> shards);
+std::string manifest_text(std::string facts, std::span<const std::string> shards, std::span<const std::string> transformed = {});
 /// Checks checksum, version, that names stay inside the directory, that pieces lie inside tensors and files and cover every
 /// tensor exactly. Throws CorruptCheckpoint: what, expected, found, next.
 Manifest manifest_from_text(const std::string& text, const std::string& where);

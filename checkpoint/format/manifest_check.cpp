@@ -23,6 +23,7 @@ class Check {
       require(tensors_.emplace(tensor.name, &tensor).second, "each tensor once", tensor.name + " twice");
     for (int rank = 0; rank < manifest_.world_size; ++rank) check_shard(manifest_.shards[static_cast<std::size_t>(rank)], rank);
     for (const TensorInfo& tensor : manifest_.tensors) check_cover(tensor);
+    for (const std::string& name : manifest_.transformed) require(is_transform_name(name), "names of transformed copies", name);
   }
 
  private:

@@ -21,9 +21,16 @@ std::vector<Finding> verify_checkpoint(FileSystem& files, const Path& checkpoint
     return findings;
   }
   const auto name = parse_directory_name(checkpoint.filename().string());
-  if (name && *name != CheckpointName{manifest.global_step, manifest.version})
-    of_none(fmt::format("{}: expected {}, by its manifest", checkpoint.string(), directory_name({manifest.global_step, manifest.version})));
+  if (name && *name != own_name(manifest))
+    of_none(fmt::format("{}: expected {}, by its manifest", checkpoint.string(), directory_name(own_name(manifest))));
   std::set<std::string> expected = {kManifestName};
+  for (const std::string& copy : manifest.transformed) {
+    expected.insert(copy);
+    for (Finding& found : verify_checkpoint(files, checkpoint / copy)) {
+      found.shard.insert(0, copy + "/");
+      findings.push_back(std::move(found));
+    }
+  }
   for (const ShardRecord& shard : manifest.shards) expected.insert(shard.file);
   for (const std::string& file : files.list(checkpoint))
     if (!expected.contains(file))

@@ -51,10 +51,12 @@ Plan plan_run(Configuration configuration, std::int64_t dataset_samples) {
     if (entry.save_last) asks.insert(plan.last_step);
     plan.asks[entry.name].assign(asks.begin(), asks.end());
     saves.insert(asks.begin(), asks.end());
-    plan.most_states += most_of(entry, static_cast<std::int64_t>(asks.size()));
+    (entry.weights_only ? plan.most_weights : plan.most_states) += most_of(entry, static_cast<std::int64_t>(asks.size()));
+    (entry.weights_only ? plan.weights_transforms : plan.state_transforms).insert(entry.transforms.begin(), entry.transforms.end());
   }
   plan.saves.assign(saves.begin(), saves.end());
-  plan.most_states += configuration.checkpoints.empty() ? 0 : 2;  // what the run goes on from, and the one that is being written
+  plan.most_states += plan.most_states == 0 ? 0 : 2;  // what the run goes on from, and the one that is being written
+  plan.most_weights += plan.most_weights == 0 ? 0 : 1;
   return plan;
 }
 

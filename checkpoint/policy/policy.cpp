@@ -16,12 +16,22 @@ EntryState& state_of(PolicyState& state, const std::string& entry) {
 }
 
 /// The version is the first that neither this run nor anybody else has used at that step.
-CheckpointName free_name(const PolicyState& state, std::int64_t step) {
-  CheckpointName name{step, 0};
+CheckpointName free_name(const PolicyState& state, CheckpointName name) {
   for (const auto* states : {&state.states, &state.foreign_states})
     for (const CheckpointName& taken : *states)
-      if (taken.step == step) name.version = std::max(name.version, taken.version + 1);
+      if (taken.step == name.step && taken.is_weights == name.is_weights) name.version = std::max(name.version, taken.version + 1);
   return name;
+}
+
+StateDecision begin(const PolicyState& before, const Position& here, bool is_weights) {
+  const std::optional<CheckpointName>& newest = is_weights ? before.newest_weights : before.newest;
+  const bool is_new = !newest || (is_weights ? before.weights_position : before.position) != here;
+  return {.is_new = is_new, .name = is_new ? free_name(before, {here.step, 0, is_weights}) : *newest, .savers = {}, .transforms = {}};
+}
+
+void add_transforms(StateDecision& state, const std::vector<std::string>& names) {
+  for (const std::string& name : names)
+    if (std::find(state.transforms.begin(), state.transforms.end(), name) == state.transforms.end()) state.transforms.push_back(name);
 }
 
 /// Scores of another metric say nothing of this one.
@@ -38,25 +48,19 @@ std::string renew_scores(const CheckpointOptions& options, EntryState& entry) {
   return fmt::format("{} has ranked by {} before: its best starts anew", options.name, before);
 }
 
-void settle_states(PolicyState& state, const std::vector<CheckpointName>& before, const CheckpointName& added) {
+void settle_states(PolicyState& state, const std::vector<CheckpointName>& before, const Decision& decision) {
   for (EntryState& entry : state.entries)
     std::erase_if(entry.names, [&](const NamedState& named) { return named.slot == Slot::resumed && named.state != state.resumed; });
   state.states.clear();
   state.retiring.clear();
   for (const CheckpointName& known : before)
     (state.names(known) || known == state.resumed ? state.states : state.retiring).push_back(known);
-  if (std::find(state.states.begin(), state.states.end(), added) == state.states.end()) state.states.push_back(added);
-  state.newest = added;
+  for (const StateDecision* added : {&decision.weights, &decision.whole})
+    if (added->saves && std::find(state.states.begin(), state.states.end(), added->name) == state.states.end())
+      state.states.push_back(added->name);
 }
 
 }  // namespace
-
-std::vector<std::string> Decision::savers() const {
-  std::vector<std::string> savers;
-  for (const EntryDecision& entry : entries)
-    if (!entry.names.empty()) savers.push_back(entry.entry);
-  return savers;
-}
 
 bool may_save(const std::vector<CheckpointOptions>& policy, const Boundary& boundary, bool is_time_up) {
   const StepEvent& step = boundary.step;
@@ -72,20 +76,32 @@ Decision decide(const std::vector<CheckpointOptions>& policy, const PolicyState&
   Boundary boundary = measured;
   boundary.metrics.try_emplace("epoch", static_cast<double>(boundary.position.epoch));
   boundary.metrics.try_emplace("step", static_cast<double>(boundary.position.step));
-  Decision decision{.next = before};
-  decision.is_new = !before.newest || before.position != boundary.position;
-  decision.state = decision.is_new ? free_name(before, boundary.position.step) : *before.newest;
+  Decision decision{
+      .whole = begin(before, boundary.position, false), .weights = begin(before, boundary.position, true), .entries = {}, .next = before};
   for (const CheckpointOptions& options : policy) {
     EntryState& entry = state_of(decision.next, options.name);
     const std::string note = renew_scores(options, entry);
-    EntryDecision made = EntryPolicy(options, entry, decision.state, boundary, before.resumed).decide();
+    StateDecision& wanted = options.weights_only ? decision.weights : decision.whole;
+    EntryDecision made = EntryPolicy(options, entry, wanted.name, boundary, before.resumed).decide();
     if (!note.empty()) made.why = note + (made.why.empty() ? "" : "; " + made.why);
-    decision.saves = decision.saves || !made.names.empty();
+    if (!made.names.empty()) {
+      wanted.saves = true;
+      wanted.savers.push_back(options.name);
+    }
+    // What a stop saves may get another name when the run goes on, and is not written again then.
+    if (!made.names.empty() || boundary.interruption == Interruption::signal) add_transforms(wanted, options.transforms);
     if (!made.why.empty()) decision.entries.push_back(std::move(made));
   }
-  if (!decision.saves) return decision;
-  settle_states(decision.next, before.states, decision.state);
-  decision.next.position = boundary.position;
+  if (!decision.saves()) return decision;
+  settle_states(decision.next, before.states, decision);
+  if (decision.whole.saves) {
+    decision.next.newest = decision.whole.name;
+    decision.next.position = boundary.position;
+  }
+  if (decision.weights.saves) {
+    decision.next.newest_weights = decision.weights.name;
+    decision.next.weights_position = boundary.position;
+  }
   decision.next.minutes = boundary.minutes;
   return decision;
 }

@@ -45,13 +45,22 @@ struct EntryDecision {
   bool is_warning = false;
 };
 
+/// What becomes of the state, or of its weights alone: two directories, which stay and go apart from each other.
+struct StateDecision {
+  bool saves = false;                   // some entry has a name for it
+  bool is_new = true;                   // it is not on disk yet: it has to be written
+  CheckpointName name;                  // what it is called
+  std::vector<std::string> savers;      // the entries
+  std::vector<std::string> transforms;  // copies of its weights that are written with it, each once
+  bool writes() const { return saves && is_new; }
+};
+
 struct Decision {
-  bool saves = false;    // some entry has a name for the state
-  bool is_new = true;    // the state is not on disk yet: it has to be written
-  CheckpointName state;  // what it is called
+  StateDecision whole, weights;
   std::vector<EntryDecision> entries;
-  PolicyState next;  // once the state is committed; where nothing is written, at once
-  std::vector<std::string> savers() const;
+  PolicyState next;  // once what is new is committed; where nothing is written, at once
+  bool saves() const { return whole.saves || weights.saves; }
+  bool writes() const { return whole.writes() || weights.writes(); }
 };
 
 /// Whether decide() could save: cheap, and the same on every rank, whatever only rank 0 knows. `is_time_up`: an entry's every_minutes.
@@ -74,6 +83,8 @@ struct TakeOver {
   std::vector<CheckpointName> present;                    // committed states on disk, after later ones were moved away
   std::map<std::string, std::vector<std::string>> names;  // by entry, those on disk that name none of `present`
 };
+/// Whether a run that goes on from `resumed` has not come to `state` yet, so that it is in the way. `recorded`: what `resumed` knows of.
+bool is_later(const CheckpointName& state, const CheckpointName& resumed, const std::optional<PolicyState>& recorded);
 /// `notes`: what a person should know.
 PolicyState take_over(const std::vector<CheckpointOptions>& policy, const TakeOver& from, std::vector<std::string>& notes);
 

@@ -39,6 +39,14 @@ json states_to_json(const std::vector<CheckpointName>& states) {
   return stored;
 }
 
+json to_json(const Position& position) { return {{"epoch", position.epoch}, {"batch", position.batch}, {"step", position.step}}; }
+
+Position position_from(const json& stored) {
+  return {.epoch = integer_from_json<std::int64_t>(stored.at("epoch")),
+          .batch = integer_from_json<std::int64_t>(stored.at("batch")),
+          .step = integer_from_json<std::int64_t>(stored.at("step"))};
+}
+
 json entry_to_json(const EntryState& entry) {
   json names = json::array();
   for (const NamedState& named : entry.names)
@@ -96,12 +104,17 @@ bool PolicyState::names(const CheckpointName& state) const {
 json to_json(const PolicyState& state) {
   json entries = json::array();
   for (const EntryState& entry : state.entries) entries.push_back(entry_to_json(entry));
-  return {{"entries", std::move(entries)},
-          {"states", states_to_json(state.states)},
-          {"newest", state.newest ? json(directory_name(*state.newest)) : json()},
-          {"position", {{"epoch", state.position.epoch}, {"batch", state.position.batch}, {"step", state.position.step}}},
-          {"minutes", state.minutes},
-          {"retiring", states_to_json(state.retiring)}};
+  json stored = {{"entries", std::move(entries)},
+                 {"states", states_to_json(state.states)},
+                 {"newest", state.newest ? json(directory_name(*state.newest)) : json()},
+                 {"position", to_json(state.position)},
+                 {"minutes", state.minutes},
+                 {"retiring", states_to_json(state.retiring)}};
+  if (state.newest_weights) {
+    stored["newest_weights"] = directory_name(*state.newest_weights);
+    stored["weights_position"] = to_json(state.weights_position);
+  }
+  return stored;
 }
 
 PolicyState policy_state_from_json(const json& stored) {
@@ -109,10 +122,11 @@ PolicyState policy_state_from_json(const json& stored) {
   for (const json& entry : stored.at("entries")) state.entries.push_back(entry_from_json(entry));
   state.states = states_from(stored.at("states"));
   if (!stored.at("newest").is_null()) state.newest = state_from(stored.at("newest"));
-  const json& position = stored.at("position");
-  state.position = {.epoch = integer_from_json<std::int64_t>(position.at("epoch")),
-                    .batch = integer_from_json<std::int64_t>(position.at("batch")),
-                    .step = integer_from_json<std::int64_t>(position.at("step"))};
+  state.position = position_from(stored.at("position"));
+  if (stored.contains("newest_weights")) {
+    state.newest_weights = state_from(stored.at("newest_weights"));
+    state.weights_position = position_from(stored.at("weights_position"));
+  }
   state.minutes = number_from_json(stored.at("minutes"));
   state.retiring = states_from(stored.at("retiring"));
   return state;

@@ -57,9 +57,11 @@ struct EntryState {
 
 struct PolicyState {
   std::vector<EntryState> entries;
-  std::vector<CheckpointName> states;     // that the entries have saved and that stay, oldest first
-  std::optional<CheckpointName> newest;   // of them
-  Position position;                      // of the newest
+  std::vector<CheckpointName> states;            // that the entries have saved and that stay, oldest first
+  std::optional<CheckpointName> newest;          // of them, of those that a run can go on from
+  Position position;                             // of the newest
+  std::optional<CheckpointName> newest_weights;  // likewise, of those that hold weights alone
+  Position weights_position;
   double minutes = 0;                     // of training, at the newest
   std::vector<CheckpointName> retiring;   // gone with the newest
   std::optional<CheckpointName> resumed;  // never removed: what this attempt goes on from. Not stored

@@ -20,8 +20,9 @@ std::pair<std::string, std::string> split(const std::string& path) {
 }  // namespace
 
 void SimulatedDisk::apply(const PolicyState& before, const Decision& decision, const Saved& here) {
-  if (!decision.saves) return;
-  if (decision.is_new) states_[decision.state] = {here.counters, here.position, decision.next};
+  if (!decision.saves()) return;
+  for (const StateDecision* state : {&decision.whole, &decision.weights})
+    if (state->writes()) states_[state->name] = {here.counters, here.position, decision.next};
   const auto wanted = decision.next.links();
   for (const auto& [path, state] : before.links())
     if (!wanted.contains(path)) names_[split(path).first].erase(split(path).second);
@@ -45,6 +46,11 @@ SimulatedDisk::Resumed SimulatedDisk::find(const TraceEvent& event, const Policy
     return {false, std::nullopt, old->second.recorded, old->second.counters, old->second.position};
   const auto step = parse_directory_name(target);
   const auto found = step ? states_.find(*step) : states_.end();
+  if (step && step->is_weights)
+    throw ConfigError(ErrorText{.attempted = fmt::format("{}: resume from {}", event.where, event.name),
+                                .expected = "a state that a run can go on from",
+                                .found = target + ", which holds weights alone",
+                                .next = "resume from a step-N"});
   if (found == states_.end())
     throw ConfigError(ErrorText{.attempted = fmt::format("{}: resume from {}", event.where, event.name),
                                 .expected = "none, last, best, best:ENTRY, ENTRY/NAME or step-N of what is there",
@@ -56,7 +62,7 @@ PolicyState SimulatedDisk::take_over(const std::vector<CheckpointOptions>& polic
                                      std::optional<CheckpointName> resumed, const std::string& other_run, std::vector<std::string>& notes) {
   ++attempts_;
   for (auto state = states_.begin(); state != states_.end();) {
-    if (resumed && state->first <= *resumed) {
+    if (resumed && !is_later(state->first, *resumed, recorded)) {
       ++state;
       continue;
     }

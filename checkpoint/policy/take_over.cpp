@@ -36,6 +36,11 @@ void inherit_best(const std::vector<CheckpointOptions>& policy, const TakeOver& 
 
 }  // namespace
 
+bool is_later(const CheckpointName& state, const CheckpointName& resumed, const std::optional<PolicyState>& recorded) {
+  if (!state.is_weights) return state > resumed;
+  return state.step > resumed.step || (state.step == resumed.step && !(recorded && contains(recorded->states, state)));
+}
+
 PolicyState take_over(const std::vector<CheckpointOptions>& policy, const TakeOver& from, std::vector<std::string>& notes) {
   PolicyState state;
   if (from.resumed && from.recorded) state = *from.recorded;

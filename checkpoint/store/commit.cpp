@@ -17,14 +17,18 @@ void prepare_pending(FileSystem& files, const Path& checkpoints, const std::stri
   files.make_directory(checkpoints / pending);
 }
 
-void publish(FileSystem& files, const Path& checkpoints, const std::string& pending, const CheckpointName& name,
-             const std::string& manifest_text) {
-  const Path directory = checkpoints / pending;
+void write_manifest(FileSystem& files, const Path& directory, const std::string& manifest_text) {
   const auto file = files.create(directory / kManifestName);
   file->write_at(0, std::as_bytes(std::span(manifest_text.data(), manifest_text.size())));
   file->sync();
   file->close();
   files.sync_directory(directory);
+}
+
+void publish(FileSystem& files, const Path& checkpoints, const std::string& pending, const CheckpointName& name,
+             const std::string& manifest_text) {
+  const Path directory = checkpoints / pending;
+  write_manifest(files, directory, manifest_text);
   const Path committed = checkpoints / directory_name(name);
   files.rename_new(directory, committed);
   try {

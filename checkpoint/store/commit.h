@@ -14,6 +14,9 @@ namespace holdfast {
 /// Rank 0, before the shards: an empty pending directory. A leftover of the same name is removed.
 void prepare_pending(FileSystem& files, const Path& checkpoints, const std::string& pending);
 
+/// Rank 0: writes the manifest of `directory` and syncs both. Throws StorageError.
+void write_manifest(FileSystem& files, const Path& directory, const std::string& manifest_text);
+
 /// Rank 0, after all shards are durable: writes the manifest, syncs, renames `pending` to the final name, syncs. Throws
 /// StorageError; then nothing is visible under the final name.
 void publish(FileSystem& files, const Path& checkpoints, const std::string& pending, const CheckpointName& name,

@@ -19,7 +19,7 @@ bool has(const StoredState& state, Hold::Kind kind) {
 
 std::vector<StoredState> read_states(FileSystem& files, const Path& checkpoints) {
   std::vector<StoredState> states;
-  for (const CheckpointName& name : list_checkpoints(files, checkpoints)) {
+  for (const CheckpointName& name : list_all_checkpoints(files, checkpoints)) {
     StoredState state{.name = name, .path = checkpoints / directory_name(name), .manifest = {}, .error = {}, .holds = {}};
     try {
       state.manifest = read_manifest(files, state.path);
@@ -43,7 +43,7 @@ void forget_missing(Inventory& inventory) {
 
 void read_decisions(Inventory& inventory) {
   for (auto state = inventory.states.rbegin(); state != inventory.states.rend(); ++state) {
-    if (!state->manifest) continue;
+    if (!state->manifest || state->name.is_weights) continue;
     inventory.source = state->name;
     try {
       if (!state->manifest->retention.is_null()) inventory.decided = policy_state_from_json(state->manifest->retention);
@@ -81,7 +81,7 @@ void add_resumed(Inventory& inventory) {
   for (auto state = inventory.states.rbegin(); state != inventory.states.rend(); ++state) {
     if (has(*state, Hold::Kind::foreign)) continue;
     const bool is_unnamed = contains(inventory.decided->states, state->name) && !inventory.decided->names(state->name);
-    const bool is_before = !is_found && state->manifest && attempt_of(*state) < newest;
+    const bool is_before = !is_found && !state->name.is_weights && state->manifest && attempt_of(*state) < newest;
     is_found = is_found || is_before;
     if (is_before || is_unnamed || is_marked(*state)) state->holds.push_back({.kind = Hold::Kind::resumed});
   }
@@ -111,8 +111,10 @@ Inventory take_inventory(FileSystem& files, const Path& checkpoints) {
   read_decisions(inventory);
   const Path last = checkpoints / kLastLink;
   const std::string target = files.kind(last) == FileKind::link ? files.read_link(last) : "";
+  const auto newest =
+      std::find_if(inventory.states.rbegin(), inventory.states.rend(), [](const StoredState& state) { return !state.name.is_weights; });
   for (StoredState& state : inventory.states) {
-    const bool is_newest = state.name == inventory.states.back().name;
+    const bool is_newest = newest != inventory.states.rend() && state.name == newest->name;
     if (is_newest) state.holds.push_back({.kind = Hold::Kind::newest});
     if (target == directory_name(state.name)) state.holds.push_back({.kind = Hold::Kind::last});
     if (inventory.decided) add_entries(state, *inventory.decided);

@@ -16,7 +16,7 @@ namespace holdfast {
 /// A reason why a state stays.
 struct Hold {
   enum class Kind {
-    newest,   // of all
+    newest,   // of all that a run can go on from
     last,     // `last` points to it
     resumed,  // the newest attempt that has saved went on from it
     entry,    // a name of an entry of `checkpoints:`

@@ -23,7 +23,9 @@ class Plan {
     const StoredState& state = inventory_.states[index];
     for (const Hold& hold : state.holds)
       if (hold.kind != Hold::Kind::entry) return {state.name, false, reason(hold.kind)};
-    return selection_.is_by_policy() ? by_policy(state) : by_selection(state, inventory_.states.size() - index);
+    const auto later = std::count_if(inventory_.states.begin() + static_cast<std::ptrdiff_t>(index), inventory_.states.end(),
+                                     [&](const StoredState& other) { return other.name.is_weights == state.name.is_weights; });
+    return selection_.is_by_policy() ? by_policy(state) : by_selection(state, static_cast<std::size_t>(later));
   }
 
  private:
@@ -50,7 +52,7 @@ class Plan {
     return {state.name, true, rules.empty() ? "no entry keeps it" : fmt::format("{}", fmt::join(rules, ", "))};
   }
 
-  /// `place`: 1 for the newest.
+  /// `place`: 1 for the newest of its kind (states, weights alone).
   PruneDecision by_selection(const StoredState& state, std::size_t place) const {
     const std::int64_t step = state.name.step;
     if (selection_.keep_last && place <= static_cast<std::size_t>(*selection_.keep_last))

@@ -17,6 +17,9 @@ struct Standing {
   std::vector<std::string> notes;        // what a person should know
 };
 
+/// What the policy had decided by the checkpoint `from`; nothing where that cannot be read, which `notes` tells then.
+std::optional<PolicyState> recorded_by(FileSystem& files, const Path& from, std::vector<std::string>& notes);
+
 /// `from`: the checkpoint whose record counts, the run's own `resumed` or another run's; none of them: a run that begins.
 Standing standing_of(FileSystem& files, const Path& checkpoints, const std::vector<CheckpointOptions>& policy,
                      std::optional<CheckpointName> resumed, const std::optional<Path>& from);

@@ -20,25 +20,44 @@ Decision CheckpointStore::decide(const Boundary& boundary) {
     if (entry.is_warning) log_warning("{}: {}", entry.entry, entry.why);
     if (!entry.is_warning && entry.names.empty()) log_info("{}: not saved at step {}: {}", entry.entry, boundary.position.step, entry.why);
   }
-  if (decision.saves && decision.is_new) return decision;
+  if (decision.writes()) return decision;
   adopt(decision.next);
-  if (decision.saves) tidy();
+  if (decision.saves()) tidy();
   return decision;
 }
 
-void CheckpointStore::prepare(const CheckpointName& name, std::uint64_t bytes) {
-  prepare_pending(files_, checkpoints_, pending(name));
+void CheckpointStore::prepare(const Decision& decision, std::uint64_t bytes) {
+  for (const StateDecision* state : {&decision.whole, &decision.weights}) {
+    if (!state->writes()) continue;
+    prepare_pending(files_, checkpoints_, pending(state->name));
+    for (const std::string& copy : state->transforms) files_.make_directory(checkpoints_ / pending(state->name) / copy);
+  }
   const std::uint64_t available = files_.available_bytes(checkpoints_);
   if (available >= bytes) return;
-  discard(name);
+  discard(decision);
   throw StorageError(ErrorText{.attempted = "write to " + checkpoints_.string(),
                                .expected = fmt::format("{} bytes of free space", bytes),
                                .found = fmt::format("{}", available),
                                .next = "free space on that file system, or keep fewer states"});
 }
 
-void CheckpointStore::commit(const Decision& decision, const std::string& manifest_text) {
-  publish(files_, checkpoints_, pending(decision.state), decision.state, manifest_text);
+void CheckpointStore::complete_copy(const CheckpointName& state, const std::string& copy, const std::string& manifest_text) {
+  write_manifest(files_, checkpoints_ / pending(state) / copy, manifest_text);
+}
+
+void CheckpointStore::drop_copy(const CheckpointName& state, const std::string& copy) {
+  remove_tree(files_, checkpoints_ / pending(state) / copy);
+}
+
+void CheckpointStore::commit(const Decision& decision, const ManifestTexts& texts) {
+  // The state comes last: a run goes on from it, and knows of the weights.
+  if (decision.weights.writes()) publish(files_, checkpoints_, pending(decision.weights.name), decision.weights.name, texts.weights);
+  if (decision.whole.writes()) try {
+      publish(files_, checkpoints_, pending(decision.whole.name), decision.whole.name, texts.whole);
+    } catch (const StorageError&) {
+      if (decision.weights.writes()) retire(files_, checkpoints_, decision.weights.name);
+      throw;
+    }
   adopt(decision.next);
 }
 
@@ -57,13 +76,11 @@ void CheckpointStore::adopt(const PolicyState& next) {
 }
 
 void CheckpointStore::tidy() {
-  if (!state_.newest) return;
   try {
-    point_last_to(files_, checkpoints_, *state_.newest);
+    if (state_.newest) point_last_to(files_, checkpoints_, *state_.newest);
     catch_up();
   } catch (const std::exception& error) {
-    log_error("{} is durable, what should have followed failed (the next save tries again): {}", directory_name(*state_.newest),
-              error.what());
+    log_error("what was saved is durable, what should have followed failed (the next save tries again): {}", error.what());
   }
 }
 
@@ -74,13 +91,16 @@ void CheckpointStore::catch_up() {
   for (; !leaving_states_.empty(); leaving_states_.erase(leaving_states_.begin())) retire(files_, checkpoints_, leaving_states_.front());
 }
 
-void CheckpointStore::discard(const CheckpointName& name) {
+void CheckpointStore::discard(const Decision& decision) {
   // On a full disk the next save has no other space.
-  const Path directory = checkpoints_ / pending(name);
-  try {
-    remove_tree(files_, directory);
-  } catch (const std::exception& error) {
-    log_warning("{} stays until the next start: {}", directory.string(), error.what());
+  for (const StateDecision* state : {&decision.whole, &decision.weights}) {
+    if (!state->writes()) continue;
+    const Path directory = checkpoints_ / pending(state->name);
+    try {
+      remove_tree(files_, directory);
+    } catch (const std::exception& error) {
+      log_warning("{} stays until the next start: {}", directory.string(), error.what());
+    }
   }
 }
 
@@ -91,7 +111,7 @@ void CheckpointStore::take_over(std::optional<CheckpointName> chosen, const std:
   leaving_names_.clear();
   state_.resumed = chosen;
   move_last();
-  abandon_others(why, damaged);
+  abandon_others(why, damaged, from);
   read_state(from);
   try {
     catch_up();
@@ -100,13 +120,15 @@ void CheckpointStore::take_over(std::optional<CheckpointName> chosen, const std:
   }
 }
 
-void CheckpointStore::abandon_others(const std::string& why, const std::vector<Path>& damaged) {
+void CheckpointStore::abandon_others(const std::string& why, const std::vector<Path>& damaged, const std::optional<Path>& from) {
+  std::vector<std::string> notes;  // read_state() tells them
+  const std::optional<PolicyState> recorded = from ? recorded_by(files_, *from, notes) : std::nullopt;
   const std::string abandoned = free_abandoned_name(files_, checkpoints_, attempt_);
   const std::vector<NameLink> names = list_names(files_, checkpoints_);
-  for (const CheckpointName& state : list_checkpoints(files_, checkpoints_)) {
+  for (const CheckpointName& state : list_all_checkpoints(files_, checkpoints_)) {
     const std::string name = directory_name(state);
     const bool is_damaged = std::find(damaged.begin(), damaged.end(), checkpoints_ / name) != damaged.end();
-    if (!is_damaged && state_.resumed && state <= *state_.resumed) continue;
+    if (!is_damaged && state_.resumed && !is_later(state, *state_.resumed, recorded)) continue;
     for (const NameLink& link : names) {
       if (link.target != name) continue;
       if (is_damaged)

@@ -25,14 +25,22 @@ class CheckpointStore {
   /// What the policy makes of `boundary`. Where nothing has to be written, that is in force at once.
   Decision decide(const Boundary& boundary);
 
-  /// Makes the empty pending directory of `name` after it has seen that `bytes` will fit. Throws StorageError.
-  void prepare(const CheckpointName& name, std::uint64_t bytes);
-  /// All shards are durable: writes the manifest and makes the checkpoint visible. Throws StorageError unless it is durable then.
-  void commit(const Decision& decision, const std::string& manifest_text);
+  /// Makes the pending directories of what is to be written, empty but for those of transformed copies, after it has seen that `bytes` will
+  /// fit. Throws StorageError.
+  void prepare(const Decision& decision, std::uint64_t bytes);
+  /// All shards of a transformed copy are durable: so is its manifest then. Throws StorageError.
+  void complete_copy(const CheckpointName& state, const std::string& copy, const std::string& manifest_text);
+  /// It has failed: the state goes on without it. Throws StorageError.
+  void drop_copy(const CheckpointName& state, const std::string& copy);
+  struct ManifestTexts {
+    std::string whole, weights;  // of what is written
+  };
+  /// All shards are durable: writes the manifests and makes the checkpoints visible. Throws StorageError unless they are durable then.
+  void commit(const Decision& decision, const ManifestTexts& texts);
   /// After a commit: moves `last` and the entries' names, removes what no entry keeps. What fails is logged, and done by the next save.
   void tidy();
   /// Removes what a failed save has left, if it can.
-  void discard(const CheckpointName& name);
+  void discard(const Decision& decision);
 
   /// The run goes on from `from`, which is its own `chosen`, or another run's (or, without both, from its beginning): what is damaged
   /// and what is later is moved away, `why` says for what.
@@ -50,7 +58,7 @@ class CheckpointStore {
   /// Before the others are moved away: `last` names the one that the run goes on from, or is removed.
   void move_last();
   /// What is committed and later than what the run goes on from, or damaged, is moved away, and its names with it.
-  void abandon_others(const std::string& why, const std::vector<Path>& damaged);
+  void abandon_others(const std::string& why, const std::vector<Path>& damaged, const std::optional<Path>& from);
   void read_state(const std::optional<Path>& from);
 
   FileSystem& files_;

@@ -9,10 +9,11 @@ import pytest
 HOLDFAST = pathlib.Path(os.environ["HOLDFAST_BIN"]) / "holdfast"
 
 
-def plan(directory, samples, batch, checkpoints, validation=None, drop_last=False, **trainer):
+def plan(directory, samples, batch, checkpoints, validation=None, drop_last=False, transforms=None, **trainer):
     config = {"task": {"name": "mlp", "options": {"widths": [1, 10]}},
               "data": {"name": "random", "global_batch_size": batch, "drop_last": drop_last, "options": {"shape": [1], "samples": samples}},
-              "optimizers": {"main": {"type": "adamw"}}, "trainer": trainer, "checkpoints": checkpoints, "validation": validation or {}}
+              "optimizers": {"main": {"type": "adamw"}}, "trainer": trainer, "checkpoints": checkpoints, "validation": validation or {},
+              "transforms": transforms or {}}
     (directory / "config.yaml").write_text(json.dumps(config))
     return subprocess.run([HOLDFAST, "config", "plan", directory / "config.yaml", "--json"], capture_output=True, text=True, timeout=60)
 
@@ -45,6 +46,18 @@ def test_a_plan_counts_what_a_checkpoint_holds(tmp_path):
     assert found["parameters"] == 20
     assert found["bytes_per_checkpoint"] == 3 * weights + 2 * count
     assert found["most_bytes"] == found["most_states"] * found["bytes_per_checkpoint"]
+
+
+def test_a_plan_counts_copies_of_weights_and_weights_alone(tmp_path):
+    transforms = {"ema": {"type": "ema"}, "bf16": {"type": "half", "of": "ema"}}
+    entries = [{"name": "whole", "every_steps": 5, "limit": 1, "on_signal": False, "transforms": ["ema", "bf16"]},
+               {"name": "light", "every_steps": 2, "limit": -1, "on_signal": False, "weights_only": True, "transforms": ["bf16"]}]
+    found = json.loads(plan(tmp_path, 100, 10, entries, transforms=transforms, max_steps=10).stdout)
+    weights, count = (10 + 10) * 4, 4
+    assert found["bytes_per_checkpoint"] == 3 * weights + 2 * count + weights + weights + weights // 2, "an average is state, and a copy of its own"
+    assert found["bytes_per_weights"] == weights + weights // 2
+    assert (found["most_states"], found["most_weights"]) == (3, 6)
+    assert found["most_bytes"] == 3 * found["bytes_per_checkpoint"] + 6 * found["bytes_per_weights"]
 
 
 def test_saves_that_would_not_be_measured_are_refused(tmp_path):

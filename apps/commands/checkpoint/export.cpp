@@ -2,11 +2,15 @@
 #include "checkpoint/format/export.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 
 #include "apps/commands/checkpoint/arguments.h"
 #include "apps/commands/checkpoint/commands.h"
 #include "apps/commands/checkpoint/progress_line.h"
 #include "apps/commands/checkpoint/targets.h"
+#include "checkpoint/format/manifest.h"
 
 namespace holdfast {
 namespace {
@@ -24,14 +28,26 @@ ExportFormat format_of(const std::string& given, const Path& output) {
                   given.empty() ? output.string() : "--format " + given));
 }
 
+/// The transformed copy of that name.
+Path copy_of(FileSystem& files, const Path& checkpoint, const std::string& name) {
+  const std::vector<std::string> copies = read_manifest(files, checkpoint).transformed;
+  if (std::find(copies.begin(), copies.end(), name) != copies.end()) return checkpoint / name;
+  throw DataError(
+      ErrorText{.attempted = fmt::format("export the weights {} of {}", name, checkpoint.string()),
+                .expected = copies.empty() ? "a checkpoint with transformed copies" : fmt::format("one of {}", fmt::join(copies, ", ")),
+                .found = copies.empty() ? "none in it" : name});
+}
+
 }  // namespace
 
 int export_checkpoint_command(const Words& words) {
   boost::program_options::options_description options;
-  options.add_options()("format", boost::program_options::value<std::string>()->default_value(""))("all", "");
+  options.add_options()("format", boost::program_options::value<std::string>()->default_value(""))("all", "")(
+      "weights", boost::program_options::value<std::string>()->default_value(""));
   const CheckpointArguments arguments("export", words, 2, options);
   const auto files = make_posix_file_system();
-  const Path path = newest_of(*files, arguments.path(0));
+  Path path = newest_of(*files, arguments.path(0));
+  if (const auto copy = arguments.get<std::string>("weights"); !copy.empty()) path = copy_of(*files, path, copy);
   Path output = Path(arguments.path(1)).lexically_normal();
   if (!output.has_filename()) output = output.parent_path();  // "weights/" is "weights"
   const ExportFormat format = format_of(arguments.get<std::string>("format"), output);

@@ -113,7 +113,7 @@ Inventory inventory_of(FileSystem& files, const Path& path) {
   StoredState state{.name = {}, .path = found.front(), .manifest = {}, .error = {}, .holds = {}};
   try {
     state.manifest = read_manifest(files, found.front());
-    state.name = {state.manifest->global_step, state.manifest->version};
+    state.name = own_name(*state.manifest);
   } catch (const Error& error) {
     if (!is_there(files, found.front())) throw_gone(found.front());
     state.error = error.what();

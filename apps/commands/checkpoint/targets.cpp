@@ -36,14 +36,21 @@ std::vector<Path> checkpoints_of(FileSystem& files, const Path& path) {
   std::vector<Path> found;
   const Path directory = checkpoints_directory(files, checkpoint);
   if (!directory.empty())
-    for (const CheckpointName& name : list_checkpoints(files, directory)) found.push_back(directory / directory_name(name));
+    for (const CheckpointName& name : list_all_checkpoints(files, directory)) found.push_back(directory / directory_name(name));
   if (!found.empty()) return found;
   throw DataError(ErrorText{.attempted = "look for checkpoints in " + path.string(),
                             .expected = "a checkpoint (with manifest.json) or a run directory with at least one",
                             .found = std::filesystem::exists(path) ? "neither" : "nothing of that name"});
 }
 
-Path newest_of(FileSystem& files, const Path& path) { return checkpoints_of(files, path).back(); }
+Path newest_of(FileSystem& files, const Path& path) {
+  const std::vector<Path> found = checkpoints_of(files, path);
+  const auto newest = std::find_if(found.rbegin(), found.rend(), [](const Path& checkpoint) {
+    const auto name = parse_directory_name(checkpoint.filename().string());
+    return !name || !name->is_weights;
+  });
+  return newest == found.rend() ? found.back() : *newest;
+}
 
 void require_readable(const Path& checkpoint) {
   std::error_code missing;

@@ -3,6 +3,8 @@
 // measures what its options say.
 #include <torch/torch.h>
 
+#include <atomic>
+
 #include "options/read.h"
 #include "trainer/registry.h"
 
@@ -90,6 +92,22 @@ struct Scripted final : holdfast::Task {
   std::int64_t batches = 0, validations = 0;
 };
 
+struct NegatedOptions {
+  std::int64_t failures = 0;  // how many calls fail before the first that does not
+  void describe(holdfast::FieldVisitor& visitor) { visitor.field({.name = "failures"}, failures); }
+};
+
+/// Changes what it gets in place, as a careless transform does: the model must not notice.
+struct Negated final : holdfast::Transform {
+  explicit Negated(const NegatedOptions& options) : failures(options.failures) {}
+  at::Tensor apply(const holdfast::WeightSlice& slice) const override {
+    if (failures.fetch_sub(1) > 0) throw std::runtime_error("no luck with " + slice.name);
+    at::Tensor values = slice.values;
+    return values.neg_();
+  }
+  mutable std::atomic<std::int64_t> failures;
+};
+
 }  // namespace
 
 extern "C" void holdfast_register(holdfast::Registry& registry) {
@@ -97,6 +115,11 @@ extern "C" void holdfast_register(holdfast::Registry& registry) {
                     [](const holdfast::OptionTree&, const holdfast::ComponentContext&) { return std::make_unique<Normalised>(); });
   registry.add_task("adversarial",
                     [](const holdfast::OptionTree&, const holdfast::ComponentContext&) { return std::make_unique<Adversarial>(); });
+  registry.add_transform("negated", [](const holdfast::TransformOptions& transform, const holdfast::ComponentContext&) {
+    NegatedOptions options;
+    holdfast::read_options(transform.options, options);
+    return std::make_unique<Negated>(options);
+  });
   registry.add_task("scripted", [](const holdfast::OptionTree& tree, const holdfast::ComponentContext&) {
     ScriptOptions options;
     holdfast::read_options(tree, options);

@@ -33,8 +33,8 @@ struct RankEnd {
 };
 
 /// One attempt: `body` on every rank, each in a thread with its own view of `files`; ends when all have ended.
-inline std::vector<RankEnd> run_attempt(MemoryFileSystem& files, OperationRecord& record, int world_size, int attempt, std::int64_t limit,
-                                        const std::function<void(TestRank&)>& body) {
+inline std::vector<RankEnd> run_attempt(MemoryFileSystem& files, OperationRecord& record, int world_size, int attempt,
+                                        const std::vector<CheckpointOptions>& policy, const std::function<void(TestRank&)>& body) {
   struct QuietClock final : Clock {
     double seconds() const override { return 0; }
     double unix_seconds() const override { return 1700000000; }
@@ -49,8 +49,7 @@ inline std::vector<RankEnd> run_attempt(MemoryFileSystem& files, OperationRecord
       ExchangeCommunicator communicator(ranks, rank);
       FaultyFileSystem view(files, record, rank);
       LiveState state(rank, world_size);
-      Checkpointer checkpointer({communicator, view, clock, sections}, RunLayout{kRun},
-                                {{.name = "regular", .every_steps = 1, .limit = limit}}, attempt);
+      Checkpointer checkpointer({communicator, view, clock, sections}, RunLayout{kRun}, policy, attempt);
       TestRank self{communicator, view, state, checkpointer};
       body(self);
       return;
@@ -67,6 +66,12 @@ inline std::vector<RankEnd> run_attempt(MemoryFileSystem& files, OperationRecord
   for (int rank = 0; rank < world_size; ++rank) threads.emplace_back(live, rank);
   threads.clear();
   return ends;
+}
+
+/// With one entry, which keeps the newest `limit`.
+inline std::vector<RankEnd> run_attempt(MemoryFileSystem& files, OperationRecord& record, int world_size, int attempt, std::int64_t limit,
+                                        const std::function<void(TestRank&)>& body) {
+  return run_attempt(files, record, world_size, attempt, {{.name = "regular", .every_steps = 1, .limit = limit}}, body);
 }
 
 /// Restores; the step of it, whose bits the state then has. -1: nothing was there.

@@ -87,6 +87,16 @@ TEST_F(LayoutOnDisk, ListsCommittedCheckpointsOldestFirst) {
                           CheckpointName{100000000, 0}));
 }
 
+TEST_F(LayoutOnDisk, TakesWeightsAloneForNoStateToGoOnFrom) {
+  for (const char* name : {"step-00000020", "weights-00000020", "weights-00000030.1", "weights-00000030.pending-1", "weights"})
+    files_->make_directory(directory_.path() / name);
+  EXPECT_THAT(list_checkpoints(*files_, directory_.path()), ElementsAre(CheckpointName{20, 0}));
+  EXPECT_THAT(list_all_checkpoints(*files_, directory_.path()),
+              ElementsAre(CheckpointName{20, 0}, CheckpointName{20, 0, true}, CheckpointName{30, 1, true}));
+  EXPECT_TRUE(is_leftover("weights-00000030.pending-1"));
+  EXPECT_FALSE(is_entry_directory("weights-00000020"));
+}
+
 TEST_F(LayoutOnDisk, AMissingDirectoryHoldsNone) {
   EXPECT_THAT(list_checkpoints(*files_, directory_.path() / "checkpoints"), ElementsAre());
 }

@@ -154,6 +154,38 @@ TEST(Configuration, RefusesTwoPlacesToStartFrom) {
   EXPECT_EQ(error_with({"init_from=/a", "resume=none"}), "(no ConfigError)");
 }
 
+TEST(Configuration, RefusesTransformsThatCannotBeMeant) {
+  const std::string average = "transforms.ema={type: ema, decay: 0.5}", entry = "checkpoints=[{name: best, transforms: [ema]}]";
+  EXPECT_EQ(error_with({average, entry}), "(no ConfigError)");
+  EXPECT_THAT(error_with({average, "checkpoints=[{transforms: [emma]}]"}),
+              AllOf(HasSubstr("checkpoints.0.transforms.0: expected a name under transforms (ema), found 'emma'"),
+                    HasSubstr("did you mean 'ema'?")));
+  EXPECT_THAT(error_with({"checkpoints=[{transforms: [ema]}]"}),
+              HasSubstr("expected a name under transforms (there is none), found 'ema'"));
+  EXPECT_THAT(error_with({"transforms.a={}"}),
+              HasSubstr("transforms.a.type: expected ema, half, scale, or a type that a plugin registers"));
+  EXPECT_THAT(error_with({"transforms.a={type: half, decay: 0.5}"}),
+              HasSubstr("transforms.a.decay: expected a key of half, found one of ema"));
+  EXPECT_THAT(error_with({"transforms.a={type: half, of: b}", "transforms.b={type: scale}"}),
+              HasSubstr("transforms.a.of: expected a name under transforms of type ema (there is none), found 'b'"));
+  EXPECT_THAT(error_with({"transforms.a={type: ema, of: a}"}), HasSubstr("an average is one of the model's weights"));
+  EXPECT_THAT(error_with({"transforms.a={type: half, plugin: x.so}"}),
+              HasSubstr("transforms.a.plugin: expected none with a built-in type"));
+  EXPECT_THAT(error_with({"transforms.a={type: half, options: {x: 1}}"}), HasSubstr("its keys stand beside `type`"));
+  EXPECT_THAT(error_with({"validation.weights=ema"}), HasSubstr("validation.weights: expected a name under transforms of type ema"));
+}
+
+TEST(Configuration, RefusesABestThatCannotBeLoaded) {
+  EXPECT_THAT(error_with({"checkpoints=[{load_best_at_end: true}]"}),
+              HasSubstr("load_best_at_end: expected a monitor beside it, found none"));
+  const std::string best = "{name: a, monitor: val_loss, after_validation: true, load_best_at_end: true}";
+  EXPECT_EQ(error_with({"checkpoints=[" + best + "]"}), "(no ConfigError)");
+  EXPECT_THAT(error_with({"checkpoints=[" + best + ", {name: b, monitor: val_loss, load_best_at_end: true}]"}),
+              HasSubstr("checkpoints.1.load_best_at_end: expected one entry that asks for it, found a does, too"));
+  EXPECT_THAT(error_with({"checkpoints=[" + best + "]", "transforms.ema={type: ema}", "validation.weights=ema"}),
+              AllOf(HasSubstr("expected ema among the entry's transforms"), HasSubstr("add `transforms: [ema]` to the entry a")));
+}
+
 TEST(Configuration, RefusesTextThatIsNoUtf8) {
   const TemporaryDirectory directory;
   const std::string file = directory.write("run\xff.yaml", kGood);  // the run is named after it

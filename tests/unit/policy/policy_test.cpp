@@ -96,7 +96,7 @@ TEST(TopK, DoesNotSaveWhatIsNotAmongTheBest) {
   for (const double loss : {5.0, 4.0, 6.0, 4.5, 4.5}) run.step(loss);
   EXPECT_EQ(run.names(), "a/step=2 a/step=4") << "a tie with the worst does not replace it";
   EXPECT_THAT(run.decision().entries.at(0).why, HasSubstr("val_loss 4.5 is not among the best 2 (better than 4.5)"));
-  EXPECT_FALSE(run.decision().saves);
+  EXPECT_FALSE(run.decision().saves());
 }
 
 TEST(TopK, TakesNanForTheWorstAndNeverForTheBest) {
@@ -192,8 +192,8 @@ TEST(Dedupe, NamesAStateThatIsThereWithoutWritingItAgain) {
   run.step();
   run.resume();
   run.validate_again(0.5);  // what the run owed when it was stopped
-  EXPECT_TRUE(run.decision().saves);
-  EXPECT_FALSE(run.decision().is_new);
+  EXPECT_TRUE(run.decision().saves());
+  EXPECT_FALSE(run.decision().whole.is_new);
   EXPECT_EQ(run.names(), "a/epoch=0-step=1 best/step=1");
 }
 

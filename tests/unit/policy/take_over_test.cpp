@@ -31,7 +31,7 @@ TEST(TakeOver, LeavesNamesAndStatesOfOthersAlone) {
       take_over({kEntry}, {.recorded = nothing, .resumed = {}, .other_run = "", .present = {{1, 0}}, .names = {{"a", {"epoch=0"}}}}, notes);
   const Boundary first{.position = {0, 1, 1}, .step = {0, 1, 0, 0, false}, .has_validated = true, .metrics = {{"val_loss", 1}}};
   const Decision decision = decide({kEntry}, state, first);
-  EXPECT_EQ(decision.state, (CheckpointName{1, 1})) << "step-1 is somebody else's";
+  EXPECT_EQ(decision.whole.name, (CheckpointName{1, 1})) << "step-1 is somebody else's";
   EXPECT_EQ(decision.entries.at(0).names, std::vector<std::string>{"epoch=0-v1"});
   EXPECT_THAT(decision.next.states, ElementsAre(CheckpointName{1, 1}));
   EXPECT_THAT(decision.next.retiring, IsEmpty());

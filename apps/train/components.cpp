@@ -1,0 +1,74 @@
+#include "apps/train/components.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "base/file_system.h"
+#include "base/host.h"
+#include "data/built_in.h"
+#include "data/prefetch_loader.h"
+#include "tasks/built_in.h"
+#include "trainer/built_in_transforms.h"
+#include "trainer/registry.h"
+
+namespace holdfast {
+namespace {
+
+/// Each once: a library registers all that it has.
+std::set<std::filesystem::path> plugins_of(const Configuration& configuration, const std::filesystem::path& directory) {
+  std::set<std::filesystem::path> plugins;
+  const auto add = [&](const std::string& plugin) {
+    if (!plugin.empty()) plugins.insert((directory / plugin).lexically_normal());
+  };
+  add(configuration.task.plugin);
+  for (const auto& [name, transform] : configuration.transforms) add(transform.plugin);
+  return plugins;
+}
+
+}  // namespace
+
+Components build(const Configuration& configuration, bool is_check_only) {
+  const Path directory = std::filesystem::absolute(configuration.file).parent_path();
+  Registry registry;
+  register_built_in_tasks(registry);
+  register_built_in_data(registry);
+  register_built_in_transforms(registry);
+  for (const std::filesystem::path& plugin : plugins_of(configuration, directory)) load_plugin(plugin.string(), registry);
+  const ComponentContext context{.directory = directory.string(), .is_check_only = is_check_only, .configuration = configuration.tree};
+  torch::manual_seed(static_cast<std::uint64_t>(configuration.run.seed));  // of the initial weights
+  Components components{.task = registry.make_task(configuration.task, context)};
+  components.data = registry.make_data(configuration.data, context);
+  components.copies = WeightCopies(configuration, registry, context, components.task->model());
+  return components;
+}
+
+std::int64_t set_threads(const Configuration& configuration, Communicator& ranks) {
+  std::int64_t threads = configuration.trainer.threads_per_rank.value_or(std::max(1, usable_cores() / ranks.local_size()));
+  ranks.broadcast(std::as_writable_bytes(std::span(&threads, 1)), 0);
+  at::set_num_threads(static_cast<int>(threads));
+  at::init_num_threads();  // now, in this thread: the number is otherwise looked up at its first parallel loop
+  return threads;
+}
+
+void set_determinism(Determinism determinism) {
+  if (determinism == Determinism::fast) return;
+  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+  at::globalContext().setDeterministicFillUninitializedMemory(false);
+}
+
+std::unique_ptr<BatchLoader> validation_loader(const Configuration& configuration, const Components& components,
+                                               const Communicator& ranks) {
+  if (!components.data.validation) return nullptr;
+  const BatchPlan plan{.dataset_samples = components.data.validation->size(),
+                       .global_batch_size = configuration.validation.batch_size.value_or(configuration.data.global_batch_size),
+                       .shuffle = false,
+                       .seed = static_cast<std::uint64_t>(configuration.run.seed),
+                       .rank = ranks.rank(),
+                       .world_size = ranks.size()};
+  return make_loader(components.data.validation, plan, configuration.data.prefetch_batches, "validation data");
+}
+
+}  // namespace holdfast

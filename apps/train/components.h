@@ -1,0 +1,31 @@
+// What a rank builds from a configuration, whether it trains or evaluates.
+#pragma once
+
+#include <memory>
+
+#include "dist/communicator.h"
+#include "options/run_options.h"
+#include "trainer/data_source.h"
+#include "trainer/task.h"
+#include "trainer/weight_copies.h"
+
+namespace holdfast {
+
+/// What is built before any rank talks to another.
+struct Components {
+  std::unique_ptr<Task> task;
+  DataSources data;
+  WeightCopies copies;
+};
+
+/// `is_check_only`: opens no data. Throws ConfigError, DataError.
+Components build(const Configuration& configuration, bool is_check_only);
+
+/// Collective. The same number on every rank: bits depend on it.
+std::int64_t set_threads(const Configuration& configuration, Communicator& ranks);
+void set_determinism(Determinism determinism);
+
+/// This rank's part of the validation data; null when there is none.
+std::unique_ptr<BatchLoader> validation_loader(const Configuration& configuration, const Components& components, const Communicator& ranks);
+
+}  // namespace holdfast

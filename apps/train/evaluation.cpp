@@ -1,0 +1,76 @@
+#include "apps/train/evaluation.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "apps/train/components.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "checkpoint/engine/checkpointer.h"
+#include "trainer/model_state.h"
+#include "trainer/validation.h"
+
+namespace holdfast {
+namespace {
+
+/// `given` is a checkpoint, or a run directory: then its newest state. Every rank finds it by itself before any talks to another, since the
+/// configuration may come from there; what they load is what rank 0 has found.
+Path checkpoint_of(FileSystem& files, const std::string& given) {
+  const Path path = std::filesystem::absolute(given).lexically_normal();
+  if (files.kind(path / kManifestName) == FileKind::file) return std::filesystem::canonical(path);
+  const Path checkpoints = RunLayout{path}.checkpoints();
+  const std::vector<CheckpointName> states = list_checkpoints(files, checkpoints);
+  if (states.empty())
+    throw DataError(ErrorText{.attempted = "evaluate " + given,
+                              .expected = "a checkpoint, a transformed copy inside one, or a run directory with at least one state",
+                              .found = files.kind(path) == FileKind::none ? "nothing of that name" : "none of them",
+                              .next = "`holdfast ckpt list RUN` names what there is"});
+  return checkpoints / directory_name(states.back());
+}
+
+Configuration configuration_of(FileSystem& files, const Path& checkpoint, const TrainArguments& arguments) {
+  Configuration configuration;
+  if (!arguments.config.empty()) {
+    configuration = load_configuration(arguments.config, arguments.overrides);
+  } else {
+    // Where the configuration's file was is not known any more: its relative paths start in the working directory.
+    const std::string text = read_manifest(files, checkpoint).options.dump();
+    configuration =
+        configuration_from(OptionTree::from_text(text, (checkpoint / kManifestName).string(), arguments.overrides), "manifest.json");
+  }
+  configuration.transforms.clear();  // they make copies of weights; here is one that is made
+  return configuration;
+}
+
+}  // namespace
+
+int run_evaluation(const TrainArguments& arguments) {
+  const std::unique_ptr<FileSystem> files = make_posix_file_system();
+  const Path found = checkpoint_of(*files, arguments.evaluated);
+  const Configuration configuration = configuration_of(*files, found, arguments);
+  const Components components = build(configuration, /*is_check_only=*/false);
+  if (!components.data.validation)
+    throw DataError(
+        ErrorText{.attempted = "evaluate " + found.string(), .expected = "validation data", .found = "none in the configuration"});
+  const SystemClock clock;
+  SectionTracker sections(nullptr);
+  const std::unique_ptr<Communicator> ranks = make_mpi_communicator(sections);
+  set_up_log(fmt::format("rank {}", ranks->rank()));
+  const Path checkpoint = broadcast_text(*ranks, found.string(), 0);
+  set_threads(configuration, *ranks);
+  set_determinism(configuration.trainer.determinism);
+  Checkpointer checkpointer({*ranks, *files, clock, sections}, RunLayout{checkpoint.parent_path().parent_path()}, {}, 1);
+  const Manifest manifest = load_weights(checkpointer, checkpoint, components.task->model());
+  const std::unique_ptr<BatchLoader> loader = validation_loader(configuration, components, *ranks);
+  const ValidationRecord record =
+      run_validation({*ranks, sections, *components.task, *loader}, configuration.validation.max_batches, manifest.global_step);
+  if (ranks->rank() == 0)
+    fmt::print("{}: step {}, role {}: loss {}, accuracy {}\n", checkpoint.string(), record.step, manifest.role, record.loss,
+               record.accuracy);
+  ranks->close();
+  return kExitOk;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,73 @@
+// Trainer: the end of a run, and with which weights.
+#include <fmt/format.h>
+
+#include "base/host.h"
+#include "base/log.h"
+#include "trainer/model_state.h"
+#include "trainer/trainer.h"
+#include "trainer/validation.h"
+
+namespace holdfast {
+
+using nlohmann::json;
+
+json Trainer::load_best() {
+  json loaded;
+  for (const CheckpointOptions& entry : configuration_.checkpoints) {
+    if (!entry.load_best_at_end) continue;
+    const std::optional<Path> best = checkpointer_.best_of(entry.name);
+    if (!best) {
+      if (is_rank_0()) log_warning("{}: no state has a score by {}: the run ends with its last weights", entry.name, entry.monitor);
+      continue;
+    }
+    const std::string& measured = configuration_.validation.weights;
+    const Path weights = measured.empty() ? *best : *best / measured;
+    const Manifest manifest = load_weights(checkpointer_, weights, parts_.task.model());
+    loaded = {{"entry", entry.name}, {"checkpoint", best->filename().string()}, {"step", manifest.global_step}, {"role", manifest.role}};
+    if (is_rank_0())
+      log_info("{}: the weights of {} are the best by {}, and those that the run ends with", entry.name, weights.string(), entry.monitor);
+  }
+  return loaded;
+}
+
+json Trainer::final_metrics(bool has_other_weights) {
+  if (has_other_weights && parts_.validation) {
+    const ValidationRecord record = run_validation({parts_.ranks, parts_.sections, parts_.task, *parts_.validation},
+                                                   configuration_.validation.max_batches, state_.global_step);
+    parts_.sections.enter(Section::finish, state_.global_step);
+    return {{"validation_loss", record.loss}, {"validation_accuracy", record.accuracy}};
+  }
+  if (has_other_weights || state_.validations.empty()) return json::object();
+  const ValidationRecord& last = state_.validations.back();
+  json metrics = {{"validation_loss", last.loss}, {"validation_accuracy", last.accuracy}};
+  if (!last.weights.empty()) metrics["validation_weights"] = last.weights;
+  return metrics;
+}
+
+void Trainer::finish() {
+  report_save(checkpointer_.finish_save(), true);
+  checkpointer_.settle();
+  parts_.sections.enter(Section::finish, state_.global_step);
+  parts_.sections.point();
+  progress_->finish();
+  const json best = load_best();
+  const json metrics = final_metrics(!best.is_null());
+  const std::string hash = parameter_hash(parts_.task.model());
+  if (!is_rank_0()) return;
+  json done = {{"global_step", state_.global_step},
+               {"samples_seen", state_.samples_seen},
+               {"parameter_hash", hash},
+               {"metrics", metrics},
+               {"attempt", settings_.attempt},
+               {"world_size", parts_.ranks.size()},
+               {"finished", utc_time(parts_.clock.unix_seconds())}};
+  if (!best.is_null()) done["best"] = best;
+  write_text_durably(parts_.files, settings_.layout.done(), done.dump(2) + "\n");
+  if (!best.is_null() && parts_.validation)
+    fmt::print("weights of {}: loss {:.4f}, accuracy {:.2f} %\n", best["checkpoint"].get<std::string>(),
+               metrics["validation_loss"].get<double>(), 100 * metrics["validation_accuracy"].get<double>());
+  fmt::print("finished: step {}, parameter hash {}\n", state_.global_step, hash);
+  std::fflush(stdout);
+}
+
+}  // namespace holdfast
