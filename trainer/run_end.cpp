@@ -22,6 +22,12 @@ json Trainer::load_best() {
     }
     const std::string& measured = configuration_.validation.weights;
     const Path weights = measured.empty() ? *best : *best / measured;
+    std::byte is_there{is_rank_0() && parts_.files.kind(weights / kManifestName) == FileKind::file};
+    parts_.ranks.broadcast(std::span(&is_there, 1), 0);
+    if (is_there == std::byte{0}) {
+      if (is_rank_0()) log_warning("{}: the best state is stored without {}: the run ends with its last weights", entry.name, measured);
+      continue;
+    }
     const Manifest manifest = load_weights(checkpointer_, weights, parts_.task.model());
     loaded = {{"entry", entry.name}, {"checkpoint", best->filename().string()}, {"step", manifest.global_step}, {"role", manifest.role}};
     if (is_rank_0())

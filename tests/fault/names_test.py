@@ -65,3 +65,5 @@ def test_what_fails_in_a_step_leaves_the_state_before_it(tmp_path):
     assert sum(line["recomputed_steps"] for line in run.journal("attempt_ended")) == 0
     names = sorted(path.name for path in (run.directory / "checkpoints/regular").iterdir())
     assert names == ["epoch=4-step=20", "epoch=7-step=30", "exception-epoch=3-step=13"]
+    saved = json.loads((run.directory / "checkpoints/regular/exception-epoch=3-step=13/manifest.json").read_text())
+    assert (saved["role"], saved["is_resumable"]) == ("emergency", True)
