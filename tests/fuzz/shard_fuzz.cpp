@@ -17,7 +17,7 @@ std::optional<std::vector<std::vector<std::byte>>> read_all(FileSystem& files, c
     std::vector<std::vector<std::byte>> all;
     for (const TensorInfo& tensor : manifest.tensors)
       for (int rank = 0; rank < (tensor.kind == TensorKind::per_rank ? manifest.world_size : 1); ++rank)
-        all.push_back(read_tensor(files, checkpoint, manifest, tensor, rank));
+        all.push_back(TensorReader(files, checkpoint, manifest).read(tensor, rank));
     return all;
   } catch (const CorruptCheckpoint& error) {
     must(std::string(error.what()).find(shard_name(1, 2)) != std::string::npos, "an error that does not name the shard");
@@ -51,7 +51,7 @@ void check_fitted(MemoryFileSystem& files, const Path& checkpoint, std::span<con
   for (const PieceRecord& piece : manifest.shards[1].pieces)
     for (const TensorInfo& tensor : manifest.tensors) {
       if (tensor.name != piece.tensor || piece.slice != Slice{0, tensor.elements()}) continue;
-      const auto read = read_tensor(files, checkpoint, manifest, tensor, 1);
+      const auto read = TensorReader(files, checkpoint, manifest).read(tensor, 1);
       must(std::equal(read.begin(), read.end(), bytes.begin() + static_cast<std::ptrdiff_t>(piece.file_offset)),
            "other bytes than those there");
     }

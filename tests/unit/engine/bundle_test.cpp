@@ -2,6 +2,7 @@
 // the state's directory and appear with it.
 #include <gmock/gmock.h>
 
+#include "checkpoint/format/diff.h"
 #include "checkpoint/format/stored_tensor.h"
 #include "checkpoint/format/verify.h"
 #include "training.h"
@@ -112,9 +113,9 @@ TEST_F(Bundle, TransformedCopiesLieInTheStateAndAreMadeOfIt) {
     EXPECT_FALSE(made.is_resumable);
     for (const TensorInfo& tensor : made.tensors) {
       if (!tensor.name.starts_with(kModelPrefix)) continue;
-      std::vector<std::byte> expected = read_tensor(files_, state, original, tensor);
+      std::vector<std::byte> expected = TensorReader(files_, state, original).read(tensor);
       for (std::byte& byte : expected) byte = ~byte;
-      EXPECT_EQ(read_tensor(files_, copy, made, tensor), expected) << tensor.name;
+      EXPECT_EQ(TensorReader(files_, copy, made).read(tensor), expected) << tensor.name;
     }
     EXPECT_THAT(diff_checkpoints(files_, state, state), IsEmpty());
     files_.flip_bit(copy / shard_name(0, world_size), made.shards[0].pieces[0].file_offset);
