@@ -78,6 +78,15 @@ std::vector<PruneDecision> plan_prune(const Inventory& inventory, const PruneSel
   return decisions;
 }
 
+std::vector<Path> relied_on(const Inventory& inventory) {
+  std::vector<Path> states;
+  for (const StoredState& state : inventory.states)
+    if (state.name == inventory.source ||
+        std::any_of(state.holds.begin(), state.holds.end(), [](const Hold& hold) { return hold.kind == Hold::Kind::newest; }))
+      states.push_back(state.path);
+  return states;
+}
+
 void prune(FileSystem& files, const Path& checkpoints, const std::vector<PruneDecision>& plan) {
   const std::vector<NameLink> links = list_names(files, checkpoints);
   for (const PruneDecision& decision : plan) {

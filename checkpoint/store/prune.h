@@ -30,6 +30,10 @@ struct PruneDecision {
 /// went on from, what the newest manifest does not know. Pure.
 std::vector<PruneDecision> plan_prune(const Inventory& inventory, const PruneSelection& selection);
 
+/// The states on whose word the others go, so that nothing may be removed unless they are sound: the newest that a run can go on from, and
+/// the one whose manifest says what is kept.
+std::vector<Path> relied_on(const Inventory& inventory);
+
 /// Removes those that go, oldest first, as retention does: the names first, then a rename out of sight, then the files. Throws
 /// StorageError; what is left then is whole.
 void prune(FileSystem& files, const Path& checkpoints, const std::vector<PruneDecision>& plan);

@@ -35,6 +35,20 @@ def finished(tmp_path_factory):
     return run
 
 
+@pytest.fixture(scope="module")
+def weighty(tmp_path_factory):
+    """A run that has kept all its states, each with two copies, and their weights alone."""
+    directory = tmp_path_factory.mktemp("weighty")
+    config = runs.write_config(directory / "config.yaml", runs.configuration(
+        "mlp", max_steps=14, transforms={"ema": {"type": "ema", "decay": 0.9}, "bf16": {"type": "half"}}, validation={"every_steps": 7},
+        checkpoints=[{**ALL_STAY[0], "transforms": ["ema", "bf16"]}, {"name": "light", "every_steps": runs.INTERVAL, "limit": -1, "weights_only": True}]))
+    run = runs.Run(directory / "run").supervised(config)
+    run.config = config
+    assert sorted(path.name for path in (run.directory / "checkpoints").glob("*-????????")) == [
+        "step-00000007", "step-00000014", "weights-00000007", "weights-00000014"]
+    return run
+
+
 def copy_of(run, directory):
     shutil.copytree(run.directory, directory, symlinks=True)
     copy = runs.Run(directory)
@@ -92,16 +106,21 @@ def test_list_tells_what_was_measured_what_keeps_a_state_and_whether_it_was_veri
     assert [row["verified"] is None for row in told("list", run.directory)] == [False, True, False, False], "what was changed is not verified"
 
 
-def test_verify_names_damage_as_json_and_list_remembers_it(tmp_path, finished):
-    run = copy_of(finished, tmp_path / "run")
-    manifest = json.loads((run.checkpoint() / "manifest.json").read_text())
-    shard = manifest["shards"][1]
+def damage(checkpoint):
+    """Flips a bit of a tensor, and returns the records of its shard and of its piece."""
+    shard = json.loads((checkpoint / "manifest.json").read_text())["shards"][1]
     piece = next(piece for piece in shard["pieces"] if piece["count"] > 8)
-    with open(run.checkpoint() / shard["file"], "r+b") as file:
+    with open(checkpoint / shard["file"], "r+b") as file:
         file.seek(piece["file_offset"] + 3)
         byte = file.read(1)[0]
         file.seek(piece["file_offset"] + 3)
         file.write(bytes([byte ^ 1]))
+    return shard, piece
+
+
+def test_verify_names_damage_as_json_and_list_remembers_it(tmp_path, finished):
+    run = copy_of(finished, tmp_path / "run")
+    shard, piece = damage(run.checkpoint())
     done = runs.ckpt("verify", run.directory, "--json")
     assert done.returncode == EXIT_DATA
     verified = json.loads(done.stdout)
@@ -120,6 +139,14 @@ def test_verify_names_damage_as_json_and_list_remembers_it(tmp_path, finished):
 
     done = runs.ckpt("prune", run.directory, "--keep-last", "1")
     assert done.returncode == EXIT_DATA and piece["tensor"] in done.stderr and len(states(run)) == 4, "nothing goes while the newest is damaged"
+
+
+def test_prune_goes_by_the_newest_state_that_a_run_can_go_on_from(tmp_path, weighty):
+    run = copy_of(weighty, tmp_path / "run")
+    _, piece = damage(run.checkpoint())
+    done = runs.ckpt("prune", run.directory, "--keep-last", "1")
+    assert done.returncode == EXIT_DATA and piece["tensor"] in done.stderr, done.stdout + done.stderr
+    assert states(run) == ["step-00000007", "step-00000014"], "the sound one before a damaged newest state, whatever weights there are"
 
 
 def test_show_tells_figures_as_an_independent_reader_computes_them(tmp_path, finished):

@@ -44,12 +44,12 @@ std::vector<CheckpointOptions> own_policy(const Inventory& inventory) {
 }
 
 /// Nothing is removed on the word of a state that could not be restored itself.
-void require_sound(FileSystem& files, const StoredState& newest) {
-  ProgressLine line(newest.path.string());
+void require_sound(FileSystem& files, const Path& checkpoint) {
+  ProgressLine line(checkpoint.string());
   const std::vector<Finding> findings =
-      verify_checkpoint(files, newest.path, [&](std::uint64_t done, std::uint64_t total) { line.show(done, total); });
+      verify_checkpoint(files, checkpoint, [&](std::uint64_t done, std::uint64_t total) { line.show(done, total); });
   if (!findings.empty())
-    throw CorruptCheckpoint(ErrorText{.attempted = "prune " + newest.path.parent_path().string(),
+    throw CorruptCheckpoint(ErrorText{.attempted = "prune " + checkpoint.parent_path().string(),
                                       .expected = "a newest checkpoint that is sound",
                                       .found = findings.front().text,
                                       .next = "nothing was removed; start the run, which sets it aside and goes on from the one before"});
@@ -104,7 +104,7 @@ int prune_checkpoints_command(const Words& words) {
   const std::vector<PruneDecision> plan = plan_prune(inventory, selection);
   const bool removes = !is_dry && std::any_of(plan.begin(), plan.end(), [](const PruneDecision& decision) { return decision.goes; });
   if (removes) {
-    require_sound(*files, inventory.states.back());
+    for (const Path& checkpoint : relied_on(inventory)) require_sound(*files, checkpoint);
     prune(*files, directory, plan);
   }
   arguments.has("json") ? print_json(inventory, plan, is_dry) : print_text(inventory, plan, is_dry);

@@ -79,6 +79,15 @@ TEST_F(Prune, NeverRemovesTheNewestTheLastTheResumedOrTheForeign) {
   EXPECT_THAT(names(files_), Not(Contains(Key("mine/favourite")))) << "a name without a state";
 }
 
+TEST_F(Prune, ReliesOnTheNewestWholeStateAndOnTheOneThatSaysWhatIsKept) {
+  save(1, {10, 20, 30},
+       {{.name = "regular", .every_steps = 1, .limit = -1}, {.name = "light", .every_steps = 1, .limit = -1, .weights_only = true}});
+  ASSERT_EQ(take_inventory(files_, checkpoints_).states.back().name, (CheckpointName{30, 0, true})) << "weights alone come last";
+  EXPECT_THAT(relied_on(take_inventory(files_, checkpoints_)), ElementsAre(state(30)));
+  files_.flip_bit(state(30) / kManifestName, 20);
+  EXPECT_THAT(relied_on(take_inventory(files_, checkpoints_)), ElementsAre(state(20), state(30)));
+}
+
 TEST_F(Prune, WhatWasPrunedIsNotCountedAgain) {
   save(1, {10, 20, 30, 40});
   run({.keep = {10}});

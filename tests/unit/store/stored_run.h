@@ -17,8 +17,11 @@ class StoredRun : public testing::Test {
 
   /// An attempt that goes on from the newest state and saves those of `steps`, all of which its entry keeps.
   void save(int attempt, const std::vector<std::int64_t>& steps, std::int64_t limit = -1) {
+    save(attempt, steps, {{.name = "regular", .every_steps = 1, .limit = limit}});
+  }
+  void save(int attempt, const std::vector<std::int64_t>& steps, const std::vector<CheckpointOptions>& policy) {
     OperationRecord record;
-    const auto ends = run_attempt(files_, record, 2, attempt, limit, [&](TestRank& self) {
+    const auto ends = run_attempt(files_, record, 2, attempt, policy, [&](TestRank& self) {
       self.checkpointer.restore("auto", self.state.entries());
       for (const std::int64_t step : steps) {
         self.state.compute(step);
