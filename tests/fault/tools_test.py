@@ -106,6 +106,18 @@ def test_list_tells_what_was_measured_what_keeps_a_state_and_whether_it_was_veri
     assert [row["verified"] is None for row in told("list", run.directory)] == [False, True, False, False], "what was changed is not verified"
 
 
+def test_list_tells_the_same_of_a_directory_whatever_it_is_called(tmp_path, finished):
+    run = copy_of(finished, tmp_path / "run")
+    checkpoints = run.directory / "checkpoints"
+    (tmp_path / "a run").symlink_to(run.directory)
+    (tmp_path / "a directory").symlink_to(checkpoints)
+    expected = [(row["step"], row["kept_by"]) for row in told("list", run.directory)]
+    assert len(expected) == 4 and all(kept_by for _, kept_by in expected)
+    for name in (f"{run.directory}/", checkpoints, f"{checkpoints}/", f"{checkpoints}//", f"{checkpoints}/.", f"{checkpoints}/regular/..",
+                 tmp_path / "a run", tmp_path / "a directory", f"{tmp_path}/a directory/"):
+        assert [(row["step"], row["kept_by"]) for row in told("list", name)] == expected, name
+
+
 def damage(checkpoint):
     """Flips a bit of a tensor, and returns the records of its shard and of its piece."""
     shard = json.loads((checkpoint / "manifest.json").read_text())["shards"][1]

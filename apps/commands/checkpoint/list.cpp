@@ -102,23 +102,22 @@ json state_to_json(const StoredState& state, const std::optional<Verdict>& verdi
 
 /// The states that `path` means, as one inventory. What keeps a single checkpoint only the others around it could tell.
 Inventory inventory_of(FileSystem& files, const Path& path) {
-  const std::vector<Path> found = checkpoints_of(files, path);
-  const Path directory = checkpoints_directory(files, path);
-  if (!directory.empty() && found.front().parent_path() == directory) {
-    Inventory inventory = take_inventory(files, directory);
-    if (is_set_aside(directory.filename().string()))
+  const Targets targets = checkpoints_of(files, path);
+  if (targets.is_whole_directory) {
+    Inventory inventory = take_inventory(files, targets.directory);
+    if (is_set_aside(targets.directory.filename().string()))
       for (StoredState& state : inventory.states) state.holds.clear();
     return inventory;
   }
-  StoredState state{.name = {}, .path = found.front(), .manifest = {}, .error = {}, .holds = {}};
+  StoredState state{.name = {}, .path = targets.checkpoints.front(), .manifest = {}, .error = {}, .holds = {}};
   try {
-    state.manifest = read_manifest(files, found.front());
+    state.manifest = read_manifest(files, state.path);
     state.name = own_name(*state.manifest);
   } catch (const Error& error) {
-    if (!is_there(files, found.front())) throw_gone(found.front());
+    if (!is_there(files, state.path)) throw_gone(state.path);
     state.error = error.what();
   }
-  return {.checkpoints = found.front().parent_path(), .states = {std::move(state)}, .decided = {}, .source = {}};
+  return {.checkpoints = targets.directory, .states = {std::move(state)}, .decided = {}, .source = {}};
 }
 
 std::string metric_text(const json& value) {

@@ -16,6 +16,13 @@ bool holds_checkpoints(FileSystem& files, const Path& directory) {
   return std::any_of(names.begin(), names.end(), [](const std::string& name) { return parse_directory_name(name) || is_leftover(name); });
 }
 
+/// Without a slash at its end. Where the name is a link, "." or "..": under the name that it stands for now.
+Path name_proper(FileSystem& files, const Path& path) {
+  const Path named = path.has_filename() ? path : path.parent_path();
+  const bool stands_for_another = files.kind(named) == FileKind::link || named.filename() == "." || named.filename() == "..";
+  return stands_for_another ? std::filesystem::weakly_canonical(named) : named;
+}
+
 }  // namespace
 
 Path checkpoints_directory(FileSystem& files, const Path& path) {
@@ -24,27 +31,26 @@ Path checkpoints_directory(FileSystem& files, const Path& path) {
   return std::filesystem::is_directory(path) && holds_checkpoints(files, path) ? path : Path();
 }
 
-std::vector<Path> checkpoints_of(FileSystem& files, const Path& path) {
+Targets checkpoints_of(FileSystem& files, const Path& path) {
   if (std::filesystem::is_regular_file(path))
     throw DataError(ErrorText{.attempted = "look for checkpoints in " + path.string(),
                               .expected = "the directory of a checkpoint or of a run",
                               .found = "a file",
                               .next = "name the directory that it lies in"});
-  const Path named = path.has_filename() ? path : path.parent_path();
-  const Path checkpoint = files.kind(named) == FileKind::link ? std::filesystem::weakly_canonical(named) : path;
-  if (files.kind(checkpoint / kManifestName) == FileKind::file) return {checkpoint};
-  std::vector<Path> found;
-  const Path directory = checkpoints_directory(files, checkpoint);
-  if (!directory.empty())
-    for (const CheckpointName& name : list_all_checkpoints(files, directory)) found.push_back(directory / directory_name(name));
-  if (!found.empty()) return found;
+  const Path named = name_proper(files, path);
+  if (files.kind(named / kManifestName) == FileKind::file) return {.directory = named.parent_path(), .checkpoints = {named}};
+  Targets found{.directory = checkpoints_directory(files, named), .checkpoints = {}, .is_whole_directory = true};
+  if (!found.directory.empty())
+    for (const CheckpointName& name : list_all_checkpoints(files, found.directory))
+      found.checkpoints.push_back(found.directory / directory_name(name));
+  if (!found.checkpoints.empty()) return found;
   throw DataError(ErrorText{.attempted = "look for checkpoints in " + path.string(),
                             .expected = "a checkpoint (with manifest.json) or a run directory with at least one",
                             .found = std::filesystem::exists(path) ? "neither" : "nothing of that name"});
 }
 
 Path newest_of(FileSystem& files, const Path& path) {
-  const std::vector<Path> found = checkpoints_of(files, path);
+  const std::vector<Path> found = checkpoints_of(files, path).checkpoints;
   const auto newest = std::find_if(found.rbegin(), found.rend(), [](const Path& checkpoint) {
     const auto name = parse_directory_name(checkpoint.filename().string());
     return !name || !name->is_weights;

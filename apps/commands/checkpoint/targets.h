@@ -9,9 +9,15 @@
 
 namespace holdfast {
 
-/// Oldest first: the checkpoint itself, or those of a run directory or of its checkpoints/. A link is followed at once: it may point
-/// elsewhere a moment later. Throws DataError when there is none.
-std::vector<Path> checkpoints_of(FileSystem& files, const Path& path);
+struct Targets {
+  Path directory;  // that they lie in
+  /// Oldest first; at least one. None ends in a slash.
+  std::vector<Path> checkpoints;
+  bool is_whole_directory = false;  // all that lie in it; else one that was named by itself
+};
+/// The checkpoint itself, or those of a run directory or of its checkpoints/. A link is followed at once: it may point elsewhere a moment
+/// later. Throws DataError when there is none.
+Targets checkpoints_of(FileSystem& files, const Path& path);
 /// Of those the newest state, or of a run that stores weights alone the newest of them.
 Path newest_of(FileSystem& files, const Path& path);
 /// Where checkpoints lie, if `path` is a run directory or its checkpoints/; empty for a single checkpoint or none.

@@ -78,11 +78,11 @@ int verify_checkpoints_command(const Words& words) {
   options.add_options()("json", "");
   const CheckpointArguments arguments("verify", words, 1, options);
   const auto files = make_posix_file_system();
-  const std::vector<Path> paths = checkpoints_of(*files, arguments.path());
-  Verdicts verdicts(*files, paths.back().parent_path());
+  const Targets targets = checkpoints_of(*files, arguments.path());
+  Verdicts verdicts(*files, targets.directory);
   json rows = json::array();
   std::map<std::string, std::size_t> count;
-  for (const Path& path : paths) {
+  for (const Path& path : targets.checkpoints) {
     const Verified verified = verify(*files, path, verdicts);
     ++count[verified.result()];
     if (!arguments.has("json")) print(verified);
