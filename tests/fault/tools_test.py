@@ -106,6 +106,25 @@ def test_list_tells_what_was_measured_what_keeps_a_state_and_whether_it_was_veri
     assert [row["verified"] is None for row in told("list", run.directory)] == [False, True, False, False], "what was changed is not verified"
 
 
+def verified(run):
+    return {row["path"].rsplit("/", 1)[1]: row["verified"] and row["verified"]["result"] for row in told("list", run.directory)}
+
+
+def test_a_verdict_counts_for_what_it_was_said_of_and_for_no_byte_that_was_changed(tmp_path, weighty):
+    run = copy_of(weighty, tmp_path / "run")
+    checkpoints = run.directory / "checkpoints"
+    assert runs.ckpt("verify", f"{checkpoints}/step-00000007/").returncode == 0
+    assert runs.ckpt("verify", checkpoints / "light/epoch=3-step=14").returncode == 0
+    assert subprocess.run([str(runs.BIN / "holdfast"), "ckpt", "verify", "."], cwd=checkpoints / "weights-00000007", timeout=60).returncode == 0
+    assert verified(run) == {"step-00000007": "sound", "weights-00000007": "sound", "step-00000014": None, "weights-00000014": "sound"}
+    assert runs.ckpt("verify", run.directory).returncode == 0
+    assert set(verified(run).values()) == {"sound"}
+    damage(run.checkpoint() / "ema")  # in place: no name in the state's own directory changes
+    assert [name for name, result in verified(run).items() if not result] == ["step-00000014"]
+    assert runs.ckpt("verify", run.directory).returncode == EXIT_DATA
+    assert verified(run)["step-00000014"] == "damaged"
+
+
 def test_list_tells_the_same_of_a_directory_whatever_it_is_called(tmp_path, finished):
     run = copy_of(finished, tmp_path / "run")
     checkpoints = run.directory / "checkpoints"

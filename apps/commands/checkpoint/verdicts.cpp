@@ -26,11 +26,11 @@ Path file_for(const Path& directory) {
 std::string stamp_of(const Path& checkpoint) {
   std::vector<std::string> lines;
   std::error_code error;
-  for (std::filesystem::directory_iterator at(checkpoint, error), end; !error && at != end; at.increment(error)) {
+  for (std::filesystem::recursive_directory_iterator at(checkpoint, error), end; !error && at != end; at.increment(error)) {
     struct stat facts {};
     if (::stat(at->path().c_str(), &facts) != 0) return "";
-    lines.push_back(fmt::format("{} {} {} {}.{} {}.{}\n", at->path().filename().string(), facts.st_size, facts.st_ino, facts.st_mtim.tv_sec,
-                                facts.st_mtim.tv_nsec, facts.st_ctim.tv_sec, facts.st_ctim.tv_nsec));
+    lines.push_back(fmt::format("{} {} {} {}.{} {}.{}\n", at->path().lexically_relative(checkpoint).string(), facts.st_size, facts.st_ino,
+                                facts.st_mtim.tv_sec, facts.st_mtim.tv_nsec, facts.st_ctim.tv_sec, facts.st_ctim.tv_nsec));
   }
   if (error || lines.empty()) return "";
   std::sort(lines.begin(), lines.end());

@@ -18,7 +18,7 @@ struct Verdict {
   std::string finding = {};  // the first one
 };
 
-/// A digest over what tells whether any file of a checkpoint was changed. Empty: it cannot be told.
+/// A digest over what tells whether any file of a checkpoint, its transformed copies included, was changed. Empty: it cannot be told.
 std::string stamp_of(const Path& checkpoint);
 
 /// Of the checkpoints in one directory.
