@@ -73,7 +73,8 @@ Snapshot Trainer::snapshot() const {
           .state = to_json(state_),
           .options = options_,
           .environment = environment_,
-          .transforms = parts_.copies.transforms()};
+          .transforms = parts_.copies.transforms(),
+          .changes_at_any_time = parts_.task.is_manual()};
 }
 
 }  // namespace holdfast

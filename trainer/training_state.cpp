@@ -22,8 +22,6 @@ std::vector<StateEntry> training_state(Task& task, const Optimization& optimizat
   }
   for (StateEntry& entry : copies.state()) entries.push_back(std::move(entry));
   entries.push_back(generator_state());
-  if (task.is_manual())  // its own code may change parameters at any time
-    for (StateEntry& entry : entries) entry.changes_only_in_update = false;
   return entries;
 }
 

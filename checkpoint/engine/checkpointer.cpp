@@ -112,6 +112,8 @@ std::vector<StateEntry> Checkpointer::entries_of(const Snapshot& snapshot, const
     entries = part.state.is_weights ? weights_of(snapshot.entries) : snapshot.entries;
   }
   entries.push_back(step_entry(snapshot.global_step));
+  if (snapshot.changes_at_any_time)
+    for (StateEntry& entry : entries) entry.changes_only_in_update = false;
   return entries;
 }
 

@@ -43,6 +43,7 @@ struct Snapshot {
   nlohmann::json options;                           // the resolved configuration
   nlohmann::json environment;                       // what the bits depend on besides
   std::vector<TransformedWeights> transforms = {};  // that can be made; the entries of `checkpoints:` say which are
+  bool changes_at_any_time = false;                 // by code of the task's own, not in the update alone, whatever entries say
 };
 
 /// Those below "model/".

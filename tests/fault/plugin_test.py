@@ -25,10 +25,12 @@ def test_running_statistics_belong_to_each_rank_and_come_back(tmp_path):
     assert counted == [120, 120]  # two batches an update
 
 
+OPTIMIZERS = {"discriminator": {"type": "adamw", "lr": 1e-3, "parameters": ["discriminator"]},
+              "generator": {"type": "sgd", "lr": 1e-2, "momentum": 0.9, "parameters": ["generator"]}}
+
+
 def test_two_optimizers_stepped_at_different_times_come_back(tmp_path):
-    optimizers = {"discriminator": {"type": "adamw", "lr": 1e-3, "parameters": ["discriminator"]},
-                  "generator": {"type": "sgd", "lr": 1e-2, "momentum": 0.9, "parameters": ["generator"]}}
-    config = runs.write_config(tmp_path / "config.yaml", plugin_configuration("adversarial", optimizers, trainer={"accumulate_batches": 1}))
+    config = runs.write_config(tmp_path / "config.yaml", plugin_configuration("adversarial", OPTIMIZERS, trainer={"accumulate_batches": 1}))
     undisturbed = runs.Run(tmp_path / "undisturbed").supervised(config)
     # The checkpoints of steps 7, 14, 28 and 35 lie in the middle of the generator's three batches.
     injections = ["kill:rank=0,step=10", "kill:rank=1,step=16,section=backward", "kill:rank=0,step=30,section=update", "throw:rank=1,step=40,section=backward",
@@ -41,6 +43,27 @@ def test_two_optimizers_stepped_at_different_times_come_back(tmp_path):
     assert run.done()["global_step"] == 60
     refused = runs.Run(tmp_path / "refused").supervised(config, check=False, arguments=["--set", "trainer.accumulate_batches=2"])
     assert refused.code == 78 and "trainer.accumulate_batches" in refused.output and "no effect" in refused.output
+
+
+def test_copies_of_weights_that_a_task_steps_itself_are_made_between_its_batches(tmp_path):
+    """Its own code may change them at any time, so that no copy is made of them while it runs."""
+    transforms = {"still": {"type": "between_batches", "plugin": str(PLUGIN)}, "ema": {"type": "ema", "decay": 0.5},
+                  "still_ema": {"type": "between_batches", "plugin": str(PLUGIN), "of": "ema"}}
+    config = runs.write_config(tmp_path / "config.yaml", plugin_configuration(
+        "adversarial", OPTIMIZERS, max_steps=6, trainer={"accumulate_batches": 1}, transforms=transforms, saving={"asynchronous": True},
+        checkpoints=[{"name": "regular", "every_steps": 1, "limit": -1, "transforms": list(transforms)},
+                     {"name": "light", "every_steps": 2, "limit": -1, "weights_only": True, "transforms": ["still"]}]))
+    run = runs.Run(tmp_path / "run").supervised(config)
+    assert "is stored without" not in run.output
+    states = sorted((run.directory / "checkpoints").glob("step-*"))
+    assert len(states) == 6
+    for state in states:
+        original = runs.tensors(state)
+        for name, array in runs.tensors(state / "still").items():
+            assert numpy.array_equal(array, original[name]), (state, name)
+        for name, array in runs.tensors(state / "still_ema").items():
+            assert numpy.array_equal(array, original[f"averages/ema/{name}"]), (state, name)
+    assert len(list((run.directory / "checkpoints").glob("weights-*/still"))) == 3
 
 
 def test_a_plugin_that_is_none_is_refused(tmp_path):

@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include <atomic>
+#include <thread>
 
 #include "options/read.h"
 #include "trainer/registry.h"
@@ -40,6 +41,8 @@ struct Players final : torch::nn::Module {
   at::Tensor batches;
 };
 
+std::thread::id thread_of_batches;  // of the adversarial task
+
 /// The discriminator steps with every batch, the generator with every third, over the gradients of all three.
 struct Adversarial final : holdfast::Task {
   torch::nn::Module& model() override { return *players; }
@@ -49,6 +52,7 @@ struct Adversarial final : holdfast::Task {
   }
   bool is_manual() const override { return true; }
   void train_batch(const Batch& batch, holdfast::ManualOptimization& optimization) override {
+    thread_of_batches = std::this_thread::get_id();
     const at::Tensor fake = players->generator->forward(torch::randn({batch.samples, 4}));
     const at::Tensor judged = torch::softplus(players->discriminator->forward(fake.detach())) +
                               torch::softplus(-players->discriminator->forward(batch.fields[0]));
@@ -108,6 +112,14 @@ struct Negated final : holdfast::Transform {
   mutable std::atomic<std::int64_t> failures;
 };
 
+/// Fails where the adversarial task may be changing the weights meanwhile.
+struct BetweenBatches final : holdfast::Transform {
+  at::Tensor apply(const holdfast::WeightSlice& slice) const override {
+    if (std::this_thread::get_id() != thread_of_batches) throw std::runtime_error("the batches go on");
+    return slice.values;
+  }
+};
+
 }  // namespace
 
 extern "C" void holdfast_register(holdfast::Registry& registry) {
@@ -119,6 +131,9 @@ extern "C" void holdfast_register(holdfast::Registry& registry) {
     NegatedOptions options;
     holdfast::read_options(transform.options, options);
     return std::make_unique<Negated>(options);
+  });
+  registry.add_transform("between_batches", [](const holdfast::TransformOptions&, const holdfast::ComponentContext&) {
+    return std::make_unique<BetweenBatches>();
   });
   registry.add_task("scripted", [](const holdfast::OptionTree& tree, const holdfast::ComponentContext&) {
     ScriptOptions options;

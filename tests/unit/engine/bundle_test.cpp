@@ -2,6 +2,8 @@
 // the state's directory and appear with it.
 #include <gmock/gmock.h>
 
+#include <thread>
+
 #include "checkpoint/format/diff.h"
 #include "checkpoint/format/stored_tensor.h"
 #include "checkpoint/format/verify.h"
@@ -149,6 +151,37 @@ TEST_F(Bundle, WhatNoRunCanGoOnFromIsRefusedAndSaysWhatToUseInstead) {
     weights[0].copy_to(0, expected);
     EXPECT_EQ(loaded, expected);
   });
+}
+
+TEST_F(Bundle, WhereOwnCodeMayChangeTheStateAtAnyTimeAllOfItAndItsCopiesAreTakenBeforeBeginReturns) {
+  undisturbed(1, [](TestRank& self) {
+    self.checkpointer.restore("auto", self.state.entries());
+    self.state.compute(20);
+    Snapshot snapshot = self.state.snapshot(20);
+    const std::thread::id training = std::this_thread::get_id();
+    const auto on_training_thread = [training](std::vector<StateEntry> entries) {
+      for (StateEntry& entry : entries) {
+        entry.changes_only_in_update = true;
+        entry.copy_to = [training, copy = entry.copy_to](std::uint64_t offset, std::span<std::byte> into) {
+          if (std::this_thread::get_id() != training) throw std::runtime_error("copied while the training goes on");
+          copy(offset, into);
+        };
+      }
+      return entries;
+    };
+    snapshot.entries = on_training_thread(snapshot.entries);
+    snapshot.transforms = {{"inverse", [&self, on_training_thread] { return on_training_thread(weights_of(self.state.entries())); }}};
+    snapshot.changes_at_any_time = true;
+    Boundary here = after_step(20);
+    here.step.step_before = 10;
+    ASSERT_TRUE(self.checkpointer.begin_save(std::move(snapshot), here));
+    self.state.compute(21);
+    const SaveResult result = self.checkpointer.finish_save().value();
+    EXPECT_EQ(result.failure, "");
+    EXPECT_THAT(result.failed_transforms, IsEmpty());
+  });
+  undisturbed(2, [](TestRank& self) { EXPECT_EQ(restore_whole(self), 20); });
+  EXPECT_THAT(read_manifest(files_, kCheckpoints / "step-00000020").transformed, ElementsAre("inverse"));
 }
 
 TEST_F(Bundle, AFailingTransformCostsOnlyItselfAndTheNextSaveTriesAgain) {
