@@ -30,12 +30,18 @@ class ShardScan {
       advance_(shard_.head_bytes);
       for (WindowReader::Read read = reader.next(); read.window; read = reader.next()) take(read);
     } catch (const Error& error) {
-      findings_.push_back({.shard = shard_.file, .dataset = {}, .text = error.what()});
+      add(error.what());
+    } catch (const std::exception& error) {  // out of memory, say; leaving the thread, it would end the program
+      add(to_string({.attempted = "read the shard " + (checkpoint_ / shard_.file).string(), .cause = error.what()}));
+    } catch (...) {
+      add(to_string({.attempted = "read the shard " + (checkpoint_ / shard_.file).string(), .cause = "an error without a text"}));
     }
     return std::move(findings_);
   }
 
  private:
+  void add(std::string text) { findings_.push_back({.shard = shard_.file, .dataset = {}, .text = std::move(text)}); }
+
   void take(const WindowReader::Read& read) {
     if (read.failure) std::rethrow_exception(read.failure);
     std::set<const StoredBlock*> bad;

@@ -28,7 +28,7 @@ struct Finding {
 /// Gets every sound block with its bytes: of one shard from one thread, in the order of the file; of several at the same time.
 using BlockVisitor = std::function<void(const ShardRecord& shard, const StoredBlock& block, std::span<const std::byte> bytes)>;
 
-/// What is wrong with the shards, in their order; of each dataset the first bad block.
+/// What is wrong with the shards, in their order; of each dataset the first bad block. What `visit` throws is a finding, too.
 std::vector<Finding> scan_shards(FileSystem& files, const Path& checkpoint, const Manifest& manifest, const BlockVisitor& visit = {},
                                  const ReadProgress& progress = {});
 

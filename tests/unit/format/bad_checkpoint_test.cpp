@@ -158,6 +158,19 @@ TEST_F(BadCheckpoint, VerifyNamesAllThatIsDamagedNotOnlyTheFirst) {
   EXPECT_THAT(verify_checkpoint(*files_, checkpoint_), testing::SizeIs(3));
 }
 
+TEST_F(BadCheckpoint, WhateverFailsWhileItIsReadIsAFindingOfThatShard) {
+  const auto fails = [](const std::function<void()>& fail) {
+    return [fail](const ShardRecord& shard, const StoredBlock&, std::span<const std::byte>) {
+      if (shard.rank == 1) fail();
+    };
+  };
+  EXPECT_THAT(scan_shards(*files_, checkpoint_, sound_, fails([] { throw std::bad_alloc(); })),
+              ElementsAre(AllOf(Field(&Finding::shard, "shard-00001-of-00002.h5"),
+                                Field(&Finding::text, AllOf(HasSubstr(shard(1).string()), HasSubstr("bad_alloc"))))));
+  EXPECT_THAT(scan_shards(*files_, checkpoint_, sound_, fails([] { throw 1; })),
+              ElementsAre(AllOf(Field(&Finding::shard, "shard-00001-of-00002.h5"), Field(&Finding::text, HasSubstr(shard(1).string())))));
+}
+
 TEST_F(BadCheckpoint, AnExtraFileIsFoundByVerifyAndDoesNotPreventARestore) {
   replace_text(checkpoint_ / "notes.txt", "mine");
   EXPECT_THAT(verify_checkpoint(*files_, checkpoint_),
