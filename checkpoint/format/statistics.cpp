@@ -36,7 +36,9 @@ template <class Element>
 Sum sum_of(Element element, std::span<const std::byte> bytes, std::size_t element_bytes) {
   using Value = typename Element::Value;
   Sum sum{.elements = static_cast<std::int64_t>(bytes.size() / element_bytes)};
-  Value min = std::numeric_limits<Value>::max(), max = std::numeric_limits<Value>::lowest();
+  using Limits = std::numeric_limits<Value>;
+  Value min = Limits::has_infinity ? Limits::infinity() : Limits::max(),
+        max = Limits::has_infinity ? -Limits::infinity() : Limits::lowest();
   for (std::size_t at = 0; at < bytes.size(); at += element_bytes) {
     const Value value = element.read(&bytes[at]);
     if constexpr (std::is_floating_point_v<Value>) {

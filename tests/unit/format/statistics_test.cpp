@@ -72,6 +72,10 @@ TEST_F(Statistics, CountNanAndInfinityAndLeaveNanOut) {
   const TensorStatistics infinite = of_values(DType::f32, std::vector<float>{1, -infinity});
   EXPECT_EQ(infinite.infinities, 1);
   EXPECT_EQ(to_json(infinite, DType::f32)["min"], "-inf");
+  const TensorStatistics all = of_values(DType::f32, std::vector<float>{infinity, infinity}),
+                         all_negative = of_values(DType::f64, std::vector<double>{-infinity, nan});
+  EXPECT_EQ(to_json(all, DType::f32)["min"], "inf");
+  EXPECT_EQ(to_json(all_negative, DType::f64)["max"], "-inf");
   const TensorStatistics none = of_values(DType::f32, std::vector<float>{nan, nan});
   EXPECT_EQ(to_json(none, DType::f32)["mean"], "nan");
   EXPECT_EQ(none.nans, 2);
