@@ -56,7 +56,8 @@ inline std::vector<RankEnd> run_attempt(MemoryFileSystem& files, OperationRecord
     } catch (const Killed&) {
       end.is_killed = true;
     } catch (const PeerLost&) {
-      end.is_peer_lost = true;
+      end.is_killed = record.has_killed(rank);
+      end.is_peer_lost = !end.is_killed;
     } catch (const std::exception& error) {
       end.error = error.what();
     }
