@@ -51,7 +51,11 @@ Plan plan_run(Configuration configuration, std::int64_t dataset_samples) {
     if (entry.save_last) asks.insert(plan.last_step);
     plan.asks[entry.name].assign(asks.begin(), asks.end());
     saves.insert(asks.begin(), asks.end());
-    (entry.weights_only ? plan.most_weights : plan.most_states) += most_of(entry, static_cast<std::int64_t>(asks.size()));
+    const auto count = static_cast<std::int64_t>(asks.size());
+    if (entry.weights_only)  // what it keeps, and what it kept by the newest whole state; no more than it saves
+      plan.most_weights += std::min(2 * most_of(entry, count), count + (entry.on_exception ? 1 : 0) + (entry.on_signal ? 1 : 0));
+    else
+      plan.most_states += most_of(entry, count);
     (entry.weights_only ? plan.weights_transforms : plan.state_transforms).insert(entry.transforms.begin(), entry.transforms.end());
   }
   plan.saves.assign(saves.begin(), saves.end());

@@ -15,6 +15,10 @@ EntryState& state_of(PolicyState& state, const std::string& entry) {
   return state.entries.emplace_back(EntryState{.entry = entry});
 }
 
+bool contains(const std::vector<CheckpointName>& states, const CheckpointName& state) {
+  return std::find(states.begin(), states.end(), state) != states.end();
+}
+
 /// The version is the first that neither this run nor anybody else has used at that step.
 CheckpointName free_name(const PolicyState& state, CheckpointName name) {
   for (const auto* states : {&state.states, &state.foreign_states})
@@ -49,15 +53,18 @@ std::string renew_scores(const CheckpointOptions& options, EntryState& entry) {
 }
 
 void settle_states(PolicyState& state, const std::vector<CheckpointName>& before, const Decision& decision) {
+  const bool is_recorded = decision.whole.writes();
   for (EntryState& entry : state.entries)
     std::erase_if(entry.names, [&](const NamedState& named) { return named.slot == Slot::resumed && named.state != state.resumed; });
   state.states.clear();
   state.retiring.clear();
-  for (const CheckpointName& known : before)
-    (state.names(known) || known == state.resumed ? state.states : state.retiring).push_back(known);
+  for (const CheckpointName& known : before) {
+    const bool stays = state.names(known) || known == state.resumed || (!is_recorded && contains(state.recorded, known));
+    (stays ? state.states : state.retiring).push_back(known);
+  }
   for (const StateDecision* added : {&decision.weights, &decision.whole})
-    if (added->saves && std::find(state.states.begin(), state.states.end(), added->name) == state.states.end())
-      state.states.push_back(added->name);
+    if (added->saves && !contains(state.states, added->name)) state.states.push_back(added->name);
+  if (is_recorded) state.recorded = state.states;
 }
 
 }  // namespace

@@ -66,6 +66,10 @@ struct PolicyState {
   std::vector<CheckpointName> retiring;   // gone with the newest
   std::optional<CheckpointName> resumed;  // never removed: what this attempt goes on from. Not stored
 
+  /// Those of `states` that the manifest of the newest one knows: a run that goes on from it keeps them, so that they go with the next one
+  /// only. Not stored.
+  std::vector<CheckpointName> recorded = {};
+
   /// Other committed states on disk: never touched, their names are taken. Not stored.
   std::vector<CheckpointName> foreign_states = {};
 

@@ -21,6 +21,10 @@ void forget_missing(PolicyState& state, const std::vector<CheckpointName>& prese
     });
   for (auto* states : {&state.states, &state.retiring})
     std::erase_if(*states, [&](const CheckpointName& name) { return !contains(present, name); });
+  state.recorded = state.states;
+  if (!state.newest_weights || contains(present, *state.newest_weights)) return;
+  state.newest_weights.reset();  // or they would not be written again
+  state.weights_position = {};
 }
 
 /// Of another run's history only its best is remembered, until there is one of its own.

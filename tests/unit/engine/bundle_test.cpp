@@ -94,6 +94,24 @@ TEST_F(Bundle, WeightsAloneStayAndGoApartFromTheStatesThatARunGoesOnFrom) {
       << "later weights are in the way of a run that goes on from step 40";
 }
 
+TEST_F(Bundle, WeightsThatTheStateToGoOnFromKeepsAreThereAfterADeath) {
+  const std::vector<CheckpointOptions> policy = {{.name = "regular", .every_steps = 20, .limit = 1},
+                                                 {.name = "light", .every_steps = 10, .limit = 1, .weights_only = true}};
+  for (const int number : {1, 2}) {
+    OperationRecord record;
+    const std::vector<RankEnd> ends = run_attempt(files_, record, 2, number, policy, [&](TestRank& self) {
+      EXPECT_EQ(restore_whole(self), number == 1 ? -1 : 20);
+      if (number == 1)
+        for (const std::int64_t step : {10, 20, 30}) save(self, step);
+      self.checkpointer.settle();
+    });
+    for (const RankEnd& end : ends) EXPECT_TRUE(end.is_good()) << end.error;
+    EXPECT_EQ(files_.kind(kCheckpoints / "weights-00000010"), FileKind::none);
+    EXPECT_EQ(files_.kind(kCheckpoints / "weights-00000020"), FileKind::directory);
+  }
+  EXPECT_EQ(files_.read_link(kCheckpoints / "light" / "epoch=0-step=20"), "../weights-00000020");
+}
+
 TEST_F(Bundle, TransformedCopiesLieInTheStateAndAreMadeOfIt) {
   for (const int world_size : {1, 2, 3}) {
     remove_tree(files_, kRun);

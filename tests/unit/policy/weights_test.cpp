@@ -24,11 +24,34 @@ std::vector<std::string> names(const std::vector<CheckpointName>& states) {
 TEST(WeightsAlone, AreAnotherDirectoryThanTheStateAndGoApartFromIt) {
   MadeUpRun run({whole(2, 1), light(1, 3)});
   for (int step = 0; step < 5; ++step) run.step();
-  EXPECT_THAT(names(run.state().states), ElementsAre("weights-00000003", "weights-00000004", "step-00000004", "weights-00000005"));
+  EXPECT_THAT(names(run.state().states),
+              ElementsAre("weights-00000002", "weights-00000003", "weights-00000004", "step-00000004", "weights-00000005"));
   EXPECT_EQ(directory_name(*run.state().newest), "step-00000004") << "what a run goes on from";
   EXPECT_TRUE(run.decision().weights.writes());
   EXPECT_FALSE(run.decision().whole.saves);
   EXPECT_EQ(run.names(), "light/step=3 light/step=4 light/step=5 whole/step=4");
+}
+
+TEST(WeightsAlone, ThatTheNewestStateKnowsStayUntilTheNextOneDoesNot) {
+  MadeUpRun run({whole(4, 2), light(1, 1)});
+  for (int step = 0; step < 6; ++step) run.step();
+  EXPECT_THAT(names(run.state().states), ElementsAre("weights-00000004", "step-00000004", "weights-00000006"))
+      << "a run that goes on from step 4 keeps its weights; it does not know of step 5";
+  EXPECT_EQ(run.names(), "light/step=6 whole/step=4");
+  for (int step = 6; step < 8; ++step) run.step();
+  EXPECT_THAT(names(run.state().states), ElementsAre("step-00000004", "weights-00000008", "step-00000008"));
+}
+
+TEST(WeightsAlone, ThatAreGoneAreWrittenAgain) {
+  MadeUpRun run({whole(2, 2), light(2, -1)});
+  for (int step = 0; step < 2; ++step) run.step();
+  std::vector<std::string> notes;
+  const PolicyState state = take_over(
+      run.policy(), {.recorded = run.state(), .resumed = run.state().newest, .other_run = "", .present = {{2, 0}}, .names = {}}, notes);
+  EXPECT_EQ(state.newest_weights, std::nullopt);
+  Boundary again{.position = {0, 2, 2}, .step = {2, 2, 0, 0, true}};
+  EXPECT_TRUE(decide(run.policy(), state, again).weights.writes());
+  EXPECT_FALSE(decide(run.policy(), state, again).whole.writes());
 }
 
 TEST(WeightsAlone, OfAStateThatWasNotMeantToBeTheNewestAreKnownAfterAResume) {
