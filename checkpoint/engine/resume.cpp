@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "checkpoint/engine/answers.h"
 #include "checkpoint/engine/checkpointer.h"
+#include "checkpoint/format/copies.h"
 #include "checkpoint/store/commit.h"
 
 namespace holdfast {
@@ -12,17 +13,6 @@ namespace holdfast {
 using nlohmann::json;
 
 namespace {
-
-/// A checkpoint that was moved to another step's name would be taken for one that this run has gone beyond.
-void require_own_name(const Path& path, const Manifest& manifest) {
-  const CheckpointName own = own_name(manifest);
-  const auto name = parse_directory_name(path.filename().string());
-  if (name && *name != own)
-    throw CorruptCheckpoint(ErrorText{.attempted = "restore from " + path.string(),
-                                      .expected = directory_name(own) + ", by its manifest",
-                                      .found = path.filename().string(),
-                                      .next = "give it its own name again"});
-}
 
 void require_resumable(const Path& path, const Manifest& manifest, RestoreScope scope) {
   if (scope != RestoreScope::everything || manifest.is_resumable) return;
@@ -74,7 +64,7 @@ std::optional<Restored> Checkpointer::try_restore(const Path& path, const Target
   try {
     restored.manifest = manifest_from_text(text, (path / kManifestName).string());
     targets = targets_of(restored.manifest);
-    require_own_name(path, restored.manifest);
+    if (ranks_.rank() == 0) require_own_place(files_, path, restored.manifest);
     require_resumable(path, restored.manifest, scope);
     require_same_tensors(path, restored.manifest, targets, scope);
   } catch (const ConfigError& error) {

@@ -10,7 +10,8 @@
 
 namespace holdfast {
 
-/// Reads everything and checks it. Empty: sound. Also reports missing, extra and foreign files.
+/// Reads everything, transformed copies included, and checks it. Empty: sound. Also reports missing, extra and foreign files, and what is
+/// not in its own place (copies.h).
 std::vector<Finding> verify_checkpoint(FileSystem& files, const Path& checkpoint, const ReadProgress& progress = {});
 
 /// One digest over names, shapes and bytes of the tensors whose name starts with `prefix` ("model/"), from the stored

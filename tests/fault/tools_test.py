@@ -180,6 +180,18 @@ def test_prune_goes_by_the_newest_state_that_a_run_can_go_on_from(tmp_path, weig
     assert states(run) == ["step-00000007", "step-00000014"], "the sound one before a damaged newest state, whatever weights there are"
 
 
+def test_a_copy_of_another_state_is_found_and_not_exported(tmp_path, weighty):
+    run = copy_of(weighty, tmp_path / "run")
+    first, second = (run.directory / f"checkpoints/step-{step:08d}" for step in (7, 14))
+    assert runs.ckpt("export", second, tmp_path / "right.safetensors", "--weights", "ema").returncode == 0
+    shutil.rmtree(second / "ema")
+    shutil.copytree(first / "ema", second / "ema")
+    for words in (("verify", second), ("verify", second / "ema"), ("export", second, tmp_path / "wrong.safetensors", "--weights", "ema")):
+        done = runs.ckpt(*words)
+        assert done.returncode == EXIT_DATA and "expected role transformed:ema of step-00000014" in done.stdout + done.stderr, (words, done)
+    assert not (tmp_path / "wrong.safetensors").exists()
+
+
 def test_show_tells_figures_as_an_independent_reader_computes_them(tmp_path, finished):
     shown = told("show", finished.directory, "--stats")
     arrays = runs.tensors(finished.checkpoint())

@@ -10,7 +10,7 @@
 #include "apps/commands/checkpoint/commands.h"
 #include "apps/commands/checkpoint/progress_line.h"
 #include "apps/commands/checkpoint/targets.h"
-#include "checkpoint/format/manifest.h"
+#include "checkpoint/format/copies.h"
 
 namespace holdfast {
 namespace {
@@ -30,8 +30,12 @@ ExportFormat format_of(const std::string& given, const Path& output) {
 
 /// The transformed copy of that name.
 Path copy_of(FileSystem& files, const Path& checkpoint, const std::string& name) {
-  const std::vector<std::string> copies = read_manifest(files, checkpoint).transformed;
-  if (std::find(copies.begin(), copies.end(), name) != copies.end()) return checkpoint / name;
+  const Manifest original = read_manifest(files, checkpoint);
+  const std::vector<std::string>& copies = original.transformed;
+  if (std::find(copies.begin(), copies.end(), name) != copies.end()) {
+    require_copy_of(original, checkpoint / name, read_manifest(files, checkpoint / name));
+    return checkpoint / name;
+  }
   throw DataError(
       ErrorText{.attempted = fmt::format("export the weights {} of {}", name, checkpoint.string()),
                 .expected = copies.empty() ? "a checkpoint with transformed copies" : fmt::format("one of {}", fmt::join(copies, ", ")),

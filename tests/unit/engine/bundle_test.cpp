@@ -171,6 +171,31 @@ TEST_F(Bundle, WhatNoRunCanGoOnFromIsRefusedAndSaysWhatToUseInstead) {
   });
 }
 
+TEST_F(Bundle, ACopyThatWasMovedIntoAnotherStateIsNotLoadedForThatOnes) {
+  undisturbed(1, [](TestRank& self) {
+    self.checkpointer.restore("auto", self.state.entries());
+    save(self, 20);
+  });
+  const Path state = kCheckpoints / "step-00000020", aside = kRun / "aside";
+  files_.rename_new(state / "inverse", aside);
+  remove_tree(files_, kCheckpoints);
+  undisturbed(2, [](TestRank& self) {
+    self.checkpointer.restore("auto", self.state.entries());
+    save(self, 20);
+  });
+  const auto load = [](TestRank& self, const Path& copy) {
+    self.checkpointer.load_weights(copy, [&](const Manifest&) { return self.state.entries(); });
+  };
+  undisturbed(3, [&](TestRank& self) { EXPECT_NO_THROW(load(self, state / "inverse")); });
+  remove_tree(files_, state / "inverse");
+  files_.rename_new(aside, state / "inverse");
+  undisturbed(3, [&](TestRank& self) {
+    EXPECT_THAT([&] { load(self, state / "inverse"); },
+                testing::ThrowsMessage<CorruptCheckpoint>(AllOf(HasSubstr("expected role transformed:inverse of step-00000020, original "),
+                                                                HasSubstr("move it back to the state that it was made of"))));
+  });
+}
+
 TEST_F(Bundle, WhereOwnCodeMayChangeTheStateAtAnyTimeAllOfItAndItsCopiesAreTakenBeforeBeginReturns) {
   undisturbed(1, [](TestRank& self) {
     self.checkpointer.restore("auto", self.state.entries());

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
+#include "checkpoint/format/copies.h"
 #include "checkpoint/format/stored_tensor.h"
 #include "checkpoint/format/verify.h"
 #include "stored_checkpoint.h"
@@ -274,6 +275,36 @@ TEST_F(BadCheckpoint, AShardOfAnotherRunIsRefusedByItsBytes) {
   const Path other = make("other", 99);
   std::filesystem::copy_file(other / shard_name(1, 2), shard(1), std::filesystem::copy_options::overwrite_existing);
   expect_refused(AllOf(HasSubstr("shard-00001-of-00002.h5, dataset model/w, block 0"), Not(HasSubstr("head"))));
+}
+
+TEST_F(BadCheckpoint, ATransformedCopyBelongsToTheStateThatItLiesIn) {
+  const Path copy = checkpoint_ / "ema";
+  const auto put = [&](const std::function<void(nlohmann::ordered_json&)>& edit) {
+    std::filesystem::remove_all(copy);
+    std::filesystem::rename(make("made"), copy);
+    edit_manifest(*files_, copy, [&](auto& manifest) {
+      manifest.update({{"role", "transformed:ema"}, {"is_resumable", false}, {"original", sound_.id}});
+      edit(manifest);
+    });
+  };
+  edit_manifest(*files_, checkpoint_, [](auto& manifest) { manifest["transformed"] = {"ema"}; });
+  put([](auto&) {});
+  EXPECT_THAT(verify_checkpoint(*files_, checkpoint_), IsEmpty());
+  EXPECT_THAT(verify_checkpoint(*files_, copy), IsEmpty());
+  for (const auto& [key, value] : std::vector<std::pair<std::string, nlohmann::json>>{
+           {"original", "another"}, {"global_step", 20}, {"version", 1}, {"role", "transformed:bf16"}, {"role", "original"}}) {
+    put([&, &key = key, &value = value](auto& manifest) { manifest[key] = value; });
+    const auto words = AllOf(HasSubstr(copy.string()), HasSubstr("expected role transformed:ema of step-00000010, original " + sound_.id));
+    EXPECT_THAT(verify_checkpoint(*files_, checkpoint_), ElementsAre(AllOf(Field(&Finding::shard, "ema/"), Field(&Finding::text, words))))
+        << key;
+    EXPECT_THAT([&] { read_copies(*files_, checkpoint_, read_manifest(*files_, checkpoint_)); }, ThrowsMessage<CorruptCheckpoint>(words))
+        << key;
+    if (value != "original") {
+      EXPECT_THAT(verify_checkpoint(*files_, copy), ElementsAre(Field(&Finding::text, words))) << key;
+    }
+  }
+  std::filesystem::rename(copy, directory_.path() / "by_itself");
+  EXPECT_THAT(verify_checkpoint(*files_, directory_.path() / "by_itself"), IsEmpty()) << "outside of a state it stands for itself";
 }
 
 }  // namespace
