@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 
+#include "checkpoint/format/copies.h"
 #include "checkpoint/format/element.h"
 #include "checkpoint/format/stored_tensor.h"
 
@@ -52,10 +53,11 @@ struct Suspect {
 
 class Comparison {
  public:
-  Comparison(FileSystem& files, const Path& a, const Path& b)
-      : a_(read_manifest(files, a)), b_(read_manifest(files, b)), reader_a_(files, a, a_), reader_b_(files, b, b_) {}
+  Comparison(FileSystem& files, const Path& a, const Manifest& of_a, const Path& b, const Manifest& of_b)
+      : a_(of_a), b_(of_b), reader_a_(files, a, a_), reader_b_(files, b, b_) {}
 
-  std::vector<TensorDifference> run(const ReadProgress& progress) {
+  /// `has_state`: that of the trainer is compared, too.
+  std::vector<TensorDifference> run(bool has_state, const ReadProgress& progress) {
     const auto in_a = by_name(a_), in_b = by_name(b_);
     for (const auto& [name, tensor] : in_a) {
       const auto other = in_b.find(name);
@@ -66,7 +68,7 @@ class Comparison {
     }
     for (const auto& [name, tensor] : in_b)
       if (!in_a.contains(name)) add(name, "only in B");
-    compare_state();
+    if (has_state) compare_state();
     read_suspects(progress);
     return std::move(differences_);
   }
@@ -144,30 +146,38 @@ class Comparison {
     }
   }
 
-  Manifest a_, b_;
+  const Manifest &a_, &b_;
   TensorReader reader_a_, reader_b_;
   std::vector<Suspect> suspects_;
   std::vector<TensorDifference> differences_;
 };
 
+std::map<std::string, Manifest> copies_by_name(FileSystem& files, const Path& checkpoint, const Manifest& manifest) {
+  std::vector<Manifest> copies = read_copies(files, checkpoint, manifest);
+  std::map<std::string, Manifest> by_name;
+  for (std::size_t i = 0; i < copies.size(); ++i) by_name[manifest.transformed[i]] = std::move(copies[i]);
+  return by_name;
+}
+
 }  // namespace
 
 std::vector<TensorDifference> diff_checkpoints(FileSystem& files, const Path& a, const Path& b, const ReadProgress& progress) {
-  std::vector<TensorDifference> differences = Comparison(files, a, b).run(progress);
-  const auto copies = [&](const Path& path) {
-    const std::vector<std::string> names = read_manifest(files, path).transformed;
-    return std::set<std::string>(names.begin(), names.end());
-  };
-  const std::set<std::string> in_a = copies(a), in_b = copies(b);
-  for (const std::string& name : in_a) {
-    if (!in_b.contains(name)) differences.push_back({.tensor = name, .what = "only in A"});
-    if (!in_b.contains(name)) continue;
-    for (TensorDifference& difference : diff_checkpoints(files, a / name, b / name, progress)) {
+  const Manifest of_a = read_manifest(files, a), of_b = read_manifest(files, b);
+  std::vector<TensorDifference> differences = Comparison(files, a, of_a, b, of_b).run(/*has_state=*/true, progress);
+  const std::map<std::string, Manifest> in_a = copies_by_name(files, a, of_a), in_b = copies_by_name(files, b, of_b);
+  for (const auto& [name, copy] : in_a) {
+    const auto other = in_b.find(name);
+    if (other == in_b.end()) {
+      differences.push_back({.tensor = name, .what = "only in A"});
+      continue;
+    }
+    // What a copy says of the trainer is that of its original.
+    for (TensorDifference& difference : Comparison(files, a / name, copy, b / name, other->second).run(/*has_state=*/false, progress)) {
       difference.tensor.insert(0, name + "/");
       differences.push_back(std::move(difference));
     }
   }
-  for (const std::string& name : in_b)
+  for (const auto& [name, copy] : in_b)
     if (!in_a.contains(name)) differences.push_back({.tensor = name, .what = "only in B"});
   return differences;
 }

@@ -20,9 +20,9 @@ struct TensorDifference {
   std::int64_t elements = 0;  // how many differ
 };
 
-/// Tensors (per-rank ones rank by rank), those of transformed copies as "COPY/NAME", and the trainer's state, wall-clock facts left out. Where digests are equal nothing is
-/// read: damage there is verify's to find. `progress` is told of the bytes that are read. Throws CorruptCheckpoint for damage
-/// in what is read and for a bad manifest, StorageError.
+/// Tensors (per-rank ones rank by rank), those of transformed copies as "COPY/NAME", and the trainer's state, wall-clock facts left out.
+/// Where digests are equal nothing is read: damage there is verify's to find. `progress` is told of the bytes that are read, of the
+/// original and then of each copy. Throws CorruptCheckpoint for damage in what is read and for a bad manifest, StorageError.
 std::vector<TensorDifference> diff_checkpoints(FileSystem& files, const Path& a, const Path& b, const ReadProgress& progress = {});
 
 }  // namespace holdfast

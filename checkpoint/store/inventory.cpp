@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "checkpoint/format/copies.h"
 
 namespace holdfast {
 namespace {
@@ -20,13 +21,9 @@ bool has(const StoredState& state, Hold::Kind kind) {
 std::vector<StoredState> read_states(FileSystem& files, const Path& checkpoints) {
   std::vector<StoredState> states;
   for (const CheckpointName& name : list_all_checkpoints(files, checkpoints)) {
-    StoredState state{.name = name, .path = checkpoints / directory_name(name), .manifest = {}, .error = {}, .holds = {}};
-    try {
-      state.manifest = read_manifest(files, state.path);
-    } catch (const Error& error) {
-      state.error = error.what();
-    }
-    if (state.manifest || files.kind(state.path) == FileKind::directory) states.push_back(std::move(state));
+    StoredState state = read_state(files, checkpoints / directory_name(name));
+    state.name = name;
+    if (state.error.empty() || files.kind(state.path) == FileKind::directory) states.push_back(std::move(state));
   }
   return states;
 }
@@ -104,6 +101,19 @@ std::string describe(const Hold& hold) {
   if (hold.kind != Hold::Kind::entry) return name_of(hold.kind);
   // What was resumed from has a hold of its own.
   return hold.slot == Slot::kept || hold.slot == Slot::resumed ? hold.name : fmt::format("{} ({})", hold.name, name_of(hold.slot));
+}
+
+StoredState read_state(FileSystem& files, const Path& checkpoint) {
+  StoredState state{.name = {}, .path = checkpoint, .manifest = {}, .error = {}, .holds = {}};
+  try {
+    state.manifest = read_manifest(files, checkpoint);
+    state.name = own_name(*state.manifest);
+    state.bytes = bytes_of(*state.manifest);
+    for (const Manifest& copy : read_copies(files, checkpoint, *state.manifest)) state.bytes += bytes_of(copy);
+  } catch (const Error& error) {
+    state.error = error.what();
+  }
+  return state;
 }
 
 Inventory take_inventory(FileSystem& files, const Path& checkpoints) {

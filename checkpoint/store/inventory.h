@@ -35,9 +35,12 @@ struct StoredState {
   CheckpointName name;
   Path path;
   std::optional<Manifest> manifest;
-  std::string error;        // why there is none
+  std::uint64_t bytes = 0;  // of its shards and those of its transformed copies
+  std::string error;        // what of it cannot be read, and why
   std::vector<Hold> holds;  // none: it is to go
 };
+/// What its manifest and those of its copies say. Does not throw for what is damaged or gone.
+StoredState read_state(FileSystem& files, const Path& checkpoint);
 
 struct Inventory {
   Path checkpoints;

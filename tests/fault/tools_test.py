@@ -192,6 +192,31 @@ def test_a_copy_of_another_state_is_found_and_not_exported(tmp_path, weighty):
     assert not (tmp_path / "wrong.safetensors").exists()
 
 
+def test_copies_count_wherever_a_state_is_told_of(tmp_path, weighty):
+    run = copy_of(weighty, tmp_path / "run")
+    first, second = (run.directory / f"checkpoints/step-{step:08d}" for step in (7, 14))
+    on_disk = {path.name: sum(shard.stat().st_size for shard in path.rglob("*.h5")) for path in (run.directory / "checkpoints").glob("*-????????")}
+    assert {row["path"].rsplit("/", 1)[1]: row["bytes"] for row in told("list", run.directory)} == on_disk
+    planned = told("prune", run.directory, "--keep-last", "1", "--dry-run")["checkpoints"]
+    assert {row["path"].rsplit("/", 1)[1]: row["bytes"] for row in planned} == on_disk
+    assert told("list", second)[0]["bytes"] == on_disk[second.name]
+
+    shown = told("show", second)
+    assert shown["transformed"] == ["ema", "bf16"] and shown["original"] is None
+    assert told("show", second / "ema")["original"] == shown["id"]
+    assert "transformed    ema, bf16\n" in runs.ckpt("show", second).stdout
+
+    compared = json.loads(runs.ckpt("diff", first, second, "--json").stdout)
+    assert compared["tensors"] == sum(len(told("show", second / copy)["tensors"]) for copy in ("", "ema", "bf16"))
+    names = [difference["tensor"] for difference in compared["differences"]]
+    assert len(names) == len(set(names)) and "state/global_step" in names
+    assert {"ema/model/0.weight", "bf16/model/0.weight"} <= set(names) and not [name for name in names if "/state/" in name]
+    shutil.rmtree(second / "bf16")
+    (row,) = told("list", second)
+    assert row["bytes"] < on_disk[second.name] and "bf16" in row["error"]
+    assert "bf16" in runs.ckpt("list", run.directory).stdout, "what is missing is said"
+
+
 def test_show_tells_figures_as_an_independent_reader_computes_them(tmp_path, finished):
     shown = told("show", finished.directory, "--stats")
     arrays = runs.tensors(finished.checkpoint())

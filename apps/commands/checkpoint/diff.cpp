@@ -11,6 +11,7 @@
 #include "apps/commands/checkpoint/commands.h"
 #include "apps/commands/checkpoint/progress_line.h"
 #include "apps/commands/checkpoint/targets.h"
+#include "checkpoint/format/copies.h"
 #include "checkpoint/format/json_number.h"
 #include "checkpoint/format/verify.h"
 
@@ -75,11 +76,14 @@ int diff_checkpoints_command(const Words& words) {
   const Manifest manifest_a = while_it_is_there(*files, a, [&] { return read_manifest(*files, a); }),
                  manifest_b = while_it_is_there(*files, b, [&] { return read_manifest(*files, b); });
   std::vector<TensorDifference> differences;
+  std::size_t tensors = manifest_a.tensors.size();
   {
     ProgressLine line("values that differ");
     const auto show = [&](std::uint64_t done, std::uint64_t total) { line.show(done, total); };
     differences =
         while_it_is_there(*files, a, [&] { return while_it_is_there(*files, b, [&] { return diff_checkpoints(*files, a, b, show); }); });
+    for (const Manifest& copy : while_it_is_there(*files, a, [&] { return read_copies(*files, a, manifest_a); }))
+      tensors += copy.tensors.size();
   }
   const int code = differences.empty() ? kExitOk : kExitDifferent;
   if (arguments.has("json")) {
@@ -89,7 +93,7 @@ int diff_checkpoints_command(const Words& words) {
                             {"b", to_json(b, manifest_b)},
                             {"is_equal", differences.empty()},
                             {"is_verified", arguments.has("verify")},
-                            {"tensors", manifest_a.tensors.size()},
+                            {"tensors", tensors},
                             {"differences", std::move(rows)}}
                            .dump(2));
     return code;
@@ -97,8 +101,8 @@ int diff_checkpoints_command(const Words& words) {
   fmt::print("A {}  step {}, parameter hash {}\nB {}  step {}, parameter hash {}\n", a.string(), manifest_a.global_step,
              to_hex(state_hash(manifest_a, "model/")), b.string(), manifest_b.global_step, to_hex(state_hash(manifest_b, "model/")));
   for (const TensorDifference& difference : differences) print(difference);
-  fmt::print("{}: {} tensors and the trainer's state compared{}, {} differences\n", differences.empty() ? "equal" : "different",
-             manifest_a.tensors.size(), arguments.has("verify") ? ", every byte read" : " by their digests", differences.size());
+  fmt::print("{}: {} tensors and the trainer's state compared{}, {} differences\n", differences.empty() ? "equal" : "different", tensors,
+             arguments.has("verify") ? ", every byte read" : " by their digests", differences.size());
   return code;
 }
 

@@ -77,13 +77,9 @@ json verified_to_json(const std::optional<Verdict>& verdict) {
 json state_to_json(const StoredState& state, const std::optional<Verdict>& verdict, double now) {
   json row = {{"path", state.path.string()}, {"verified", verified_to_json(verdict)}, {"kept_by", json::array()}};
   for (const Hold& hold : state.holds) row["kept_by"].push_back(hold_to_json(hold));
-  if (!state.manifest) {
-    row["error"] = state.error;
-    return row;
-  }
+  if (!state.error.empty()) row["error"] = state.error;
+  if (!state.manifest) return row;
   const Manifest& manifest = *state.manifest;
-  std::uint64_t bytes = 0;
-  for (const ShardRecord& shard : manifest.shards) bytes += shard.bytes;
   const auto created = unix_seconds_of(manifest.created);
   row.update({{"step", manifest.global_step},
               {"version", manifest.version},
@@ -91,7 +87,8 @@ json state_to_json(const StoredState& state, const std::optional<Verdict>& verdi
               {"role", manifest.role},
               {"world_size", manifest.world_size},
               {"attempt", manifest.attempt},
-              {"bytes", bytes},
+              {"bytes", state.bytes},
+              {"transformed", manifest.transformed},
               {"created", manifest.created},
               {"age_seconds", created ? json(now - *created) : json()},
               {"metrics", metrics_of(manifest, state.holds)},
@@ -109,14 +106,8 @@ Inventory inventory_of(FileSystem& files, const Path& path) {
       for (StoredState& state : inventory.states) state.holds.clear();
     return inventory;
   }
-  StoredState state{.name = {}, .path = targets.checkpoints.front(), .manifest = {}, .error = {}, .holds = {}};
-  try {
-    state.manifest = read_manifest(files, state.path);
-    state.name = own_name(*state.manifest);
-  } catch (const Error& error) {
-    if (!is_there(files, state.path)) throw_gone(state.path);
-    state.error = error.what();
-  }
+  StoredState state = read_state(files, targets.checkpoints.front());
+  if (!state.error.empty() && !is_there(files, state.path)) throw_gone(state.path);
   return {.checkpoints = targets.directory, .states = {std::move(state)}, .decided = {}, .source = {}};
 }
 
@@ -184,7 +175,7 @@ int list_checkpoints_command(const Words& words) {
     const std::optional<Verdict> verdict = verdicts.find(state.path);
     all.push_back(state_to_json(state, verdict, now));
     if (state.manifest) rows.push_back(text_row(state, all.back(), verdict, now));
-    if (!state.manifest) unreadable.push_back(fmt::format("{}: {}", state.path.string(), state.error));
+    if (!state.error.empty()) unreadable.push_back(fmt::format("{}: {}", state.path.string(), state.error));
   }
   if (arguments.has("json")) {
     fmt::print("{}\n", all.dump(2));

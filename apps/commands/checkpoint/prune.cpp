@@ -55,19 +55,12 @@ void require_sound(FileSystem& files, const Path& checkpoint) {
                                       .next = "nothing was removed; start the run, which sets it aside and goes on from the one before"});
 }
 
-std::uint64_t bytes_of(const StoredState& state) {
-  std::uint64_t bytes = 0;
-  if (state.manifest)
-    for (const ShardRecord& shard : state.manifest->shards) bytes += shard.bytes;
-  return bytes;
-}
-
 void print_json(const Inventory& inventory, const std::vector<PruneDecision>& plan, bool is_dry) {
   json rows = json::array();
   for (std::size_t i = 0; i < plan.size(); ++i)
     rows.push_back({{"path", inventory.states[i].path.string()},
                     {"step", plan[i].state.step},
-                    {"bytes", bytes_of(inventory.states[i])},
+                    {"bytes", inventory.states[i].bytes},
                     {"goes", plan[i].goes},
                     {"why", plan[i].why}});
   fmt::print("{}\n", json{{"is_dry_run", is_dry}, {"checkpoints", std::move(rows)}}.dump(2));
@@ -79,9 +72,9 @@ void print_text(const Inventory& inventory, const std::vector<PruneDecision>& pl
   for (const PruneDecision& decision : plan) width = std::max(width, directory_name(decision.state).size());
   for (std::size_t i = 0; i < plan.size(); ++i) {
     fmt::print("  {:<{}}  {:<5}  {:>12}  {}\n", directory_name(plan[i].state), width, plan[i].goes ? "goes" : "stays",
-               bytes_of(inventory.states[i]), plan[i].why);
+               inventory.states[i].bytes, plan[i].why);
     going += plan[i].goes;
-    if (plan[i].goes) bytes += bytes_of(inventory.states[i]);
+    if (plan[i].goes) bytes += inventory.states[i].bytes;
   }
   fmt::print("{} {} of {} checkpoints, {} bytes{}\n", is_dry ? "would remove" : "removed", going, plan.size(), bytes,
              is_dry ? " (dry run: nothing was touched)" : "");

@@ -58,6 +58,8 @@ void print_json(const Path& path, const Manifest& manifest, const Statistics& st
                           {"created", manifest.created},
                           {"role", manifest.role},
                           {"is_resumable", manifest.is_resumable},
+                          {"original", manifest.original.empty() ? json() : json(manifest.original)},
+                          {"transformed", manifest.transformed},
                           {"entries", manifest.entries},
                           {"parameter_hash", to_hex(state_hash(manifest, "model/"))},
                           {"retention", manifest.retention},
@@ -117,6 +119,8 @@ void print_text(const Path& path, const Manifest& manifest, const Statistics& st
       path.string(), manifest.id, manifest.global_step, manifest.world_size, manifest.attempt, manifest.created, manifest.role,
       manifest.is_resumable ? "" : " (not resumable)", to_hex(state_hash(manifest, "model/")), manifest.state.dump(),
       manifest.environment.dump());
+  if (!manifest.original.empty()) fmt::print("  original       {}\n", manifest.original);
+  if (!manifest.transformed.empty()) fmt::print("  transformed    {}\n", fmt::join(manifest.transformed, ", "));
   const Table table(manifest, !statistics.empty());
   for (std::size_t i = 0; i < manifest.tensors.size(); ++i) {
     if (statistics.empty())

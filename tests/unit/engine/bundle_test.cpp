@@ -13,9 +13,13 @@ namespace holdfast {
 namespace {
 
 using testing::AllOf;
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::IsSupersetOf;
+using testing::Not;
+using testing::StartsWith;
 
 const Path kCheckpoints = RunLayout{kRun}.checkpoints();
 const std::vector<CheckpointOptions> kPolicy = {{.name = "regular", .every_steps = 20, .limit = 1, .transforms = {"inverse"}},
@@ -141,6 +145,22 @@ TEST_F(Bundle, TransformedCopiesLieInTheStateAndAreMadeOfIt) {
     files_.flip_bit(copy / shard_name(0, world_size), made.shards[0].pieces[0].file_offset);
     EXPECT_THAT(verify_checkpoint(files_, state), ElementsAre(testing::Field(&Finding::shard, "inverse/" + shard_name(0, world_size))));
   }
+}
+
+TEST_F(Bundle, TwoAreComparedWithTheirCopiesAndTheTrainersStateOnce) {
+  const Path a = kRun / "before", b = kCheckpoints / "step-00000040";
+  for (const std::int64_t step : {20, 40}) {
+    undisturbed(1, [step](TestRank& self) {
+      self.checkpointer.restore("auto", self.state.entries());
+      save(self, step);
+      self.checkpointer.settle();
+    });
+    if (step == 20) files_.rename_new(kCheckpoints / "step-00000020", a);
+  }
+  std::vector<std::string> names;
+  for (const TensorDifference& difference : diff_checkpoints(files_, a, b)) names.push_back(difference.tensor);
+  EXPECT_THAT(names, IsSupersetOf({"model/a", "inverse/model/a", "state/global_step"}));
+  EXPECT_THAT(names, Not(Contains(StartsWith("inverse/state"))));
 }
 
 TEST_F(Bundle, WhatNoRunCanGoOnFromIsRefusedAndSaysWhatToUseInstead) {
