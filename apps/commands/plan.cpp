@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/commands/trainer_program.h"
+#include "base/error.h"
 #include "base/exit_code.h"
 #include "checkpoint/policy/plan.h"
 
@@ -82,7 +83,13 @@ int plan_command(const std::string& config, const std::vector<std::string>& over
   for (const std::string& text : overrides) arguments.insert(arguments.end(), {"--set", text});
   const TrainerAnswer answer = ask_trainer(trainer, arguments);
   if (answer.exit_code != kExitOk) return answer.exit_code;
-  const json sizes = json::parse(answer.output);
+  const json sizes = json::parse(answer.output, nullptr, /*allow_exceptions=*/false);
+  if (!sizes.is_object())
+    throw Error(to_string({.attempted = fmt::format("ask {} for the sizes of the run", trainer.string()),
+                           .expected = "one JSON object",
+                           .found = answer.output.substr(0, 200),
+                           .next = "use the holdfast-train of the same version"}),
+                kExitSoftware);
   const Plan plan = plan_run(configuration, sizes["training_samples"].get<std::int64_t>());
   const json facts = to_json(plan, sizes);
   if (wants_json)

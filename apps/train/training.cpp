@@ -1,6 +1,13 @@
 #include "apps/train/training.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <optional>
 
 #include <nlohmann/json.hpp>
 
@@ -94,10 +101,28 @@ Progress::Style progress_style() {
   return !is_supervised && is_stdout_a_terminal() ? Progress::Style::bar : Progress::Style::lines;
 }
 
+/// Standard output, for the description alone: what a plugin prints there goes to standard error from here on.
+class DescriptionOutput {
+ public:
+  DescriptionOutput() : file_(::fdopen(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0), "w")) {
+    if (!file_ || ::dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+      throw Error(to_string({.attempted = "set standard output aside", .cause = std::strerror(errno)}), kExitSoftware);
+  }
+  ~DescriptionOutput() { std::fclose(file_); }
+  DescriptionOutput(const DescriptionOutput&) = delete;
+  DescriptionOutput& operator=(const DescriptionOutput&) = delete;
+  void print(const nlohmann::json& description) { fmt::print(file_, "{}\n", description.dump()); }
+
+ private:
+  std::FILE* file_;
+};
+
 }  // namespace
 
 int run_training(const TrainArguments& arguments, Heartbeat* heartbeat) {
   keep_freed_memory();
+  std::optional<DescriptionOutput> output;
+  if (arguments.is_describe_only) output.emplace();
   const Configuration configuration = read_configuration(arguments);
   Components components = build(configuration, arguments.is_check_only);
   if (arguments.is_check_only) {
@@ -105,7 +130,7 @@ int run_training(const TrainArguments& arguments, Heartbeat* heartbeat) {
     return kExitOk;
   }
   if (arguments.is_describe_only) {
-    fmt::print("{}\n", describe_sizes(configuration, components).dump());
+    output->print(describe_sizes(configuration, components));
     return kExitOk;
   }
   const SystemClock clock;

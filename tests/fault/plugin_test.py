@@ -1,4 +1,7 @@
 """Tasks of a plugin, killed and resumed: BatchNorm's running statistics of each rank, two optimizers stepped at different times."""
+import json
+import subprocess
+
 import numpy
 import runs
 
@@ -72,3 +75,10 @@ def test_a_plugin_that_is_none_is_refused(tmp_path):
         config["task"]["plugin"] = str(plugin)
         run = runs.Run(tmp_path / "run").supervised(runs.write_config(tmp_path / "config.yaml", config), check=False)
         assert run.code == 78 and hint in run.output, run.output
+
+
+def test_what_a_plugin_prints_is_no_part_of_a_plan(tmp_path):
+    config = runs.write_config(tmp_path / "config.yaml", plugin_configuration("talkative", {"main": {"type": "adamw", "lr": 1e-3}}))
+    done = subprocess.run([str(runs.BIN / "holdfast"), "config", "plan", str(config), "--json"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["parameters"] > 0 and "a plugin's own words" in done.stderr

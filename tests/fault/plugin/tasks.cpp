@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include <atomic>
+#include <cstdio>
 #include <thread>
 
 #include "options/read.h"
@@ -125,6 +126,10 @@ struct BetweenBatches final : holdfast::Transform {
 extern "C" void holdfast_register(holdfast::Registry& registry) {
   registry.add_task("normalised",
                     [](const holdfast::OptionTree&, const holdfast::ComponentContext&) { return std::make_unique<Normalised>(); });
+  registry.add_task("talkative", [](const holdfast::OptionTree&, const holdfast::ComponentContext&) {
+    std::printf("a plugin's own words\n");
+    return std::make_unique<Normalised>();
+  });
   registry.add_task("adversarial",
                     [](const holdfast::OptionTree&, const holdfast::ComponentContext&) { return std::make_unique<Adversarial>(); });
   registry.add_transform("negated", [](const holdfast::TransformOptions& transform, const holdfast::ComponentContext&) {
