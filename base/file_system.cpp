@@ -35,6 +35,16 @@ void make_directories(FileSystem& files, const Path& path) {
   files.sync_directory(path.parent_path());
 }
 
+std::optional<std::string> link_target(FileSystem& files, const Path& path) {
+  if (files.kind(path) != FileKind::link) return std::nullopt;
+  try {
+    return files.read_link(path);
+  } catch (const StorageError&) {
+    if (files.kind(path) == FileKind::link) throw;
+    return std::nullopt;
+  }
+}
+
 void remove_tree(FileSystem& files, const Path& path) {
   switch (files.kind(path)) {
     case FileKind::none: return;

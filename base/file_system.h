@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -79,6 +80,8 @@ std::string read_text(FileSystem& files, const Path& path);
 void write_text_durably(FileSystem& files, const Path& path, std::string_view text);
 /// Creates the directory and its missing parents, durably.
 void make_directories(FileSystem& files, const Path& path);
+/// What a link points to; nullopt: there is no link, or no longer, whoever removed it meanwhile.
+std::optional<std::string> link_target(FileSystem& files, const Path& path);
 /// Removes a directory with all that it holds (links are removed, not followed), or a file; nothing there is fine.
 void remove_tree(FileSystem& files, const Path& path);
 

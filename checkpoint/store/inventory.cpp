@@ -119,14 +119,13 @@ StoredState read_state(FileSystem& files, const Path& checkpoint) {
 Inventory take_inventory(FileSystem& files, const Path& checkpoints) {
   Inventory inventory{.checkpoints = checkpoints, .states = read_states(files, checkpoints), .decided = {}, .source = {}};
   read_decisions(inventory);
-  const Path last = checkpoints / kLastLink;
-  const std::string target = files.kind(last) == FileKind::link ? files.read_link(last) : "";
+  const std::optional<std::string> last = link_target(files, checkpoints / kLastLink);
   const auto newest =
       std::find_if(inventory.states.rbegin(), inventory.states.rend(), [](const StoredState& state) { return !state.name.is_weights; });
   for (StoredState& state : inventory.states) {
     const bool is_newest = newest != inventory.states.rend() && state.name == newest->name;
     if (is_newest) state.holds.push_back({.kind = Hold::Kind::newest});
-    if (target == directory_name(state.name)) state.holds.push_back({.kind = Hold::Kind::last});
+    if (last == directory_name(state.name)) state.holds.push_back({.kind = Hold::Kind::last});
     if (inventory.decided) add_entries(state, *inventory.decided);
     const bool is_known =
         inventory.decided && (contains(inventory.decided->states, state.name) || contains(inventory.decided->retiring, state.name));

@@ -32,13 +32,10 @@ std::vector<NameLink> list_names(FileSystem& files, const Path& checkpoints) {
   std::vector<NameLink> links;
   for_each_link(files, checkpoints, "", [&](const std::string& path, const std::string& name) {
     if (name == kPendingLink) return;
-    try {
-      std::string target = files.read_link(checkpoints / path);
-      while (target.starts_with("../")) target.erase(0, 3);
-      links.push_back({path, target});
-    } catch (const StorageError&) {
-      if (files.kind(checkpoints / path) == FileKind::link) throw;  // else it was removed just now
-    }
+    std::optional<std::string> target = link_target(files, checkpoints / path);
+    if (!target) return;
+    while (target->starts_with("../")) target->erase(0, 3);
+    links.push_back({path, *target});
   });
   return links;
 }
@@ -52,8 +49,7 @@ std::vector<std::string> list_unfinished_names(FileSystem& files, const Path& ch
 }
 
 bool is_right(FileSystem& files, const Path& checkpoints, const NameLink& link) {
-  const Path path = checkpoints / link.path;
-  return files.kind(path) == FileKind::link && files.read_link(path) == target_of(link);
+  return link_target(files, checkpoints / link.path) == target_of(link);
 }
 
 void point_name(FileSystem& files, const Path& checkpoints, const NameLink& link) {

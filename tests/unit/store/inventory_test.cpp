@@ -61,6 +61,22 @@ TEST_F(InventoryOf, AStateThatIsToGoHasNoHold) {
   EXPECT_THAT(holds(20), ElementsAre("regular/epoch=0-step=20", "resumed"));
 }
 
+TEST_F(InventoryOf, ALinkThatIsRemovedWhileItIsReadIsNone) {
+  save(1, {10, 20});
+  const Path name = checkpoints_ / "regular/epoch=0-step=10";
+  std::set<Path> removed;
+  OperationRecord record([&](const Operation& operation) {
+    const bool strikes = operation.verb == "read link" && (operation.path == name || operation.path == checkpoints_ / kLastLink);
+    if (strikes && removed.insert(operation.path).second) files_.remove_file(operation.path);
+  });
+  FaultyFileSystem view(files_, record, 0);
+  const Inventory inventory = take_inventory(view, checkpoints_);
+  ASSERT_EQ(inventory.states.size(), 2u);
+  EXPECT_THAT(inventory.states[1].holds, testing::Not(testing::Contains(testing::Field(&Hold::kind, Hold::Kind::last))));
+  EXPECT_FALSE(is_right(view, checkpoints_, {"regular/epoch=0-step=10", "step-00000010"}));
+  EXPECT_EQ(removed.size(), 2u);
+}
+
 TEST_F(InventoryOf, ADamagedNewestManifestHidesNothing) {
   save(1, {10, 20, 30});
   files_.flip_bit(state(30) / kManifestName, 20);
