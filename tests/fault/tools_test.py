@@ -8,7 +8,7 @@ import subprocess
 import pytest
 import runs
 
-EXIT_DIFFERENT, EXIT_DATA, EXIT_UNAVAILABLE, EXIT_SOFTWARE = 1, 65, 69, 70
+EXIT_DIFFERENT, EXIT_DATA, EXIT_UNAVAILABLE, EXIT_SOFTWARE, EXIT_STORAGE = 1, 65, 69, 70, 74
 ALL_STAY = [{"name": "regular", "every_steps": runs.INTERVAL, "limit": -1}]
 
 
@@ -123,6 +123,18 @@ def test_a_verdict_counts_for_what_it_was_said_of_and_for_no_byte_that_was_chang
     assert [name for name, result in verified(run).items() if not result] == ["step-00000014"]
     assert runs.ckpt("verify", run.directory).returncode == EXIT_DATA
     assert verified(run)["step-00000014"] == "damaged"
+
+
+def test_what_this_user_may_not_read_is_not_called_damaged(tmp_path, weighty):
+    run = copy_of(weighty, tmp_path / "run")
+    shard = next((run.checkpoint() / "ema").glob("shard-*.h5"))
+    shard.chmod(0)
+    # Root, too, has to ask: without the capabilities that let it read everything.
+    become = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    for words in (["verify", run.checkpoint()], ["diff", "--verify", run.checkpoint(), run.checkpoint()]):
+        done = subprocess.run([*become, *(str(word) for word in (runs.BIN / "holdfast", "ckpt", *words))], capture_output=True, text=True, timeout=60)
+        assert done.returncode == EXIT_STORAGE and f"read {shard}: Permission denied" in done.stderr, done.stdout + done.stderr
+    assert set(verified(run).values()) == {None}
 
 
 def test_list_tells_the_same_of_a_directory_whatever_it_is_called(tmp_path, finished):

@@ -59,12 +59,17 @@ Path newest_of(FileSystem& files, const Path& path) {
 }
 
 void require_readable(const Path& checkpoint) {
-  std::error_code missing;
-  for (const auto& file : std::filesystem::directory_iterator(checkpoint, missing))
-    if (::access(file.path().c_str(), R_OK) != 0 && errno == EACCES)
-      throw StorageError(ErrorText{.attempted = "read " + file.path().string(),
+  const auto require = [](const Path& path) {
+    if (::access(path.c_str(), R_OK) != 0 && errno == EACCES)
+      throw StorageError(ErrorText{.attempted = "read " + path.string(),
                                    .cause = std::strerror(EACCES),
                                    .next = "read it as the user whose run it is, or let that user give access to it"});
+  };
+  namespace fs = std::filesystem;
+  std::error_code missing;  // the run has removed it meanwhile
+  for (fs::recursive_directory_iterator at(checkpoint, fs::directory_options::skip_permission_denied, missing), end; !missing && at != end;
+       at.increment(missing))
+    require(at->path());
 }
 
 bool is_there(FileSystem& files, const Path& checkpoint) { return files.kind(checkpoint) != FileKind::none; }

@@ -23,7 +23,7 @@ Path newest_of(FileSystem& files, const Path& path);
 /// Where checkpoints lie, if `path` is a run directory or its checkpoints/; empty for a single checkpoint or none.
 Path checkpoints_directory(FileSystem& files, const Path& path);
 
-/// A file that this user may not read is not a damaged one. Throws StorageError.
+/// A file that this user may not read, also in a transformed copy, is not a damaged one. Throws StorageError.
 void require_readable(const Path& checkpoint);
 
 /// Throws DataError: the run that trains has removed it meanwhile.
