@@ -22,6 +22,19 @@ FOLDERS = ["apps", "base", "bench", "checkpoint", "cmake", "configs", "data", "d
 BUILD_SECONDS, TEST_SECONDS = 1800, 600
 
 
+def read_mutations(file=ROOT / "tests/mutations/mutations.yaml"):
+    return yaml.safe_load(file.read_text())
+
+
+def misfits(mutations, root=ROOT):
+    """What the list says of the code that the code no longer is, one line each."""
+    for one in mutations:
+        for edit in one["edits"]:
+            count = (root / edit["file"]).read_text().count(edit["find"])
+            if count != 1:
+                yield f"{one['guarantee']}: {edit['file']} has {edit['find']!r} {count} times, expected once; mend tests/mutations/mutations.yaml"
+
+
 class Copy:
     """A copy of the sources and its build. Files keep their times, so that only what differs is built again."""
 
@@ -68,10 +81,7 @@ class Copy:
         self.originals = {edit["file"]: (self.source / edit["file"]).read_text() for edit in edits}
         for edit in edits:
             path = self.source / edit["file"]
-            text = path.read_text()
-            if text.count(edit["find"]) != 1:
-                sys.exit(f"{edit['file']}: {edit['find']!r} occurs {text.count(edit['find'])} times, expected once; mend tests/mutations/mutations.yaml")
-            path.write_text(text.replace(edit["find"], edit["replace"]))
+            path.write_text(path.read_text().replace(edit["find"], edit["replace"]))
 
     def restore(self):
         for file, text in self.originals.items():
@@ -83,9 +93,11 @@ def main():
     parser.add_argument("--work", type=pathlib.Path, default=ROOT / "build/mutations")
     parser.add_argument("-k", default="", metavar="WORDS", help="only guarantees that contain these words")
     arguments = parser.parse_args()
-    mutations = [one for one in yaml.safe_load((ROOT / "tests/mutations/mutations.yaml").read_text()) if arguments.k in one["guarantee"]]
+    mutations = [one for one in read_mutations() if arguments.k in one["guarantee"]]
     if not mutations:
         sys.exit(f"no guarantee contains {arguments.k!r}")
+    if problems := list(misfits(mutations)):
+        sys.exit("\n".join(problems))
     copy = Copy(arguments.work)
     copy.refresh()
     if problem := copy.compile():

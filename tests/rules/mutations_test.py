@@ -1,0 +1,20 @@
+"""The list of mutations speaks of the code as it is: a line that moved would else be missed by nobody until the long tests run."""
+import pathlib
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/mutations"))
+import mutate  # noqa: E402
+
+
+def test_every_line_that_is_taken_away_is_there_once():
+    mutations = mutate.read_mutations()
+    assert len(mutations) >= 60
+    assert list(mutate.misfits(mutations)) == []
+
+
+def test_a_line_that_is_gone_or_there_twice_is_named(tmp_path):
+    (tmp_path / "code.cpp").write_text("sync();\nsync();\n")
+    mutations = [{"guarantee": "on the disk", "edits": [{"file": "code.cpp", "find": find, "replace": ""}]} for find in ("sync()", "flush()")]
+    twice, gone = mutate.misfits(mutations, tmp_path)
+    assert "code.cpp has 'sync()' 2 times" in twice and "code.cpp has 'flush()' 0 times" in gone
