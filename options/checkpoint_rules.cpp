@@ -1,4 +1,4 @@
-// require_consistent: what the keys of an entry of `checkpoints:` say together.
+// require_consistent: what the keys of an entry of `checkpoints:` say together, and what its entries do.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -127,6 +127,14 @@ void require_consistent(const std::vector<CheckpointOptions>& checkpoints, const
       rules.refuse("load_best_at_end", {.expected = "one entry that asks for it", .found = fmt::format("{} does, too", loads_best)});
     loads_best = checkpoints[i].name;
   }
+  const auto is_weights_only = [](const CheckpointOptions& entry) { return entry.weights_only; };
+  if (!checkpoints.empty() && std::all_of(checkpoints.begin(), checkpoints.end(), is_weights_only))
+    EntryRules(checkpoints[0], "checkpoints.0", tree, metrics)
+        .refuse("weights_only", {.expected = "an entry that saves whole states, too",
+                                 .found = "weights_only in every entry",
+                                 .cause = "no run goes on from weights alone: after a stop or a failure, or when it is finished, it would "
+                                          "start over",
+                                 .next = "add one, for example `{name: resume, every_minutes: 10, limit: 1}`"});
 }
 
 }  // namespace holdfast

@@ -149,6 +149,14 @@ TEST(Configuration, RefusesEntriesThatMakeNoSense) {
   EXPECT_THAT(error_with({"validation.every_steps=1.5"}), HasSubstr("validation.every_steps: expected a whole number"));
 }
 
+TEST(Configuration, RefusesEntriesOfWhichNoneSavesWhatARunGoesOnFrom) {
+  EXPECT_THAT(error_with({"checkpoints=[{name: a, weights_only: true}, {name: b, weights_only: true}]"}),
+              AllOf(HasSubstr("checkpoints.0.weights_only: expected an entry that saves whole states, too, found weights_only in every entry"),
+                    HasSubstr("no run goes on from weights alone"), HasSubstr("`{name: resume, every_minutes: 10, limit: 1}`")));
+  EXPECT_EQ(error_with({"checkpoints=[{name: a, weights_only: true}, {name: b}]"}), "(no ConfigError)");
+  EXPECT_EQ(error_with({"checkpoints=[]"}), "(no ConfigError)") << "that says it";
+}
+
 TEST(Configuration, RefusesTwoPlacesToStartFrom) {
   EXPECT_THAT(error_with({"init_from=/a", "resume=/b"}), HasSubstr("init_from: a run starts either from"));
   EXPECT_EQ(error_with({"init_from=/a", "resume=none"}), "(no ConfigError)");
