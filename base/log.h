@@ -1,5 +1,5 @@
 // Log lines with time, rank and step: "14:03:22.123 [rank 1 step 137] info: text". Thread-safe after set_up_log.
-// Not the progress bar and not metrics: those are base/progress_bar.h and trainer/metrics_log.h.
+// Not the progress bar and not metrics: those are base/progress_bar.h and trainer/metrics/metrics_log.h.
 #pragma once
 
 #include <fmt/format.h>

@@ -192,11 +192,12 @@ void ValidationOptions::describe(FieldVisitor& visitor) {
                  .min = 1,
                  .synonyms = "limit_val_batches batches"},
                 max_batches);
-  visitor.field({.name = "weights",
-                 .doc = "The name of a transform of type `ema`: its average is measured, and `val_loss` and `val_accuracy` are those of the "
-                        "average. Empty: the model's own weights.",
-                 .synonyms = "use_ema of"},
-                weights);
+  visitor.field(
+      {.name = "weights",
+       .doc = "The name of a transform of type `ema`: its average is measured, and `val_loss` and `val_accuracy` are those of the "
+              "average. Empty: the model's own weights.",
+       .synonyms = "use_ema of"},
+      weights);
 }
 
 void CheckpointOptions::describe(FieldVisitor& visitor) {
@@ -292,11 +293,12 @@ void CheckpointOptions::describe_names(FieldVisitor& visitor) {
 }
 
 void CheckpointOptions::describe_contents(FieldVisitor& visitor) {
-  visitor.field({.name = "weights_only",
-                 .doc = "Saves the model's parameters and buffers alone, as `weights-N`: for use elsewhere, and for `init_from`. No run can "
-                        "go on from it.",
-                 .synonyms = "save_weights_only save_only_model"},
-                weights_only);
+  visitor.field(
+      {.name = "weights_only",
+       .doc = "Saves the model's parameters and buffers alone, as `weights-N`: for use elsewhere, and for `init_from`. No run can "
+              "go on from it.",
+       .synonyms = "save_weights_only save_only_model"},
+      weights_only);
   visitor.field({.name = "transforms",
                  .doc = "Names under `transforms`: the copies of the weights that are stored together with each state that it saves.",
                  .synonyms = "transform copies"},
@@ -382,6 +384,19 @@ void RestartOptions::describe(FieldVisitor& visitor) {
                 stop_grace_seconds);
 }
 
+void LoggingOptions::describe(FieldVisitor& visitor) {
+  visitor.field(
+      {.name = "tensorboard", .doc = "Event files for TensorBoard in `tensorboard/` of the run directory.", .synonyms = "tensor_board tb"},
+      tensorboard);
+  visitor.field({.name = "csv", .doc = "The numbers of `metrics.jsonl` as a table, `metrics.csv`."}, csv);
+  visitor.field({.name = "histograms_every_steps",
+                 .doc = "How often TensorBoard gets a histogram of each trained parameter. null: never.",
+                 .unit = "updates",
+                 .min = 1,
+                 .synonyms = "histograms histogram_freq"},
+                histograms_every_steps);
+}
+
 void Configuration::describe(FieldVisitor& visitor) {
   visitor.section({.name = "run", .doc = "Which run this is."}, run);
   visitor.section(
@@ -406,6 +421,10 @@ void Configuration::describe(FieldVisitor& visitor) {
                 .synonyms = "checkpointing ckpt"},
                checkpoints);
   visitor.section({.name = "saving", .doc = "How states are saved, whichever entry of `checkpoints` asked for it."}, saving);
+  visitor.section({.name = "logging",
+                   .doc = "In which forms, beside `metrics.jsonl`, what the run measures is written.",
+                   .synonyms = "logger loggers report_to"},
+                  logging);
   visitor.field({.name = "resume",
                  .doc = "What the run goes on from: `auto` (the newest good checkpoint of the run directory, if there is one), `none` "
                         "(from the start), or the path of a checkpoint or of a run directory (its newest good one). A relative path starts "

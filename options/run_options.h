@@ -148,6 +148,14 @@ struct CheckpointOptions {
   void describe_contents(FieldVisitor&);
 };
 
+/// `logging:` in which forms, beside metrics.jsonl, what the run measures is written.
+struct LoggingOptions {
+  bool tensorboard = true;
+  bool csv = false;
+  std::optional<std::int64_t> histograms_every_steps;  // of the parameters, for TensorBoard; none: never
+  void describe(FieldVisitor&);
+};
+
 enum class FailedSaves { go_on, stop };
 enum class Corruption { restart, stop };
 
@@ -187,6 +195,7 @@ struct Configuration {
   std::map<std::string, TransformOptions> transforms;
   std::vector<CheckpointOptions> checkpoints;
   SavingOptions saving;
+  LoggingOptions logging;
   std::string resume = "auto";           // auto | none | a checkpoint directory
   std::optional<std::string> init_from;  // a checkpoint directory: its weights, step 0
   ParallelOptions parallel;

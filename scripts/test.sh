@@ -1,5 +1,5 @@
 #!/bin/bash
-# Sets up, builds Release and runs the tests labelled `ci`.
+# Sets up (with the TensorBoard package, which reads what a run has written), builds Release and runs the tests labelled `ci`.
 #
 #   bash scripts/test.sh [ctest arguments]
 #
@@ -15,6 +15,18 @@ fi
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 bash "$here/scripts/setup.sh"
+
+# Without what its server needs. tests/CMakeLists.txt looks in the same place.
+tensorboard=${XDG_CACHE_HOME:-$HOME/.cache}/holdfast/tensorboard-2.21.0
+if [[ ! -e $tensorboard/tensorboard ]]; then
+  rm -rf "$tensorboard.partial"
+  /usr/bin/python3 -m pip install --quiet --no-deps --no-cache-dir --disable-pip-version-check --root-user-action=ignore \
+    --target "$tensorboard.partial" tensorboard==2.21.0 protobuf==7.36.2 absl-py==2.5.1 packaging==26.3 || {
+    printf 'test: TensorBoard could not be downloaded from PyPI; only fault.tensorboard needs it\n' >&2
+    exit 69
+  }
+  mv -T "$tensorboard.partial" "$tensorboard"
+fi
 bash "$here/scripts/build.sh" release
 
 label=(-L ci)

@@ -105,8 +105,7 @@ void Trainer::begin() {
   parts_.training.seek(state_.samples_seen);
   parts_.task.model().train();
   if (is_rank_0())
-    metrics_ = std::make_unique<MetricsLog>(parts_.files, settings_.layout.metrics(),
-                                            restored && restored->is_of_this_run ? state_.global_step : 0);
+    begin_metrics(restored && restored->is_of_this_run ? restored->manifest.options : json());
   progress_ = std::make_unique<Progress>(parts_.clock, parts_.heartbeat, is_rank_0() ? settings_.progress : Progress::Style::none,
                                          state_.global_step, last_step_);
   if (parts_.heartbeat) {
@@ -162,37 +161,6 @@ Vote Trainer::step() {
 
 StepEvent Trainer::count_step(const RunState& before) const {
   return {before.global_step, state_.global_step, epochs_finished(before), epochs_finished(state_), state_.global_step >= last_step_};
-}
-
-void Trainer::report_step(const Vote& facts, const RunState& before) {
-  set_log_step(state_.global_step);
-  const double loss = facts.count > 0 ? facts.loss_sum / static_cast<double>(facts.count) : 0.0;
-  progress_->update(state_.global_step, state_.samples_seen - before.samples_seen, loss);
-  if (crosses_multiple(before.global_step, state_.global_step, configuration_.trainer.log_every_steps) || state_.global_step >= last_step_)
-    write_metrics_line();
-}
-
-void Trainer::write_metrics_line() {
-  const double loss = state_.window_count > 0 ? state_.window_loss_sum / static_cast<double>(state_.window_count) : 0.0;
-  state_.window_loss_sum = 0;
-  state_.window_count = 0;
-  if (!is_rank_0()) return;
-  json lr = json::object();
-  for (const auto& optimizer : optimization_.all()) lr[optimizer->name()] = optimization_.lr(*optimizer);
-  const double epoch = static_cast<double>(state_.samples_seen) / static_cast<double>(parts_.training.epoch_samples());
-  const Progress::Rates rates = progress_->take_rates();
-  metrics_->write({{"kind", "train"},
-                   {"step", state_.global_step},
-                   {"epoch", epoch},
-                   {"samples_seen", state_.samples_seen},
-                   {"loss", loss},
-                   {"lr", std::move(lr)},
-                   {"wall_clock",
-                    {{"unix_seconds", parts_.clock.unix_seconds()},
-                     {"steps_per_second", rates.steps_per_second},
-                     {"samples_per_second", rates.samples_per_second}}}});
-  progress_->print(fmt::format("step {}/{}  epoch {:.2f}  loss {:.4f}  {:.0f} samples/s", state_.global_step, last_step_, epoch, loss,
-                               rates.samples_per_second));
 }
 
 void Trainer::validate() {

@@ -15,7 +15,7 @@
 #include "options/steps.h"
 #include "trainer/boundary_copy.h"
 #include "trainer/data_source.h"
-#include "trainer/metrics_log.h"
+#include "trainer/metrics/run_metrics.h"
 #include "trainer/optimization.h"
 #include "trainer/progress.h"
 #include "trainer/run_state.h"
@@ -59,8 +59,12 @@ class Trainer {
   Vote step();
   void save_before_failure(const RunState& before);
   StepEvent count_step(const RunState& before) const;
+  /// Rank 0. `options_before`: those that the restored state of this run was made with; null: the run begins.
+  void begin_metrics(const nlohmann::json& options_before);
   void report_step(const Vote& facts, const RunState& before);
   void write_metrics_line();
+  /// Rank 0: of every trained parameter.
+  void write_histograms();
   void validate();
   Boundary boundary(const StepEvent& event, const std::optional<Vote>& facts) const;
   /// Saves if an entry of `checkpoints` wants the state. `must_succeed`: waits until it is durable, and throws StorageError if it is not.
@@ -89,7 +93,7 @@ class Trainer {
   std::int64_t measured_batch_ = -1;     // batch_index at the newest validation of this attempt
   std::optional<BoundaryCopy> copy_;     // if an entry has on_exception
   std::int64_t failed_saves_ = 0;        // in a row
-  std::unique_ptr<MetricsLog> metrics_;  // rank 0
+  std::unique_ptr<RunMetrics> metrics_;  // rank 0
   std::unique_ptr<Progress> progress_;
 };
 

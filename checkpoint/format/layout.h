@@ -11,12 +11,14 @@
 namespace holdfast {
 
 /// A run directory:
-///   lock  journal.jsonl  metrics.jsonl  injected.txt  DONE.json  logs/attempt-NNN/rank-N.log  checkpoints/
+///   lock  journal.jsonl  metrics.jsonl  metrics.csv  tensorboard/  injected.txt  DONE.json  logs/attempt-NNN/rank-N.log  checkpoints/
 struct RunLayout {
   Path root;
   Path lock() const { return root / "lock"; }
   Path journal() const { return root / "journal.jsonl"; }
   Path metrics() const { return root / "metrics.jsonl"; }
+  Path metrics_table() const { return root / "metrics.csv"; }
+  Path tensorboard() const { return root / "tensorboard"; }
   Path injected() const { return root / "injected.txt"; }
   Path done() const { return root / "DONE.json"; }
   Path checkpoints() const { return root / "checkpoints"; }

@@ -19,6 +19,7 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDERS = ["apps", "base", "bench", "checkpoint", "cmake", "configs", "data", "dist", "docs", "launch", "options", "scripts", "slurm", "tasks", "tests", "trainer"]
+TENSORBOARD = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "holdfast/tensorboard-2.21.0"  # as in scripts/test.sh
 BUILD_SECONDS, TEST_SECONDS = 1800, 600
 
 
@@ -61,7 +62,7 @@ class Copy:
             command = ["ctest", "--test-dir", self.build, "--no-tests=error", "--output-on-failure", "-R", test.split(" ", 1)[1]]
         else:
             command = ["/usr/bin/python3", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", self.source / test]
-        environment = {**os.environ, "HOLDFAST_BIN": str(self.build / "bin"), "PYTHONPATH": str(self.source / "tests/fault"), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {**os.environ, "HOLDFAST_BIN": str(self.build / "bin"), "PYTHONPATH": str(self.source / "tests/fault"), "HOLDFAST_TENSORBOARD": os.environ.get("HOLDFAST_TENSORBOARD", str(TENSORBOARD)), "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TEST_SECONDS)
         self.output = done.stdout + done.stderr
         if re.search(r"No tests were found|no tests ran|not found:", self.output):

@@ -2,12 +2,9 @@
 // reads as if nothing had happened: no gap, no line twice. What depends on the clock is under "wall_clock".
 #pragma once
 
-#include <cstdio>
-#include <memory>
-
 #include <nlohmann/json_fwd.hpp>
 
-#include "base/file_system.h"
+#include "trainer/metrics/appended_file.h"
 
 namespace holdfast {
 
@@ -18,11 +15,10 @@ class MetricsLog {
   /// Throws StorageError.
   void write(const nlohmann::json& line);
   /// fsync: called before a checkpoint that counts on these lines.
-  void sync();
+  void sync() { file_.sync(); }
 
  private:
-  Path path_;
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_;
+  AppendedFile file_;
 };
 
 }  // namespace holdfast

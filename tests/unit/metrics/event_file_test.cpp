@@ -1,0 +1,60 @@
+// What the bytes mean to TensorBoard is asked of TensorBoard itself, in tests/fault/tensorboard_test.py.
+#include <fstream>
+
+#include "tests/unit/metrics/directory.h"
+#include "trainer/metrics/event_file.h"
+
+namespace holdfast {
+namespace {
+
+class Events : public InADirectory {
+ protected:
+  /// The file after each event: version, start, one scalar for each of `steps`.
+  std::vector<std::string> texts(const std::vector<std::int64_t>& steps) {
+    std::vector<std::string> after;
+    EventFile file(directory_ / "events", 1e9);
+    const auto keep = [&] { after.push_back(read_text(*files_, directory_ / "events")); };
+    keep();
+    file.write_start({1, 1e9});
+    keep();
+    for (const std::int64_t step : steps) {
+      file.write_scalar({step, 1e9}, "loss", 0.5);
+      keep();
+    }
+    return after;
+  }
+};
+
+TEST_F(Events, AreKeptUpToTheRestoredStep) {
+  const auto after = texts({10, 20, 30});
+  EXPECT_EQ(events_up_to(after[4], 20).bytes, after[3].size());
+  EXPECT_EQ(events_up_to(after[4], 20).events, 2);
+  EXPECT_EQ(events_up_to(after[4], 5).events, 0);
+  EXPECT_EQ(events_up_to(after[4], 1000).bytes, after[4].size());
+}
+
+TEST_F(Events, OfAFileThatIsCutAnywhereTheWholeOnesAreKept) {
+  const auto after = texts({10, 20});
+  const std::string& whole = after.back();
+  for (std::size_t bytes = 0; bytes <= whole.size(); ++bytes) {
+    std::size_t kept = 0;
+    for (const std::string& text : after)
+      if (text.size() <= bytes) kept = text.size();
+    EXPECT_EQ(events_up_to(std::string_view(whole).substr(0, bytes), 1000).bytes, kept) << bytes;
+  }
+}
+
+TEST_F(Events, AChangedBitEndsWhatIsKept) {
+  const auto after = texts({10, 20});
+  for (std::size_t bit = 0; bit < 8 * after.back().size(); ++bit) {
+    std::string changed = after.back();
+    changed[bit / 8] = static_cast<char>(changed[bit / 8] ^ (1 << bit % 8));
+    std::size_t before = 0;
+    for (const std::string& text : after)
+      if (text.size() <= bit / 8) before = text.size();
+    EXPECT_EQ(events_up_to(changed, 1000).bytes, before) << bit;
+  }
+}
+
+}  // namespace
+}  // namespace holdfast

@@ -1,0 +1,43 @@
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "tests/unit/metrics/directory.h"
+#include "trainer/metrics/metrics_log.h"
+
+namespace holdfast {
+namespace {
+
+class Metrics : public InADirectory {
+ protected:
+  Path path() const { return directory_ / "metrics.jsonl"; }
+  std::string text() const { return read_text(*files_, path()); }
+};
+
+TEST_F(Metrics, AreCutBackToTheRestoredStep) {
+  std::ofstream(path()) << R"({"step":10})"
+                           "\n"
+                           R"({"step":20})"
+                           "\n"
+                           R"({"step":30})"
+                           "\n";
+  MetricsLog log(*files_, path(), 20);
+  log.write({{"step", 30}, {"again", true}});
+  EXPECT_EQ(text(), R"({"step":10})"
+                    "\n"
+                    R"({"step":20})"
+                    "\n"
+                    R"({"again":true,"step":30})"
+                    "\n");
+}
+
+TEST_F(Metrics, ATornLastLineGoes) {
+  std::ofstream(path()) << R"({"step":10})"
+                           "\n"
+                           R"({"step":2)";
+  MetricsLog log(*files_, path(), 100);
+  EXPECT_EQ(text(), R"({"step":10})"
+                    "\n");
+}
+
+}  // namespace
+}  // namespace holdfast

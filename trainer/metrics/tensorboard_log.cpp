@@ -1,0 +1,67 @@
+#include "trainer/metrics/tensorboard_log.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "base/host.h"
+#include "trainer/metrics/numbers.h"
+
+namespace holdfast {
+namespace {
+
+constexpr const char* kPrefix = "events.out.tfevents.";  // TensorBoard looks for "tfevents", and reads files in the order of their names
+
+/// Returns the name that comes after all of them: by the second of its start, as TensorBoard's own.
+std::string cut_back(FileSystem& files, const Path& directory, std::int64_t step, double unix_seconds) {
+  auto second = static_cast<std::int64_t>(unix_seconds);
+  for (const std::string& name : files.list(directory)) {
+    if (!name.starts_with(kPrefix)) continue;
+    second = std::max<std::int64_t>(second, std::strtoll(name.c_str() + std::strlen(kPrefix), nullptr, 10) + 1);
+    const std::string text = read_text(files, directory / name);
+    const EventPrefix kept = events_up_to(text, step);
+    if (kept.events == 0)
+      files.remove_file(directory / name);
+    else if (kept.bytes < text.size())
+      write_text_durably(files, directory / name, std::string_view(text).substr(0, kept.bytes));
+  }
+  return fmt::format("{}{:010}.{}", kPrefix, second, host_name());
+}
+
+}  // namespace
+
+TensorBoardLog::TensorBoardLog(FileSystem& files, const Clock& clock, const Path& directory, std::int64_t step) : clock_(clock) {
+  make_directories(files, directory);
+  file_.emplace(directory / cut_back(files, directory, step, clock.unix_seconds()), clock.unix_seconds());
+  file_->write_start(now(step + 1));
+}
+
+void TensorBoardLog::write(const nlohmann::json& line) {
+  const EventTime time = now(line.at("step").get<std::int64_t>());
+  nlohmann::json facts = line;
+  facts.erase("step");
+  facts.erase("wall_clock");
+  for (const auto& [name, number] : numbers_of(facts, '/'))
+    file_->write_scalar(time, fmt::format("{}/{}", line.at("kind").get<std::string>(), name), number.get<double>());
+  if (!line.contains("wall_clock")) return;
+  nlohmann::json rates = line["wall_clock"];
+  rates.erase("unix_seconds");  // every event has its own
+  for (const auto& [name, number] : numbers_of(rates, '/')) file_->write_scalar(time, "throughput/" + name, number.get<double>());
+}
+
+void TensorBoardLog::write_configuration(std::int64_t step, const std::string& yaml) {
+  std::istringstream lines(yaml);
+  std::string code;
+  for (std::string line; std::getline(lines, line);) code += "    " + line + "\n";  // Markdown's code block
+  file_->write_text(now(step), "configuration", code);
+}
+
+void TensorBoardLog::write_histogram(std::int64_t step, const std::string& tag, std::span<const float> values) {
+  const Histogram histogram = histogram_of(values);
+  if (histogram.count > 0) file_->write_histogram(now(step), tag, histogram);
+}
+
+void TensorBoardLog::sync() { file_->sync(); }
+
+}  // namespace holdfast

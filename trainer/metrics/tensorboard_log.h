@@ -1,0 +1,32 @@
+// tensorboard/: what metrics.jsonl says as event files, one an attempt, for `tensorboard --logdir`. Tags: train/loss, train/lr/NAME,
+// validation/accuracy, throughput/samples_per_second, ... Continued over restarts without a step twice: files of earlier attempts are cut
+// back to the restored step, and a TensorBoard that has read more already is told to forget it. One thread of rank 0.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "base/clock.h"
+#include "trainer/metrics/event_file.h"
+
+namespace holdfast {
+
+class TensorBoardLog {
+ public:
+  /// Keeps what `directory` holds of steps up to `step`. Throws StorageError, as all of them do.
+  TensorBoardLog(FileSystem& files, const Clock& clock, const Path& directory, std::int64_t step);
+  void write(const nlohmann::json& line);
+  /// Shown as code under the tag `configuration`.
+  void write_configuration(std::int64_t step, const std::string& yaml);
+  void write_histogram(std::int64_t step, const std::string& tag, std::span<const float> values);
+  void sync();
+
+ private:
+  EventTime now(std::int64_t step) const { return {step, clock_.unix_seconds()}; }
+  const Clock& clock_;
+  std::optional<EventFile> file_;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,59 @@
+// Trainer: what a run tells of itself while it trains.
+#include <fmt/format.h>
+#include <torch/torch.h>
+
+#include "base/log.h"
+#include "trainer/trainer.h"
+
+namespace holdfast {
+
+using nlohmann::json;
+
+void Trainer::begin_metrics(const json& options_before) {
+  const std::int64_t step = options_before.is_null() ? 0 : state_.global_step;
+  metrics_ = std::make_unique<RunMetrics>(parts_.files, parts_.clock, settings_.layout, configuration_.logging, step);
+  if (options_before != options_) metrics_->write_configuration(step, options_);
+}
+
+void Trainer::report_step(const Vote& facts, const RunState& before) {
+  set_log_step(state_.global_step);
+  const double loss = facts.count > 0 ? facts.loss_sum / static_cast<double>(facts.count) : 0.0;
+  progress_->update(state_.global_step, state_.samples_seen - before.samples_seen, loss);
+  if (crosses_multiple(before.global_step, state_.global_step, configuration_.trainer.log_every_steps) || state_.global_step >= last_step_)
+    write_metrics_line();
+  if (metrics_ && is_crossed(configuration_.logging.histograms_every_steps, before.global_step, state_.global_step)) write_histograms();
+}
+
+void Trainer::write_metrics_line() {
+  const double loss = state_.window_count > 0 ? state_.window_loss_sum / static_cast<double>(state_.window_count) : 0.0;
+  state_.window_loss_sum = 0;
+  state_.window_count = 0;
+  if (!is_rank_0()) return;
+  json lr = json::object();
+  for (const auto& optimizer : optimization_.all()) lr[optimizer->name()] = optimization_.lr(*optimizer);
+  const double epoch = static_cast<double>(state_.samples_seen) / static_cast<double>(parts_.training.epoch_samples());
+  const Progress::Rates rates = progress_->take_rates();
+  metrics_->write({{"kind", "train"},
+                   {"step", state_.global_step},
+                   {"epoch", epoch},
+                   {"samples_seen", state_.samples_seen},
+                   {"loss", loss},
+                   {"lr", std::move(lr)},
+                   {"wall_clock",
+                    {{"unix_seconds", parts_.clock.unix_seconds()},
+                     {"steps_per_second", rates.steps_per_second},
+                     {"samples_per_second", rates.samples_per_second}}}});
+  progress_->print(fmt::format("step {}/{}  epoch {:.2f}  loss {:.4f}  {:.0f} samples/s", state_.global_step, last_step_, epoch, loss,
+                               rates.samples_per_second));
+}
+
+void Trainer::write_histograms() {
+  for (const auto& optimizer : optimization_.all())
+    for (const NamedParameter& parameter : optimizer->gradients().parameters()) {
+      const at::Tensor values = parameter.tensor.detach().to(at::kFloat).contiguous();
+      const std::span numbers(values.data_ptr<float>(), static_cast<std::size_t>(values.numel()));
+      metrics_->write_histogram(state_.global_step, "parameters/" + parameter.name, numbers);
+    }
+}
+
+}  // namespace holdfast
