@@ -1,12 +1,14 @@
 #include "trainer/registry.h"
 
-#include <dlfcn.h>
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <optional>
+#include <stdexcept>
+
 #include "base/error.h"
 #include "options/nearest.h"
+#include "trainer/plugin.h"
 
 namespace holdfast {
 namespace {
@@ -14,7 +16,7 @@ namespace {
 template <class Map>
 std::vector<std::string> names_of(const Map& map) {
   std::vector<std::string> names;
-  for (const auto& [name, factory] : map) names.push_back(name);
+  for (const auto& [name, entry] : map) names.push_back(name);
   return names;
 }
 
@@ -33,44 +35,68 @@ const typename Map::mapped_type& find(const Map& map, const std::string& key, co
   return found->second;
 }
 
+template <class T>
+bool is_missing(const std::unique_ptr<T>& made, const ComponentContext&) {
+  return !made;
+}
+
+bool is_missing(const DataSources& made, const ComponentContext& context) { return !made.training && !context.is_check_only; }
+
 }  // namespace
 
-void Registry::add_task(const std::string& name, TaskFactory factory) {
-  if (!tasks_.emplace(name, std::move(factory)).second) throw ConfigError("register the task '" + name + "': the name is taken");
+template <class Factory>
+void Registry::add(Entries<Factory>& entries, const char* kind, const std::string& name, Factory factory) {
+  const auto [place, is_new] = entries.emplace(name, Entry<Factory>{std::move(factory), registering_});
+  if (is_new) return;
+  const std::string& holder = place->second.plugin;
+  const std::string taken_by = holder.empty()           ? "a built-in one has it"
+                               : holder == registering_ ? "it has registered that name before"
+                                                        : "the plugin " + holder + " has it";
+  const std::string of = registering_.empty() ? "" : " of the plugin " + registering_;
+  throw ConfigError(ErrorText{.attempted = fmt::format("register the {} '{}'{}", kind, name, of),
+                              .expected = "a name that is free",
+                              .found = "one that is taken",
+                              .cause = taken_by});
 }
 
-void Registry::add_data(const std::string& name, DataFactory factory) {
-  if (!data_.emplace(name, std::move(factory)).second) throw ConfigError("register the data source '" + name + "': the name is taken");
+template <class Factory, class... Arguments>
+auto Registry::make(const Entries<Factory>& entries, const char* kind, const std::string& key, const std::string& name,
+                    const ComponentContext& context, const Arguments&... arguments) const {
+  const Entry<Factory>& entry = find(entries, key, name, context.configuration);
+  if (entry.plugin.empty()) return entry.factory(arguments..., context);
+  std::optional<typename Factory::result_type> made;
+  call_plugin(entry.plugin, fmt::format("the {} '{}'", kind, name), heartbeat_, [&] {
+    made = entry.factory(arguments..., context);
+    if (is_missing(*made, context)) throw std::logic_error("its factory returns none");
+  });
+  return std::move(*made);
 }
+
+void Registry::add_task(const std::string& name, TaskFactory factory) { add(tasks_, "task", name, std::move(factory)); }
+void Registry::add_data(const std::string& name, DataFactory factory) { add(data_, "data source", name, std::move(factory)); }
+void Registry::add_transform(const std::string& name, TransformFactory factory) { add(transforms_, "transform", name, std::move(factory)); }
 
 std::unique_ptr<Task> Registry::make_task(const ComponentOptions& options, const ComponentContext& context) const {
-  return find(tasks_, "task.name", options.name, context.configuration)(options.options, context);
+  return make(tasks_, "task", "task.name", options.name, context, options.options);
 }
 
 DataSources Registry::make_data(const DataOptions& options, const ComponentContext& context) const {
-  return find(data_, "data.name", options.name, context.configuration)(options.options, context);
-}
-
-void Registry::add_transform(const std::string& name, TransformFactory factory) {
-  if (!transforms_.emplace(name, std::move(factory)).second) throw ConfigError("register the transform '" + name + "': the name is taken");
+  return make(data_, "data source", "data.name", options.name, context, options.options);
 }
 
 std::unique_ptr<Transform> Registry::make_transform(const std::string& name, const TransformOptions& options,
                                                     const ComponentContext& context) const {
-  return find(transforms_, fmt::format("transforms.{}.type", name), options.type, context.configuration)(options, context);
+  return make(transforms_, "transform", fmt::format("transforms.{}.type", name), options.type, context, options);
 }
 
-void load_plugin(const std::string& path, Registry& registry) {
-  const std::string attempted = "load the plugin " + path;
-  void* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!library)
-    throw ConfigError(ErrorText{.attempted = attempted, .cause = ::dlerror(), .next = "build it against this version of Holdfast"});
-  using Entry = void (*)(Registry&);
-  const auto entry = reinterpret_cast<Entry>(::dlsym(library, "holdfast_register"));
-  if (!entry)
-    throw ConfigError(ErrorText{
-        .attempted = attempted, .expected = "the entry point `extern \"C\" void holdfast_register(holdfast::Registry&)`", .found = "none"});
-  entry(registry);
+void Registry::load_plugin(const std::string& path) {
+  require_built_like_this(path);
+  registering_ = path;
+  using EntryPoint = decltype(&holdfast_register);
+  EntryPoint entry = nullptr;
+  call_plugin(path, "the initialisation", heartbeat_,
+              [&] { entry = reinterpret_cast<EntryPoint>(open_plugin(path, "holdfast_register")); });
+  call_plugin(path, "holdfast_register", heartbeat_, [&] { entry(*this); });
 }
 
 }  // namespace holdfast

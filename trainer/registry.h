@@ -7,8 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "base/heartbeat.h"
 #include "options/run_options.h"
 #include "trainer/data_source.h"
+#include "trainer/plugin_record.h"
 #include "trainer/task.h"
 #include "trainer/transform.h"
 
@@ -26,30 +28,53 @@ class Registry {
   using TaskFactory = std::function<std::unique_ptr<Task>(const OptionTree&, const ComponentContext&)>;
   /// Returns empty sources when context.is_check_only.
   using DataFactory = std::function<DataSources(const OptionTree&, const ComponentContext&)>;
-
   /// Its own options are `options` of what it gets.
   using TransformFactory = std::function<std::unique_ptr<Transform>(const TransformOptions&, const ComponentContext&)>;
 
-  /// Throws ConfigError when the name is taken.
+  /// `heartbeat` (may be null) tells the shim of a plugin whose code ends this process.
+  explicit Registry(Heartbeat* heartbeat = nullptr) : heartbeat_(heartbeat) {}
+
+  /// Throw ConfigError when the name is taken, saying by whom.
   void add_task(const std::string& name, TaskFactory factory);
   void add_data(const std::string& name, DataFactory factory);
   void add_transform(const std::string& name, TransformFactory factory);
-  /// Throws ConfigError for an unknown name, listing the known ones; options are checked by the factory.
+
+  /// Throw ConfigError for an unknown name, listing the known ones; options are checked by the factory. What else the factory of a plugin
+  /// throws becomes an Error that names the plugin, and a crash in it is told with its name.
   std::unique_ptr<Task> make_task(const ComponentOptions& options, const ComponentContext& context) const;
   DataSources make_data(const DataOptions& options, const ComponentContext& context) const;
   /// What the configuration has as transforms.NAME.
   std::unique_ptr<Transform> make_transform(const std::string& name, const TransformOptions& options,
                                             const ComponentContext& context) const;
 
+  /// Opens a plugin (RTLD_NOW | RTLD_LOCAL, never closed) and calls holdfast_register; after the built-in ones. Throws ConfigError: file
+  /// missing, built with something else than this program, symbol missing, unresolved names, a name that is taken. What else it throws
+  /// meanwhile becomes an Error that names it.
+  void load_plugin(const std::string& path);
+
  private:
-  std::map<std::string, TaskFactory> tasks_;
-  std::map<std::string, DataFactory> data_;
-  std::map<std::string, TransformFactory> transforms_;
+  template <class Factory>
+  struct Entry {
+    Factory factory;
+    std::string plugin;  // that has registered it; empty: built in
+  };
+  template <class Factory>
+  using Entries = std::map<std::string, Entry<Factory>>;
+
+  template <class Factory>
+  void add(Entries<Factory>& entries, const char* kind, const std::string& name, Factory factory);
+  template <class Factory, class... Arguments>
+  auto make(const Entries<Factory>& entries, const char* kind, const std::string& key, const std::string& name,
+            const ComponentContext& context, const Arguments&... arguments) const;
+
+  Heartbeat* heartbeat_;
+  std::string registering_;  // the plugin that was opened last; empty: built-in ones register
+  Entries<TaskFactory> tasks_;
+  Entries<DataFactory> data_;
+  Entries<TransformFactory> transforms_;
 };
 
-/// Opens a plugin (RTLD_NOW | RTLD_LOCAL, never closed) and calls its one entry point,
-///   extern "C" void holdfast_register(holdfast::Registry&);
-/// Throws ConfigError: file missing, symbol missing, unresolved names.
-void load_plugin(const std::string& path, Registry& registry);
-
 }  // namespace holdfast
+
+/// The one entry point of a plugin, which the plugin defines.
+extern "C" [[gnu::visibility("default")]] void holdfast_register(holdfast::Registry& registry);

@@ -30,13 +30,13 @@ std::set<std::filesystem::path> plugins_of(const Configuration& configuration, c
 
 }  // namespace
 
-Components build(const Configuration& configuration, bool is_check_only) {
+Components build(const Configuration& configuration, bool is_check_only, Heartbeat* heartbeat) {
   const Path directory = std::filesystem::absolute(configuration.file).parent_path();
-  Registry registry;
+  Registry registry(heartbeat);
   register_built_in_tasks(registry);
   register_built_in_data(registry);
   register_built_in_transforms(registry);
-  for (const std::filesystem::path& plugin : plugins_of(configuration, directory)) load_plugin(plugin.string(), registry);
+  for (const std::filesystem::path& plugin : plugins_of(configuration, directory)) registry.load_plugin(plugin.string());
   const ComponentContext context{.directory = directory.string(), .is_check_only = is_check_only, .configuration = configuration.tree};
   torch::manual_seed(static_cast<std::uint64_t>(configuration.run.seed));  // of the initial weights
   Components components{.task = registry.make_task(configuration.task, context)};

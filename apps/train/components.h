@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "base/heartbeat.h"
 #include "dist/communicator.h"
 #include "options/run_options.h"
 #include "trainer/data_source.h"
@@ -18,8 +19,9 @@ struct Components {
   WeightCopies copies;
 };
 
-/// `is_check_only`: opens no data. Throws ConfigError, DataError.
-Components build(const Configuration& configuration, bool is_check_only);
+/// `is_check_only`: opens no data. `heartbeat` (may be null) tells the shim of a plugin that ends this process. Throws ConfigError, DataError,
+/// and Error where a plugin throws.
+Components build(const Configuration& configuration, bool is_check_only, Heartbeat* heartbeat);
 
 /// Collective. The same number on every rank: bits depend on it.
 std::int64_t set_threads(const Configuration& configuration, Communicator& ranks);

@@ -50,7 +50,7 @@ int run_evaluation(const TrainArguments& arguments) {
   const std::unique_ptr<FileSystem> files = make_posix_file_system();
   const Path found = checkpoint_of(*files, arguments.evaluated);
   const Configuration configuration = configuration_of(*files, found, arguments);
-  const Components components = build(configuration, /*is_check_only=*/false);
+  const Components components = build(configuration, /*is_check_only=*/false, /*heartbeat=*/nullptr);
   if (!components.data.validation)
     throw DataError(
         ErrorText{.attempted = "evaluate " + found.string(), .expected = "validation data", .found = "none in the configuration"});

@@ -124,7 +124,7 @@ int run_training(const TrainArguments& arguments, Heartbeat* heartbeat) {
   std::optional<DescriptionOutput> output;
   if (arguments.is_describe_only) output.emplace();
   const Configuration configuration = read_configuration(arguments);
-  Components components = build(configuration, arguments.is_check_only);
+  Components components = build(configuration, arguments.is_check_only, heartbeat);
   if (arguments.is_check_only) {
     fmt::print("{}: ok\n", arguments.config);
     return kExitOk;

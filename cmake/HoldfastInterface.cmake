@@ -1,0 +1,32 @@
+# include/holdfast_interface.h in the build folder: the version, and a digest of the headers through which a plugin and the program talk to
+# each other. A plugin carries both (trainer/plugin_record.h), so that one made for other headers is refused instead of misread.
+set(HOLDFAST_INTERFACE_ROOTS trainer/registry.h options/read.h base/error.h)
+
+# holdfast_interface_headers(OUT ROOT...): the headers, and those of this project that they include.
+function(holdfast_interface_headers out)
+  set(waiting ${ARGN})
+  set(found)
+  while(waiting)
+    list(POP_FRONT waiting header)
+    if(NOT header IN_LIST found)
+      list(APPEND found ${header})
+      file(STRINGS ${CMAKE_SOURCE_DIR}/${header} lines REGEX "^#include \"")
+      list(TRANSFORM lines REPLACE "^#include \"([^\"]+)\".*" "\\1")
+      list(APPEND waiting ${lines})
+    endif()
+  endwhile()
+  list(SORT found)
+  set(${out} ${found} PARENT_SCOPE)
+endfunction()
+
+holdfast_interface_headers(headers ${HOLDFAST_INTERFACE_ROOTS})
+set(digests)
+foreach(header IN LISTS headers)
+  file(SHA256 ${CMAKE_SOURCE_DIR}/${header} digest)
+  string(APPEND digests "${header} ${digest}\n")
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${header})
+endforeach()
+string(SHA256 HOLDFAST_INTERFACE_DIGEST "${digests}")
+string(SUBSTRING ${HOLDFAST_INTERFACE_DIGEST} 0 12 HOLDFAST_INTERFACE_DIGEST)
+configure_file(${CMAKE_SOURCE_DIR}/cmake/holdfast_interface.h.in ${CMAKE_BINARY_DIR}/include/holdfast_interface.h @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/include/holdfast_interface.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/holdfast)
