@@ -23,7 +23,7 @@ checkpoints:
 
 constexpr std::string_view kIntroduction = R"(# Configuration
 
-<!-- Made from the option structs in options/run_options.cpp; a test compares. Write it anew with:
+<!-- Made from the option structs in options/; a test compares. Write it anew with:
      {command} -->
 
 A run is described by one YAML file. A short one that is complete:

@@ -1,5 +1,5 @@
 // Everything that a configuration file says, one struct a top-level key. Torch-free. Each default, unit and range is in
-// the struct's `describe` (run_options.cpp); docs/configuration.md is generated from there.
+// the struct's `describe`, in the file of its group (…_options.cpp); docs/configuration.md is generated from there.
 #pragma once
 
 #include <cstdint>
@@ -113,6 +113,9 @@ struct TransformOptions {
   std::string plugin;                   // of a type that it registers; relative to the configuration file
   OptionTree options;                   // that type's own
   void describe(FieldVisitor&);
+
+ private:
+  void describe_average(FieldVisitor&);
 };
 
 /// One entry of `checkpoints:`: when it asks for a save, what it calls it, what it keeps.

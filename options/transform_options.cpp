@@ -23,6 +23,21 @@ void TransformOptions::describe(FieldVisitor& visitor) {
                  .doc = "The name of a transform of type `ema`, whose weights are taken. Empty: those of the model.",
                  .synonyms = "source input"},
                 of);
+  describe_average(visitor);
+  visitor.choice({.name = "precision", .doc = "`half` only: the type of numbers.", .synonyms = "dtype"}, precision, kHalves);
+  visitor.field({.name = "factor", .doc = "`scale` only: what each number is multiplied by.", .min = -1e9, .max = 1e9, .synonyms = "scale"},
+                factor);
+  visitor.field(
+      {.name = "plugin",
+       .doc = "A shared library that registers `type`, relative to the directory of the configuration file. Empty: a built-in one, "
+              "or one of the task's plugin.",
+       .synonyms = "library"},
+      plugin);
+  visitor.subtree({.name = "options", .doc = "The options of a registered type, which it checks itself.", .synonyms = "config params args"},
+                  options);
+}
+
+void TransformOptions::describe_average(FieldVisitor& visitor) {
   visitor.field({.name = "decay",
                  .doc = "`ema` only: how much of the average stays when a new state comes in.",
                  .min = 0,
@@ -46,17 +61,6 @@ void TransformOptions::describe(FieldVisitor& visitor) {
                         "they are.",
                  .synonyms = "use_buffers"},
                 buffers);
-  visitor.choice({.name = "precision", .doc = "`half` only: the type of numbers.", .synonyms = "dtype"}, precision, kHalves);
-  visitor.field({.name = "factor", .doc = "`scale` only: what each number is multiplied by.", .min = -1e9, .max = 1e9, .synonyms = "scale"},
-                factor);
-  visitor.field(
-      {.name = "plugin",
-       .doc = "A shared library that registers `type`, relative to the directory of the configuration file. Empty: a built-in one, "
-              "or one of the task's plugin.",
-       .synonyms = "library"},
-      plugin);
-  visitor.subtree({.name = "options", .doc = "The options of a registered type, which it checks itself.", .synonyms = "config params args"},
-                  options);
 }
 
 namespace {

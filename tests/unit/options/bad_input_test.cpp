@@ -201,7 +201,7 @@ TEST_P(EveryValue, IsReadAndShown) {
 
 class EveryNumber : public testing::TestWithParam<DescribedField> {};
 
-TEST_P(EveryNumber, HasABound) { EXPECT_FALSE(values_out_of_range(GetParam()).empty()) << "give it a range in run_options.cpp"; }
+TEST_P(EveryNumber, HasABound) { EXPECT_FALSE(values_out_of_range(GetParam()).empty()) << "give it a range in its describe"; }
 
 TEST_P(EveryNumber, IsRefusedOutOfRangeWithTheRange) {
   const DescribedField& field = GetParam();

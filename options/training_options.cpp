@@ -1,0 +1,154 @@
+// The description of `optimizers`, `schedules`, `trainer` and `validation`: defaults are the members' initial values, everything else
+// is here.
+#include "options/run_options.h"
+
+namespace holdfast {
+
+void OptimizerOptions::describe(FieldVisitor& visitor) {
+  static constexpr std::pair<std::string_view, OptimizerKind> kKinds[] = {{"sgd", OptimizerKind::sgd}, {"adamw", OptimizerKind::adamw}};
+  visitor.choice({.name = "type", .doc = "The rule of the update.", .synonyms = "name kind optimizer"}, type, kKinds);
+  visitor.field({.name = "lr", .doc = "Learning rate, before the factor of the schedule.", .min = 0, .synonyms = "learning_rate"}, lr);
+  visitor.field({.name = "momentum",
+                 .doc = "`sgd` only: how much of the last update stays in the next.",
+                 .min = 0,
+                 .max = 1,
+                 .max_is_excluded = true},
+                momentum);
+  visitor.field({.name = "nesterov", .doc = "`sgd` only: Nesterov's momentum. Needs momentum above 0."}, nesterov);
+  visitor.field({.name = "betas",
+                 .doc = "`adamw` only: decay of the mean and of the square of the gradients. Two numbers.",
+                 .min = 0,
+                 .max = 1,
+                 .max_is_excluded = true,
+                 .synonyms = "beta adam_betas"},
+                betas);
+  visitor.field({.name = "eps", .doc = "`adamw` only: added to the denominator.", .min = 0, .synonyms = "epsilon"}, eps);
+  visitor.field({.name = "weight_decay",
+                 .doc = "Decay of the weights: added to the gradient for `sgd`, apart from it for `adamw`.",
+                 .min = 0,
+                 .synonyms = "decay wd"},
+                weight_decay);
+  visitor.field(
+      {.name = "decay_bias_and_norm", .doc = "Decays parameters of one dimension (biases, normalisation) too. false: they are left alone."},
+      decay_bias_and_norm);
+  visitor.field({.name = "parameters",
+                 .doc = "Prefixes of the names of the parameters that it updates. Empty: all that no other optimizer has; at most "
+                        "one optimizer may leave it empty.",
+                 .synonyms = "params"},
+                parameters);
+  visitor.field({.name = "schedule",
+                 .doc = "A name under `schedules`. Empty: the learning rate stays as it is.",
+                 .synonyms = "scheduler lr_schedule lr_scheduler"},
+                schedule);
+}
+
+void ScheduleOptions::describe(FieldVisitor& visitor) {
+  static constexpr std::pair<std::string_view, ScheduleKind> kKinds[] = {
+      {"constant", ScheduleKind::constant}, {"linear", ScheduleKind::linear}, {"cosine", ScheduleKind::cosine}};
+  visitor.choice({.name = "type",
+                  .doc = "How the factor falls from 1 to `final_factor` after the warm-up. `constant`: not at all.",
+                  .synonyms = "name kind"},
+                 type, kKinds);
+  visitor.field({.name = "warmup_steps",
+                 .doc = "Over these first updates the factor grows from 1/warmup_steps to 1.",
+                 .unit = "updates",
+                 .min = 0,
+                 .synonyms = "warmup num_warmup_steps"},
+                warmup_steps);
+  visitor.field({.name = "total_steps",
+                 .doc = "Where the fall ends; later updates keep `final_factor`. null: the end of the run.",
+                 .unit = "updates",
+                 .min = 1,
+                 .synonyms = "num_training_steps max_steps"},
+                total_steps);
+  visitor.field(
+      {.name = "final_factor", .doc = "The factor at the end of the fall.", .min = 0, .max = 1, .synonyms = "min_factor min_lr_ratio"},
+      final_factor);
+}
+
+void TrainerOptions::describe(FieldVisitor& visitor) {
+  static constexpr std::pair<std::string_view, Determinism> kModes[] = {{"fast", Determinism::fast}, {"run", Determinism::run}};
+  visitor.field({.name = "max_steps",
+                 .doc = "The run ends after this many updates. With `max_epochs` too: whichever comes first. One of the two is needed.",
+                 .unit = "updates",
+                 .min = 1,
+                 .synonyms = "steps total_steps max_updates num_steps"},
+                max_steps);
+  visitor.field({.name = "max_epochs",
+                 .doc = "The run ends after this many passes over the data; fractions are allowed.",
+                 .unit = "epochs",
+                 .min = 0,
+                 .min_is_excluded = true,
+                 .synonyms = "epochs num_epochs num_train_epochs"},
+                max_epochs);
+  visitor.field({.name = "accumulate_batches",
+                 .doc = "Batches whose gradients make one update. A group cut short by the end of an epoch makes one too.",
+                 .unit = "batches",
+                 .min = 1,
+                 .synonyms = "gradient_accumulation_steps accumulate_grad_batches accumulation accumulate"},
+                accumulate_batches);
+  visitor.field({.name = "clip_norm",
+                 .doc = "Gradients whose 2-norm over all parameters is above this are scaled down to it. null: not clipped.",
+                 .min = 0,
+                 .min_is_excluded = true,
+                 .synonyms = "clip grad_clip max_grad_norm gradient_clip_val"},
+                clip_norm);
+  visitor.field({.name = "frozen", .doc = "Prefixes of the names of parameters that are not trained.", .synonyms = "freeze"}, frozen);
+  visitor.field({.name = "log_every_steps",
+                 .doc = "How often metrics are written and printed.",
+                 .unit = "updates",
+                 .min = 1,
+                 .synonyms = "log_every logging_steps log_interval log_every_n_steps"},
+                log_every_steps);
+  visitor.field({.name = "threads_per_rank",
+                 .doc = "Threads that one rank computes with; the same on every rank, as the bits depend on it. null: usable cores "
+                        "of the host, divided by its ranks.",
+                 .unit = "threads",
+                 .min = 1,
+                 .max = 1024,
+                 .synonyms = "threads num_threads"},
+                threads_per_rank);
+  visitor.choice({.name = "determinism",
+                  .doc = "`run`: the same bits for every run on the same number of ranks. `fast`: kernels may be chosen for speed "
+                         "alone.",
+                  .synonyms = "deterministic"},
+                 determinism, kModes);
+}
+
+void ValidationOptions::describe(FieldVisitor& visitor) {
+  visitor.field(
+      {.name = "every_steps",
+       .doc = "Validates each time the count of updates crosses a multiple of this. Below 1: a fraction of all updates of the run, "
+              "rounded up. null or 0: never so.",
+       .unit = "updates",
+       .min = 0,
+       .synonyms = "steps eval_steps val_every"},
+      every_steps);
+  visitor.field({.name = "every_epochs",
+                 .doc = "Validates each time the count of finished epochs crosses a multiple of this. null: never so.",
+                 .unit = "epochs",
+                 .min = 1,
+                 .synonyms = "epochs eval_epochs"},
+                every_epochs);
+  visitor.field({.name = "at_end", .doc = "Validates after the last update."}, at_end);
+  visitor.field({.name = "batch_size",
+                 .doc = "Samples of one batch over all ranks together. null: that of training.",
+                 .unit = "samples",
+                 .min = 1,
+                 .synonyms = "global_batch_size eval_batch_size"},
+                batch_size);
+  visitor.field({.name = "max_batches",
+                 .doc = "Validates on this many batches only. null: on all.",
+                 .unit = "batches",
+                 .min = 1,
+                 .synonyms = "limit_val_batches batches"},
+                max_batches);
+  visitor.field(
+      {.name = "weights",
+       .doc = "The name of a transform of type `ema`: its average is measured, and `val_loss` and `val_accuracy` are those of the "
+              "average. Empty: the model's own weights.",
+       .synonyms = "use_ema of"},
+      weights);
+}
+
+}  // namespace holdfast
