@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/name.h"
 #include "options/name_template.h"
 #include "options/nearest.h"
 #include "options/run_options.h"
@@ -38,11 +39,9 @@ class EntryRules {
 
  private:
   void check_name() const {
-    constexpr std::string_view kAllowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
-    if (entry_.name.empty() || entry_.name.find_first_not_of(kAllowed) != std::string::npos)
+    if (!is_name(entry_.name))
       refuse("name", {.expected = "a name of letters, digits, _ and -", .found = fmt::format("'{}'", entry_.name)});
-    if (entry_.name == "last" || entry_.name.starts_with("step-") || entry_.name.starts_with("weights-") ||
-        entry_.name.starts_with("abandoned-"))
+    if (is_reserved_name(entry_.name))
       refuse("name",
              {.expected = "another name", .found = fmt::format("'{}'", entry_.name), .cause = "checkpoints/ has such names of its own"});
   }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/name.h"
 #include "options/expectation.h"
 #include "options/nearest.h"
 #include "options/node.h"
@@ -18,11 +19,6 @@ namespace holdfast {
 namespace {
 
 using Node = OptionTree::Node;
-
-bool is_name(std::string_view text) {
-  constexpr std::string_view kAllowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
-  return !text.empty() && text.find_first_not_of(kAllowed) == std::string_view::npos;
-}
 
 // Where a value stands, what it is called in messages and what it should be.
 struct Target {

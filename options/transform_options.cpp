@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/name.h"
 #include "options/nearest.h"
 #include "options/run_options.h"
 
@@ -120,6 +121,9 @@ class TransformRules {
                                                .found = fmt::format("one of {}", owner),
                                                .cause = "it would have no effect"});
     };
+    if (is_reserved_name(name))
+      refuse(path,
+             {.expected = "another name", .found = fmt::format("'{}'", name), .cause = "states have such names, and a copy lies in one"});
     if (transform.type.empty())
       refuse(path + ".type", {.expected = "ema, half, scale, or a type that a plugin registers", .found = "none"});
     check_owner("decay", transform.decay != defaults.decay, kAverageType);

@@ -6,12 +6,6 @@
 #include <regex>
 
 namespace holdfast {
-namespace {
-
-constexpr const char *kStep = "step", *kWeights = "weights";
-
-}  // namespace
-
 Path RunLayout::attempt_logs(int attempt) const { return root / "logs" / fmt::format("attempt-{:03d}", attempt); }
 
 Path RunLayout::rank_log(int attempt, int rank) const { return attempt_logs(attempt) / fmt::format("rank-{}.log", rank); }
@@ -21,7 +15,7 @@ Path RunLayout::exit_record(int attempt, int rank) const { return attempt_logs(a
 Path RunLayout::launcher_log(int attempt) const { return attempt_logs(attempt) / "launcher.log"; }
 
 std::string directory_name(const CheckpointName& name) {
-  const std::string plain = fmt::format("{}-{:08d}", name.is_weights ? kWeights : kStep, name.step);
+  const std::string plain = fmt::format("{}{:08d}", name.is_weights ? kWeightsPrefix : kStepPrefix, name.step);
   return name.version == 0 ? plain : fmt::format("{}.{}", plain, name.version);
 }
 
@@ -30,36 +24,31 @@ std::string pending_name(const CheckpointName& name, int attempt) { return fmt::
 std::string deleting_name(const CheckpointName& name) { return directory_name(name) + ".deleting"; }
 
 std::string free_abandoned_name(FileSystem& files, const Path& checkpoints, int attempt) {
-  std::string name = fmt::format("abandoned-{}", attempt);
-  for (int again = 1; files.kind(checkpoints / name) != FileKind::none; ++again) name = fmt::format("abandoned-{}.{}", attempt, again);
+  const std::string first = fmt::format("{}{}", kAbandonedPrefix, attempt);
+  std::string name = first;
+  for (int again = 1; files.kind(checkpoints / name) != FileKind::none; ++again) name = fmt::format("{}.{}", first, again);
   return name;
 }
 
-bool is_set_aside(const std::string& name) { return name.starts_with("abandoned-"); }
+bool is_set_aside(const std::string& name) { return name.starts_with(kAbandonedPrefix); }
 
-bool is_entry_directory(const std::string& name) {
-  return !name.starts_with("step-") && !name.starts_with("weights-") && !is_set_aside(name) &&
-         !name.starts_with(kLastLink + std::string(".")) && name != kLastLink;
-}
+bool is_entry_directory(const std::string& name) { return !is_reserved_name(name) && !name.starts_with(kLastLink + std::string(".")); }
 
-bool is_transform_name(std::string_view name) {
-  constexpr std::string_view kAllowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
-  return !name.empty() && name.find_first_not_of(kAllowed) == name.npos;
-}
+bool is_transform_name(std::string_view name) { return is_name(name) && !is_reserved_name(name); }
 
 std::string shard_name(int rank, int world_size) { return fmt::format("shard-{:05d}-of-{:05d}.h5", rank, world_size); }
 
 std::optional<CheckpointName> parse_directory_name(const std::string& name) {
-  static const std::regex kForm(R"((step|weights)-(\d{8,18})(?:\.([1-9]\d{0,8}))?)");
+  static const std::regex kForm(fmt::format(R"(({}|{})(\d{{8,18}})(?:\.([1-9]\d{{0,8}}))?)", kStepPrefix, kWeightsPrefix));
   std::smatch match;
   if (!std::regex_match(name, match, kForm)) return std::nullopt;
-  const CheckpointName parsed{std::stoll(match[2]), match[3].matched ? std::stoi(match[3]) : 0, match[1] == kWeights};
+  const CheckpointName parsed{std::stoll(match[2]), match[3].matched ? std::stoi(match[3]) : 0, match[1] == kWeightsPrefix};
   // Only what directory_name() would print: one name for one state.
   return directory_name(parsed) == name ? std::optional(parsed) : std::nullopt;
 }
 
 bool is_leftover(const std::string& name) {
-  static const std::regex kForm(R"(((?:step|weights)-[\d.]+)\.(?:pending-\d+|deleting))");
+  static const std::regex kForm(R"(([^.]*(?:\.\d+)?)\.(?:pending-\d+|deleting))");
   std::smatch match;
   return std::regex_match(name, match, kForm) && parse_directory_name(match[1]).has_value();
 }

@@ -1,4 +1,4 @@
-// Every name that a run or a checkpoint has on disk. No other file spells one.
+// Every name that a run or a checkpoint has on disk. No other file spells one, but for base/name.h, which says what is kept from others.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/file_system.h"
+#include "base/name.h"
 
 namespace holdfast {
 
@@ -53,12 +54,11 @@ bool is_set_aside(const std::string& name);
 /// (attempts that no supervisor counts all have number 1).
 std::string free_abandoned_name(FileSystem& files, const Path& checkpoints, int attempt);
 
-/// True for what may be a directory inside a checkpoint, with a transformed copy of its weights: letters, digits, _ and -.
+/// True for what may be a directory inside a checkpoint, with a transformed copy of its weights.
 bool is_transform_name(std::string_view name);
 
 std::string shard_name(int rank, int world_size);  // "shard-00000-of-00002.h5"
 inline constexpr const char* kManifestName = "manifest.json";
-inline constexpr const char* kLastLink = "last";
 
 /// Committed checkpoints below `checkpoints`, oldest first (by step, then version). Foreign names are ignored; committed
 /// means that the directory has its final name. Missing directory: none.

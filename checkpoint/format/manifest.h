@@ -46,8 +46,8 @@ struct Manifest {
   int version = 0;  // as in CheckpointName
   int attempt = 0;
   int world_size = 0;
-  std::string created;            // UTC
-  std::string role = "original";  // original | transformed:NAME | emergency (saved by on_exception) | weights_only
+  std::string created;           // UTC
+  std::string role = kOriginal;  // original | transformed:NAME | emergency (saved by on_exception) | weights_only
   bool is_resumable = true;
   std::string original;              // id of the state that transformed weights were made of; empty: it is no transformed one
   std::vector<std::string> entries;  // names of the `checkpoints:` entries that asked for it

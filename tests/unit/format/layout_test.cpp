@@ -97,6 +97,12 @@ TEST_F(LayoutOnDisk, TakesWeightsAloneForNoStateToGoOnFrom) {
   EXPECT_FALSE(is_entry_directory("weights-00000020"));
 }
 
+TEST(Layout, ACopyInsideAStateHasNoNameOfAState) {
+  for (const char* name : {"ema", "a-b_2", "steps", "step"}) EXPECT_TRUE(is_transform_name(name)) << name;
+  for (const char* name : {"", "a/b", "..", "step-00000001", "weights-00000001", "abandoned-1", "last"})
+    EXPECT_FALSE(is_transform_name(name)) << name;
+}
+
 TEST_F(LayoutOnDisk, AMissingDirectoryHoldsNone) {
   EXPECT_THAT(list_checkpoints(*files_, directory_.path() / "checkpoints"), ElementsAre());
 }

@@ -170,6 +170,7 @@ TEST(Configuration, RefusesTransformsThatCannotBeMeant) {
                     HasSubstr("did you mean 'ema'?")));
   EXPECT_THAT(error_with({"checkpoints=[{transforms: [ema]}]"}),
               HasSubstr("expected a name under transforms (there is none), found 'ema'"));
+  EXPECT_THAT(error_with({"transforms.step-00000001={type: ema}"}), HasSubstr("transforms.step-00000001: expected another name"));
   EXPECT_THAT(error_with({"transforms.a={}"}),
               HasSubstr("transforms.a.type: expected ema, half, scale, or a type that a plugin registers"));
   EXPECT_THAT(error_with({"transforms.a={type: half, decay: 0.5}"}),
