@@ -99,6 +99,9 @@ enum class Mode { min, max };
 
 /// The transform that is state of the training, and no function of the weights at one moment.
 inline constexpr const char* kAverageType = "ema";
+/// The functions of weights that are built in.
+inline constexpr const char *kHalfType = "half", *kScaleType = "scale";
+inline constexpr const char* kBuiltInTransforms[] = {kAverageType, kHalfType, kScaleType};
 
 /// `transforms: {NAME: ...}`: a copy of the weights, made when a state is saved.
 struct TransformOptions {

@@ -125,14 +125,16 @@ class TransformRules {
       refuse(path,
              {.expected = "another name", .found = fmt::format("'{}'", name), .cause = "states have such names, and a copy lies in one"});
     if (transform.type.empty())
-      refuse(path + ".type", {.expected = "ema, half, scale, or a type that a plugin registers", .found = "none"});
+      refuse(path + ".type",
+             {.expected = fmt::format("{}, or a type that a plugin registers", fmt::join(kBuiltInTransforms, ", ")), .found = "none"});
     check_owner("decay", transform.decay != defaults.decay, kAverageType);
     check_owner("every_steps", transform.every_steps != defaults.every_steps, kAverageType);
     check_owner("start_step", transform.start_step != defaults.start_step, kAverageType);
     check_owner("buffers", transform.buffers != defaults.buffers, kAverageType);
-    check_owner("precision", transform.precision != defaults.precision, "half");
-    check_owner("factor", transform.factor != defaults.factor, "scale");
-    const bool is_built_in = transform.type == kAverageType || transform.type == "half" || transform.type == "scale";
+    check_owner("precision", transform.precision != defaults.precision, kHalfType);
+    check_owner("factor", transform.factor != defaults.factor, kScaleType);
+    const bool is_built_in =
+        std::find(std::begin(kBuiltInTransforms), std::end(kBuiltInTransforms), transform.type) != std::end(kBuiltInTransforms);
     if (is_built_in && !transform.plugin.empty())
       refuse(path + ".plugin", {.expected = "none with a built-in type", .found = transform.plugin, .cause = "it would have no effect"});
     if (is_built_in && !transform.options.to_json().empty())

@@ -28,8 +28,8 @@ class Scale final : public Transform {
 
 void register_built_in_transforms(Registry& registry) {
   registry.add_transform(
-      "half", [](const TransformOptions& options, const ComponentContext&) { return std::make_unique<Half>(options.precision); });
-  registry.add_transform("scale",
+      kHalfType, [](const TransformOptions& options, const ComponentContext&) { return std::make_unique<Half>(options.precision); });
+  registry.add_transform(kScaleType,
                          [](const TransformOptions& options, const ComponentContext&) { return std::make_unique<Scale>(options.factor); });
 }
 

@@ -113,9 +113,9 @@ std::string contents_of(const CheckpointOptions& entry) {
 std::string text_of(const TransformOptions& transform) {
   if (transform.type == kAverageType)
     return fmt::format("ema, decay {}, every {} updates from {} on", transform.decay, transform.every_steps, transform.start_step);
-  const std::string what = transform.type == "half"    ? (transform.precision == HalfType::bf16 ? "bf16" : "fp16")
-                           : transform.type == "scale" ? fmt::format("scale by {}", transform.factor)
-                                                       : transform.type;
+  const std::string what = transform.type == kHalfType    ? (transform.precision == HalfType::bf16 ? "bf16" : "fp16")
+                           : transform.type == kScaleType ? fmt::format("scale by {}", transform.factor)
+                                                          : transform.type;
   return what + (transform.of.empty() ? "" : " of " + transform.of);
 }
 
