@@ -49,12 +49,4 @@ struct Snapshot {
 /// Those below "model/".
 std::vector<StateEntry> weights_of(const std::vector<StateEntry>& entries);
 
-/// Where tensors lie by name: the one place that spells the prefixes.
-inline constexpr const char* kModelPrefix = "model/";
-inline constexpr const char* kAveragePrefix = "averages/";
-inline constexpr const char* kOptimizerPrefix = "optimizers/";
-inline constexpr const char* kGradientPrefix = "gradients/";  // partial accumulation under manual optimization
-inline constexpr const char* kRngPrefix = "rng/";
-inline constexpr const char* kStepTensor = "global_step";
-
 }  // namespace holdfast

@@ -42,7 +42,7 @@ std::vector<std::byte> bytes_of(std::string_view text) {
 }
 
 std::vector<Source> select(const Manifest& manifest, ExportScope scope) {
-  constexpr std::string_view kModel = "model/";
+  constexpr std::string_view kModel = kModelPrefix;
   std::vector<Source> sources;
   for (const TensorInfo& tensor : manifest.tensors) {
     if (scope == ExportScope::model && !tensor.name.starts_with(kModel)) continue;

@@ -14,6 +14,10 @@ Path RunLayout::exit_record(int attempt, int rank) const { return attempt_logs(a
 
 Path RunLayout::launcher_log(int attempt) const { return attempt_logs(attempt) / "launcher.log"; }
 
+bool contains(const std::vector<CheckpointName>& states, const CheckpointName& state) {
+  return std::find(states.begin(), states.end(), state) != states.end();
+}
+
 std::string directory_name(const CheckpointName& name) {
   const std::string plain = fmt::format("{}{:08d}", name.is_weights ? kWeightsPrefix : kStepPrefix, name.step);
   return name.version == 0 ? plain : fmt::format("{}.{}", plain, name.version);

@@ -37,6 +37,7 @@ struct CheckpointName {
   bool is_weights = false;
   auto operator<=>(const CheckpointName&) const = default;
 };
+bool contains(const std::vector<CheckpointName>& states, const CheckpointName& state);
 std::string directory_name(const CheckpointName& name);
 /// What attempt `attempt` writes into before the commit: "step-00001000.pending-3".
 std::string pending_name(const CheckpointName& name, int attempt);

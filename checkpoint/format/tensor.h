@@ -36,6 +36,14 @@ struct TensorInfo {
   bool operator==(const TensorInfo&) const = default;
 };
 
+/// Where tensors lie by name: the one place that spells the prefixes.
+inline constexpr const char* kModelPrefix = "model/";
+inline constexpr const char* kAveragePrefix = "averages/";
+inline constexpr const char* kOptimizerPrefix = "optimizers/";
+inline constexpr const char* kGradientPrefix = "gradients/";  // partial accumulation under manual optimization
+inline constexpr const char* kRngPrefix = "rng/";
+inline constexpr const char* kStepTensor = "global_step";
+
 /// "float32 [64, 10]"
 std::string describe(const TensorInfo& info);
 

@@ -15,10 +15,6 @@ EntryState& state_of(PolicyState& state, const std::string& entry) {
   return state.entries.emplace_back(EntryState{.entry = entry});
 }
 
-bool contains(const std::vector<CheckpointName>& states, const CheckpointName& state) {
-  return std::find(states.begin(), states.end(), state) != states.end();
-}
-
 /// The version is the first that neither this run nor anybody else has used at that step.
 CheckpointName free_name(const PolicyState& state, CheckpointName name) {
   for (const auto* states : {&state.states, &state.foreign_states})

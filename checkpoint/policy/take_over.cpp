@@ -7,10 +7,6 @@
 namespace holdfast {
 namespace {
 
-bool contains(const std::vector<CheckpointName>& states, const CheckpointName& state) {
-  return std::find(states.begin(), states.end(), state) != states.end();
-}
-
 /// What somebody has removed meanwhile, or a later save of a timeline that is given up, is no longer kept.
 void forget_missing(PolicyState& state, const std::vector<CheckpointName>& present, std::vector<std::string>& notes) {
   for (EntryState& entry : state.entries)

@@ -10,10 +10,6 @@
 namespace holdfast {
 namespace {
 
-bool contains(const std::vector<CheckpointName>& states, const CheckpointName& state) {
-  return std::find(states.begin(), states.end(), state) != states.end();
-}
-
 bool has(const StoredState& state, Hold::Kind kind) {
   return std::any_of(state.holds.begin(), state.holds.end(), [kind](const Hold& hold) { return hold.kind == kind; });
 }

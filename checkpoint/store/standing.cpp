@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <map>
 
 #include "checkpoint/format/manifest.h"
@@ -10,10 +9,6 @@
 
 namespace holdfast {
 namespace {
-
-bool contains(const std::vector<CheckpointName>& states, const CheckpointName& state) {
-  return std::find(states.begin(), states.end(), state) != states.end();
-}
 
 /// The names that are not this run's, by entry; those that a kill has left go to `wrong`.
 std::map<std::string, std::vector<std::string>> foreign_names(const std::vector<NameLink>& links,

@@ -36,7 +36,7 @@ json to_json(const Path& path, const Manifest& manifest) {
   return {{"path", path.string()},
           {"step", manifest.global_step},
           {"world_size", manifest.world_size},
-          {"parameter_hash", to_hex(state_hash(manifest, "model/"))}};
+          {"parameter_hash", to_hex(state_hash(manifest, kModelPrefix))}};
 }
 
 json to_json(const TensorDifference& difference) {
@@ -99,7 +99,8 @@ int diff_checkpoints_command(const Words& words) {
     return code;
   }
   fmt::print("A {}  step {}, parameter hash {}\nB {}  step {}, parameter hash {}\n", a.string(), manifest_a.global_step,
-             to_hex(state_hash(manifest_a, "model/")), b.string(), manifest_b.global_step, to_hex(state_hash(manifest_b, "model/")));
+             to_hex(state_hash(manifest_a, kModelPrefix)), b.string(), manifest_b.global_step,
+             to_hex(state_hash(manifest_b, kModelPrefix)));
   for (const TensorDifference& difference : differences) print(difference);
   fmt::print("{}: {} tensors and the trainer's state compared{}, {} differences\n", differences.empty() ? "equal" : "different", tensors,
              arguments.has("verify") ? ", every byte read" : " by their digests", differences.size());

@@ -93,7 +93,7 @@ json state_to_json(const StoredState& state, const std::optional<Verdict>& verdi
               {"age_seconds", created ? json(now - *created) : json()},
               {"metrics", metrics_of(manifest, state.holds)},
               {"entries", manifest.entries},
-              {"parameter_hash", to_hex(state_hash(manifest, "model/"))}});
+              {"parameter_hash", to_hex(state_hash(manifest, kModelPrefix))}});
   return row;
 }
 

@@ -61,7 +61,7 @@ void print_json(const Path& path, const Manifest& manifest, const Statistics& st
                           {"original", manifest.original.empty() ? json() : json(manifest.original)},
                           {"transformed", manifest.transformed},
                           {"entries", manifest.entries},
-                          {"parameter_hash", to_hex(state_hash(manifest, "model/"))},
+                          {"parameter_hash", to_hex(state_hash(manifest, kModelPrefix))},
                           {"retention", manifest.retention},
                           {"state", manifest.state},
                           {"options", manifest.options},
@@ -117,7 +117,7 @@ void print_text(const Path& path, const Manifest& manifest, const Statistics& st
       "{}\n  id             {}\n  step           {}\n  ranks          {}\n  attempt        {}\n  created        {}\n  role           {}{}\n"
       "  parameter hash {}\n  state          {}\n  environment    {}\n",
       path.string(), manifest.id, manifest.global_step, manifest.world_size, manifest.attempt, manifest.created, manifest.role,
-      manifest.is_resumable ? "" : " (not resumable)", to_hex(state_hash(manifest, "model/")), manifest.state.dump(),
+      manifest.is_resumable ? "" : " (not resumable)", to_hex(state_hash(manifest, kModelPrefix)), manifest.state.dump(),
       manifest.environment.dump());
   if (!manifest.original.empty()) fmt::print("  original       {}\n", manifest.original);
   if (!manifest.transformed.empty()) fmt::print("  transformed    {}\n", fmt::join(manifest.transformed, ", "));
