@@ -15,6 +15,8 @@
 namespace holdfast {
 namespace {
 
+constexpr std::string_view kValidationMetrics[] = {"val_loss", "val_accuracy"};
+
 class EntryRules {
  public:
   EntryRules(const CheckpointOptions& entry, std::string path, const OptionTree& tree, const std::vector<std::string>& metrics)
@@ -107,8 +109,16 @@ class EntryRules {
 std::vector<std::string> measured_metrics(const ValidationOptions& validation) {
   std::vector<std::string> metrics = {"train_loss"};
   if (validation.at_end || validation.every_steps.value_or(0) > 0 || validation.every_epochs.value_or(0) > 0)
-    metrics.insert(metrics.end(), {"val_loss", "val_accuracy"});
+    metrics.insert(metrics.end(), std::begin(kValidationMetrics), std::end(kValidationMetrics));
   return metrics;
+}
+
+void note_measured_weights(std::vector<CheckpointOptions>& checkpoints, const ValidationOptions& validation) {
+  for (CheckpointOptions& entry : checkpoints) {
+    const bool is_of_validation =
+        std::find(std::begin(kValidationMetrics), std::end(kValidationMetrics), entry.monitor) != std::end(kValidationMetrics);
+    entry.measured_weights = is_of_validation ? validation.weights : "";
+  }
 }
 
 void require_consistent(const std::vector<CheckpointOptions>& checkpoints, const OptionTree& tree,

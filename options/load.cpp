@@ -152,6 +152,7 @@ Configuration configuration_from(const OptionTree& tree, const std::string& path
   read_options(tree, configuration);
   if (!tree.has("checkpoints")) configuration.checkpoints.push_back({.every_epochs = 1});
   CrossChecks(tree, configuration).run();
+  note_measured_weights(configuration.checkpoints, configuration.validation);
   if (configuration.run.name.empty()) configuration.run.name = std::filesystem::path(path).stem().string();
   if (configuration.run.directory.empty()) configuration.run.directory = "runs/" + configuration.run.name;
   require_utf8(configuration);

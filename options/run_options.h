@@ -145,6 +145,7 @@ struct CheckpointOptions {
   bool weights_only = false;            // saves the model's tensors alone, in a directory of their own
   std::vector<std::string> transforms;  // names under `transforms`: copies that are stored with what it saves
   bool load_best_at_end = false;        // the run ends with the weights of its best state
+  std::string measured_weights;         // the average that `monitor` is measured of; empty: the model. Not a field: note_measured_weights
   void describe(FieldVisitor&);
 
  private:
@@ -225,6 +226,8 @@ void require_consistent(const std::vector<CheckpointOptions>& checkpoints, const
 void require_consistent_transforms(const Configuration& configuration, const OptionTree& tree);
 /// The metrics that a run of this configuration measures.
 std::vector<std::string> measured_metrics(const ValidationOptions& validation);
+/// Of which weights each entry's `monitor` is measured. Part of load_configuration.
+void note_measured_weights(std::vector<CheckpointOptions>& checkpoints, const ValidationOptions& validation);
 /// Every text and name in it is UTF-8: manifest and journal, which are JSON, hold no other. Throws ConfigError. Part of
 /// load_configuration; to be repeated where a text is changed afterwards.
 void require_utf8(const Configuration& configuration);

@@ -19,13 +19,17 @@ PolicyFile read_policy(const std::string& path) {
   }
   PolicyFile policy;
   read_options(tree, policy);
+  note_measured_weights(policy.checkpoints, policy.validation);
   return policy;
 }
 
 std::vector<CheckpointOptions> policy_of(const nlohmann::json& options, const std::string& where) {
-  const nlohmann::json entries = options.is_object() ? options.value("checkpoints", nlohmann::json::array()) : nlohmann::json::array();
+  nlohmann::json known = nlohmann::json::object();
+  for (const char* key : {"checkpoints", "validation"})
+    if (options.is_object() && options.contains(key)) known[key] = options[key];
   PolicyFile policy;
-  read_options(OptionTree::from_text(nlohmann::json{{"checkpoints", entries}}.dump(), where), policy);  // JSON is YAML
+  read_options(OptionTree::from_text(known.dump(), where), policy);  // JSON is YAML
+  note_measured_weights(policy.checkpoints, policy.validation);
   return policy.checkpoints;
 }
 

@@ -29,6 +29,7 @@ bool must_be_measured(const CheckpointOptions& options) {
 }
 
 const NamedState* best_of(const CheckpointOptions& options, const EntryState& entry) {
+  if (!is_comparable(options, entry)) return nullptr;
   // limit follows the Hugging Face Trainer, where a value must beat the infinity that the comparison starts from.
   const bool must_beat_infinity = choice_of(options).by == Choice::By::age;
   const NamedState* best = nullptr;

@@ -11,13 +11,9 @@
 namespace holdfast {
 namespace {
 
-bool is_rankable(const CheckpointOptions& options, const EntryState& entry) {
-  return options.monitor.empty() || (entry.monitor == options.monitor && entry.mode == options.mode);
-}
-
 std::vector<CheckpointName> excess_of(const CheckpointOptions& options, const EntryState& entry) {
   const Choice choice = choice_of(options);
-  if (choice.count < 0 || !is_rankable(options, entry)) return {};
+  if (choice.count < 0 || !(options.monitor.empty() || is_comparable(options, entry))) return {};
   if (choice.by == Choice::By::score || choice.count == 0) return beyond_best(options.mode, entry.names, choice.count);
   const auto newest =
       std::find_if(entry.names.rbegin(), entry.names.rend(), [](const NamedState& named) { return named.slot == Slot::kept; });

@@ -21,7 +21,7 @@ std::vector<CheckpointName> beyond_newest(const std::vector<NamedState>& names, 
 std::string rule_of(const CheckpointOptions& options);
 
 /// What the entries keep if each gives up what it has no room for now. An entry that the policy does not have keeps all, and so does
-/// one whose scores are of another metric. States that no entry names any more are still among `states`.
+/// one whose scores are not comparable. States that no entry names any more are still among `states`.
 PolicyState without_excess(const std::vector<CheckpointOptions>& policy, PolicyState state);
 
 }  // namespace holdfast

@@ -9,10 +9,10 @@
 namespace holdfast {
 namespace {
 
-EntryState& state_of(PolicyState& state, const std::string& entry) {
+EntryState& state_of(PolicyState& state, const CheckpointOptions& options) {
   for (EntryState& known : state.entries)
-    if (known.entry == entry) return known;
-  return state.entries.emplace_back(EntryState{.entry = entry});
+    if (known.entry == options.name) return known;
+  return state.entries.emplace_back(begin_entry(options));
 }
 
 /// The version is the first that neither this run nor anybody else has used at that step.
@@ -32,20 +32,6 @@ StateDecision begin(const PolicyState& before, const Position& here, bool is_wei
 void add_transforms(StateDecision& state, const std::vector<std::string>& names) {
   for (const std::string& name : names)
     if (std::find(state.transforms.begin(), state.transforms.end(), name) == state.transforms.end()) state.transforms.push_back(name);
-}
-
-/// Scores of another metric say nothing of this one.
-std::string renew_scores(const CheckpointOptions& options, EntryState& entry) {
-  if (entry.monitor == options.monitor && entry.mode == options.mode) return "";
-  const bool has_scores =
-      std::any_of(entry.names.begin(), entry.names.end(), [](const NamedState& named) { return named.score.has_value(); });
-  const std::string before = entry.monitor;
-  entry.monitor = options.monitor;
-  entry.mode = options.mode;
-  entry.is_waiting = false;
-  for (NamedState& named : entry.names) named.score.reset();
-  if (!has_scores) return "";
-  return fmt::format("{} has ranked by {} before: its best starts anew", options.name, before);
 }
 
 void settle_states(PolicyState& state, const std::vector<CheckpointName>& before, const Decision& decision) {
@@ -82,11 +68,9 @@ Decision decide(const std::vector<CheckpointOptions>& policy, const PolicyState&
   Decision decision{
       .whole = begin(before, boundary.position, false), .weights = begin(before, boundary.position, true), .entries = {}, .next = before};
   for (const CheckpointOptions& options : policy) {
-    EntryState& entry = state_of(decision.next, options.name);
-    const std::string note = renew_scores(options, entry);
+    EntryState& entry = state_of(decision.next, options);
     StateDecision& wanted = options.weights_only ? decision.weights : decision.whole;
     EntryDecision made = EntryPolicy(options, entry, wanted.name, boundary, before.resumed).decide();
-    if (!note.empty()) made.why = note + (made.why.empty() ? "" : "; " + made.why);
     if (!made.names.empty()) {
       wanted.saves = true;
       wanted.savers.push_back(options.name);

@@ -71,7 +71,8 @@ Decision decide(const std::vector<CheckpointOptions>& policy, const PolicyState&
 /// True when an entry's every_minutes have passed since it last asked for a save.
 bool is_time_up(const std::vector<CheckpointOptions>& policy, const PolicyState& state, double minutes);
 
-/// The best, the worst that top_k holds (null until it holds that many) of what an entry keeps. Null: none.
+/// The best, the worst that top_k holds (null until it holds that many) of what an entry keeps. Null: none, or it has not been ranked by
+/// what `options` ranks by.
 const NamedState* best_of(const CheckpointOptions& options, const EntryState& entry);
 const NamedState* kth_of(const CheckpointOptions& options, const EntryState& entry);
 

@@ -54,19 +54,22 @@ json entry_to_json(const EntryState& entry) {
                      {"state", directory_name(named.state)},
                      {"slot", name_of(named.slot)},
                      {"score", named.score ? number_to_json(*named.score) : json()}});
-  return {{"entry", entry.entry},
-          {"monitor", entry.monitor},
-          {"mode", entry.mode == Mode::min ? "min" : "max"},
-          {"names", std::move(names)},
-          {"is_waiting", entry.is_waiting},
-          {"asked_at_minutes", entry.asked_at_minutes},
-          {"inherited_best", entry.inherited_best}};
+  json stored = {{"entry", entry.entry},
+                 {"monitor", entry.monitor},
+                 {"mode", entry.mode == Mode::min ? "min" : "max"},
+                 {"names", std::move(names)},
+                 {"is_waiting", entry.is_waiting},
+                 {"asked_at_minutes", entry.asked_at_minutes},
+                 {"inherited_best", entry.inherited_best}};
+  if (!entry.weights.empty()) stored["weights"] = entry.weights;
+  return stored;
 }
 
 EntryState entry_from_json(const json& stored) {
   EntryState entry{.entry = stored.at("entry"),
                    .monitor = stored.at("monitor"),
                    .mode = stored.at("mode") == "min" ? Mode::min : Mode::max,
+                   .weights = stored.value("weights", ""),
                    .names = {},
                    .is_waiting = stored.at("is_waiting"),
                    .asked_at_minutes = number_from_json(stored.at("asked_at_minutes")),
@@ -99,6 +102,14 @@ bool PolicyState::names(const CheckpointName& state) const {
     for (const NamedState& named : entry.names)
       if (named.state == state) return true;
   return false;
+}
+
+EntryState begin_entry(const CheckpointOptions& options) {
+  return {.entry = options.name, .monitor = options.monitor, .mode = options.mode, .weights = options.measured_weights, .names = {}};
+}
+
+bool is_comparable(const CheckpointOptions& options, const EntryState& entry) {
+  return entry.monitor == options.monitor && entry.mode == options.mode && entry.weights == options.measured_weights;
 }
 
 json to_json(const PolicyState& state) {

@@ -46,6 +46,7 @@ struct EntryState {
   std::string entry;
   std::string monitor;  // what the scores are of
   Mode mode = Mode::min;
+  std::string weights;            // the average that `monitor` was measured of; empty: the model
   std::vector<NamedState> names;  // oldest first
   bool is_waiting = false;        // a save is due at the next measurement of `monitor`
   double asked_at_minutes = 0;    // of training, when it last asked for a save
@@ -77,6 +78,11 @@ struct PolicyState {
   std::map<std::string, CheckpointName> links() const;
   bool names(const CheckpointName& state) const;
 };
+
+/// Of an entry that has decided nothing yet.
+EntryState begin_entry(const CheckpointOptions& options);
+/// Scores of another metric, or of other weights, say nothing of what the entry ranks by now.
+bool is_comparable(const CheckpointOptions& options, const EntryState& entry);
 
 nlohmann::json to_json(const PolicyState& state);
 /// Throws nlohmann::json::exception or std::invalid_argument when a field is missing or makes no sense.

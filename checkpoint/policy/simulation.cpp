@@ -83,6 +83,7 @@ class Simulation {
       if (!entry.monitor.empty()) metrics.insert(entry.monitor);  // that it is not measured shows at the first validation
     require_consistent(given_, OptionTree::from_text(text.dump(), "checkpoints"), {metrics.begin(), metrics.end()});
     policy_ = given_;
+    note_measured_weights(policy_, validation_);
     for (const CheckpointOptions& entry : policy_)
       if (entry.every_steps && *entry.every_steps > 0 && *entry.every_steps < 1 && !total_steps_)
         throw ConfigError(ErrorText{.attempted = fmt::format("every_steps: {} of the entry {}", *entry.every_steps, entry.name),

@@ -23,11 +23,31 @@ void forget_missing(PolicyState& state, const std::vector<CheckpointName>& prese
   state.weights_position = {};
 }
 
+/// "the smallest val_loss of ema"
+std::string ranking_of(const EntryState& entry) {
+  return fmt::format("the {} {}{}", entry.mode == Mode::min ? "smallest" : "largest", entry.monitor,
+                     entry.weights.empty() ? "" : " of " + entry.weights);
+}
+
+/// What was not measured by what the entry ranks by now counts as not measured.
+void renew_scores(const CheckpointOptions& options, EntryState& entry, std::vector<std::string>& notes) {
+  if (is_comparable(options, entry)) return;
+  EntryState renewed = begin_entry(options);
+  if (std::any_of(entry.names.begin(), entry.names.end(), [](const NamedState& named) { return named.score.has_value(); }))
+    notes.push_back(fmt::format("{} has ranked by {} before, and {}: its best starts anew", options.name, ranking_of(entry),
+                                options.monitor.empty() ? "ranks no more" : "ranks by " + ranking_of(renewed) + " now"));
+  renewed.names = std::move(entry.names);
+  for (NamedState& named : renewed.names) named.score.reset();
+  renewed.asked_at_minutes = entry.asked_at_minutes;
+  renewed.foreign_names = std::move(entry.foreign_names);
+  entry = std::move(renewed);
+}
+
 /// Of another run's history only its best is remembered, until there is one of its own.
 void inherit_best(const std::vector<CheckpointOptions>& policy, const TakeOver& from, PolicyState& state) {
   for (const CheckpointOptions& options : policy)
     for (const EntryState& other : from.recorded->entries) {
-      if (other.entry != options.name || other.monitor != options.monitor || other.mode != options.mode) continue;
+      if (other.entry != options.name) continue;
       const NamedState* best = best_of(options, other);
       for (EntryState& entry : state.entries)
         if (best && entry.entry == options.name) entry.inherited_best = from.other_run + "/" + other.entry + "/" + best->name;
@@ -50,7 +70,10 @@ PolicyState take_over(const std::vector<CheckpointOptions>& policy, const TakeOv
     if (!contains(state.states, name) && !contains(state.retiring, name)) state.foreign_states.push_back(name);
   for (const CheckpointOptions& options : policy)
     if (std::none_of(state.entries.begin(), state.entries.end(), [&](const EntryState& entry) { return entry.entry == options.name; }))
-      state.entries.push_back({.entry = options.name, .monitor = options.monitor, .mode = options.mode});
+      state.entries.push_back(begin_entry(options));
+  for (const CheckpointOptions& options : policy)
+    for (EntryState& entry : state.entries)
+      if (entry.entry == options.name) renew_scores(options, entry, notes);
   if (from.recorded && !from.resumed) inherit_best(policy, from, state);
   for (EntryState& entry : state.entries) {
     const auto seen = from.names.find(entry.entry);

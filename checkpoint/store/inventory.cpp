@@ -57,6 +57,7 @@ void add_entries(StoredState& state, const PolicyState& decided) {
                                .name = entry.entry + "/" + named.name,
                                .slot = named.slot,
                                .metric = entry.monitor,
+                               .weights = entry.weights,
                                .score = named.score});
 }
 

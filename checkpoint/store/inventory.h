@@ -25,6 +25,7 @@ struct Hold {
   std::string name = {};             // entry: "best/epoch=3"
   Slot slot = Slot::kept;            // entry
   std::string metric = {};           // entry: of the score
+  std::string weights = {};          // entry: the average that was measured; empty: the state itself
   std::optional<double> score = {};  // entry
 };
 const char* name_of(Hold::Kind kind);

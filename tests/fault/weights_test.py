@@ -70,6 +70,8 @@ def test_kills_change_no_bit_of_an_average_or_of_a_copy(tmp_path):
         runs.assert_same_bits(run.checkpoint() / copy, undisturbed.checkpoint() / copy)
     listed = json.loads(subprocess.run([str(runs.BIN / "holdfast"), "ckpt", "list", str(run.directory), "--json"], capture_output=True, text=True, timeout=60).stdout)
     assert [row["step"] for row in listed if row["role"] == "weights_only"] == list(range(10, 61, 10))
+    newest = next(row for row in listed if row["path"].endswith("step-00000060"))
+    assert set(newest["metrics"]) == {"val_loss of ema", "val_accuracy of ema"}, "not the state's own"
     light = sorted(path.name for path in (undisturbed.directory / "checkpoints").glob("weights-*"))
     assert light == [f"weights-{step:08d}" for step in range(10, 61, 10)]
     assert light == sorted(path.name for path in (run.directory / "checkpoints").glob("weights-*"))

@@ -44,15 +44,20 @@ std::string duration_text(double seconds) {
   return seconds < 2 * kDay ? fmt::format("{:.0f} h", seconds / kHour) : fmt::format("{:.0f} d", seconds / kDay);
 }
 
-/// What was measured of the state itself: its validation, and what entries rank it by.
+/// "val_loss", or "val_loss of ema" where an average was measured.
+std::string metric_name(const std::string& metric, const std::string& weights) {
+  return weights.empty() ? metric : fmt::format("{} of {}", metric, weights);
+}
+
+/// What was measured at the state: its validation, and what entries rank it by.
 json metrics_of(const Manifest& manifest, const std::vector<Hold>& holds) {
   json metrics = json::object();
   for (const json& validation : manifest.state.value("validations", json::array()))
     if (validation.value("step", std::int64_t{-1}) == manifest.global_step)
       for (const auto& [name, key] : {std::pair("val_loss", "loss"), std::pair("val_accuracy", "accuracy")})
-        if (validation.contains(key)) metrics[name] = validation[key];
+        if (validation.contains(key)) metrics[metric_name(name, validation.value("weights", ""))] = validation[key];
   for (const Hold& hold : holds)
-    if (hold.score && !hold.metric.empty()) metrics[hold.metric] = number_to_json(*hold.score);
+    if (hold.score && !hold.metric.empty()) metrics[metric_name(hold.metric, hold.weights)] = number_to_json(*hold.score);
   return metrics;
 }
 

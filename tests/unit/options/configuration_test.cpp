@@ -184,6 +184,16 @@ TEST(Configuration, RefusesTransformsThatCannotBeMeant) {
   EXPECT_THAT(error_with({"validation.weights=ema"}), HasSubstr("validation.weights: expected a name under transforms of type ema"));
 }
 
+TEST(Configuration, KnowsOfWhichWeightsWhatAnEntryMonitorsIsMeasured) {
+  const std::vector<std::string> words = {"transforms.ema={type: ema}", "validation.weights=ema",
+                                          "checkpoints=[{name: a, monitor: val_loss}, {name: b, monitor: val_accuracy}, {name: c, monitor: "
+                                          "train_loss}, {name: d}]"};
+  const Configuration configuration = load(kGood, words);
+  std::vector<std::string> weights;
+  for (const CheckpointOptions& entry : configuration.checkpoints) weights.push_back(entry.measured_weights);
+  EXPECT_THAT(weights, testing::ElementsAre("ema", "ema", "", ""));
+}
+
 TEST(Configuration, RefusesABestThatCannotBeLoaded) {
   EXPECT_THAT(error_with({"checkpoints=[{load_best_at_end: true}]"}),
               HasSubstr("load_best_at_end: expected a monitor beside it, found none"));

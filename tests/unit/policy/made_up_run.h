@@ -40,10 +40,10 @@ class MadeUpRun {
   /// From the newest state, as a restart does; perhaps with another policy.
   void resume(std::vector<CheckpointOptions> policy = {}) {
     if (!policy.empty()) policy_ = std::move(policy);
-    std::vector<std::string> notes;
+    notes_.clear();
     const std::optional<PolicyState> recorded = policy_state_from_json(to_json(state_));
-    state_ =
-        take_over(policy_, {.recorded = recorded, .resumed = state_.newest, .other_run = "", .present = state_.states, .names = {}}, notes);
+    state_ = take_over(policy_, {.recorded = recorded, .resumed = state_.newest, .other_run = "", .present = state_.states, .names = {}},
+                       notes_);
     epoch_ = state_.position.epoch;
     batch_ = state_.position.batch;
     step_ = state_.position.step;
@@ -52,6 +52,8 @@ class MadeUpRun {
   std::vector<CheckpointOptions>& policy() { return policy_; }
   const PolicyState& state() const { return state_; }
   const Decision& decision() const { return decision_; }
+  /// Of the newest resume.
+  const std::vector<std::string>& notes() const { return notes_; }
   const EntryState& entry(const std::string& name) const {
     return *std::find_if(state_.entries.begin(), state_.entries.end(), [&](const EntryState& entry) { return entry.entry == name; });
   }
@@ -91,6 +93,7 @@ class MadeUpRun {
   std::vector<CheckpointOptions> policy_;
   PolicyState state_;
   Decision decision_;
+  std::vector<std::string> notes_;
   std::int64_t epoch_ = 0, batch_ = 0, step_ = 0, epochs_ = 0;
   double minutes_ = 0;
 };

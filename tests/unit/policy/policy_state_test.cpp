@@ -9,8 +9,14 @@ namespace holdfast {
 namespace {
 
 PolicyState some_state() {
-  EntryState entry{
-      .entry = "best", .monitor = "val_loss", .mode = Mode::max, .is_waiting = true, .asked_at_minutes = 1.5, .inherited_best = "a/b"};
+  EntryState entry{.entry = "best",
+                   .monitor = "val_loss",
+                   .mode = Mode::max,
+                   .weights = "ema",
+                   .names = {},
+                   .is_waiting = true,
+                   .asked_at_minutes = 1.5,
+                   .inherited_best = "a/b"};
   entry.names = {{{10, 0}, "epoch=0", Slot::kept, 0.1},     {{20, 1}, "x/y", Slot::last, {}},
                  {{30, 0}, "f", Slot::final, std::nan("")}, {{30, 0}, "e", Slot::exception, INFINITY},
                  {{30, 0}, "s", Slot::signal, -INFINITY},   {{10, 0}, "r", Slot::resumed, {}}};

@@ -139,9 +139,28 @@ TEST(TopK, StartsAnewForAnotherMetric) {
   other.monitor = "val_accuracy";
   other.mode = Mode::max;
   run.resume({other});
+  EXPECT_THAT(run.notes(), ElementsAre("a has ranked by the smallest val_loss before, and ranks by the largest val_accuracy now: its best "
+                                       "starts anew"));
   run.step({{"val_accuracy", 0.1}});
-  EXPECT_THAT(run.decision().entries.at(0).why, HasSubstr("has ranked by val_loss before: its best starts anew"));
   EXPECT_EQ(run.names(), "a/step=1 a/step=2");
+}
+
+TEST(TopK, StartsAnewForOtherWeights) {
+  MadeUpRun run({best(1)});
+  run.step(1.0);
+  const EntryState before = run.entry("a");
+  CheckpointOptions other = best(1);
+  other.measured_weights = "ema";
+  ASSERT_NE(best_of(best(1), before), nullptr);
+  EXPECT_EQ(best_of(other, before), nullptr) << "what the model scored says nothing of its average";
+  run.resume({other});
+  EXPECT_THAT(run.notes(), ElementsAre(HasSubstr("ranks by the smallest val_loss of ema now: its best starts anew")));
+  EXPECT_EQ(best_of(other, run.entry("a")), nullptr);
+  run.step(2.0);
+  EXPECT_EQ(best_of(other, run.entry("a"))->name, "step=2") << "worse than 1.0 was, which was of something else";
+  run.resume({other});
+  EXPECT_THAT(run.notes(), IsEmpty());
+  EXPECT_EQ(best_of(other, run.entry("a"))->score, 2.0);
 }
 
 TEST(Names, GetASuffixWhenAnotherStateHasThem) {
