@@ -142,6 +142,11 @@ void Configuration::describe(FieldVisitor& visitor) {
                 .synonyms = "checkpointing ckpt"},
                checkpoints);
   visitor.section({.name = "saving", .doc = "How states are saved, whichever entry of `checkpoints` asked for it."}, saving);
+  visitor.map({.name = "callbacks",
+               .doc = "What looks at the run while it trains, and may end it, by name; called in the order of the names "
+                      "([callbacks.md](callbacks.md)).",
+               .synonyms = "callback hooks"},
+              callbacks);
   visitor.section({.name = "logging",
                    .doc = "In which forms, beside `metrics.jsonl`, what the run measures is written.",
                    .synonyms = "logger loggers report_to"},

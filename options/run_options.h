@@ -163,6 +163,14 @@ struct LoggingOptions {
   void describe(FieldVisitor&);
 };
 
+/// `callbacks: {NAME: ...}`: what looks at the run while it trains, and may end it. Called in the order of the names.
+struct CallbackOptions {
+  std::string type;    // early_stopping | gradient_norm | time_limit | one that a plugin registers
+  std::string plugin;  // of a type that it registers; relative to the configuration file
+  OptionTree options;  // the type's own
+  void describe(FieldVisitor&);
+};
+
 enum class FailedSaves { go_on, stop };
 enum class Corruption { restart, stop };
 
@@ -202,6 +210,7 @@ struct Configuration {
   std::map<std::string, TransformOptions> transforms;
   std::vector<CheckpointOptions> checkpoints;
   SavingOptions saving;
+  std::map<std::string, CallbackOptions> callbacks;
   LoggingOptions logging;
   std::string resume = "auto";           // auto | none | a checkpoint directory
   std::optional<std::string> init_from;  // a checkpoint directory: its weights, step 0

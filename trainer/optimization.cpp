@@ -92,9 +92,10 @@ double Optimization::gradient_norm() const {
 
 double Optimization::gradient_seed() const { return std::exp2(-std::round(std::log2(static_cast<double>(update_samples_)))); }
 
+double Optimization::divisor(std::int64_t count) const { return static_cast<double>(std::max<std::int64_t>(count, 1)) * gradient_seed(); }
+
 void Optimization::step(std::int64_t count, double norm) {
-  const double divisor = static_cast<double>(std::max<std::int64_t>(count, 1)) * gradient_seed();
-  for (const auto& optimizer : optimizers_) step(*optimizer, divisor, norm);
+  for (const auto& optimizer : optimizers_) step(*optimizer, divisor(count), norm);
 }
 
 void Optimization::step(Optimizer& optimizer, double divisor, double norm) {

@@ -33,6 +33,8 @@ class Optimization {
   double gradient_seed() const;
   /// The 2-norm of the gradients of all optimizers together, as they are; not finite if any element is not.
   double gradient_norm() const;
+  /// What gradients of automatic optimization are divided by, so that they are means over the global `count`.
+  double divisor(std::int64_t count) const;
   /// Updates with the mean gradient over the global `count` of samples (or tokens) that the loss has counted, clipped to
   /// `clip_norm`. `norm` as from gradient_norm.
   void step(std::int64_t count, double norm);

@@ -75,6 +75,7 @@ auto Registry::make(const Entries<Factory>& entries, const char* kind, const std
 void Registry::add_task(const std::string& name, TaskFactory factory) { add(tasks_, "task", name, std::move(factory)); }
 void Registry::add_data(const std::string& name, DataFactory factory) { add(data_, "data source", name, std::move(factory)); }
 void Registry::add_transform(const std::string& name, TransformFactory factory) { add(transforms_, "transform", name, std::move(factory)); }
+void Registry::add_callback(const std::string& name, CallbackFactory factory) { add(callbacks_, "callback", name, std::move(factory)); }
 
 std::unique_ptr<Task> Registry::make_task(const ComponentOptions& options, const ComponentContext& context) const {
   return make(tasks_, "task", "task.name", options.name, context, options.options);
@@ -87,6 +88,11 @@ DataSources Registry::make_data(const DataOptions& options, const ComponentConte
 std::unique_ptr<Transform> Registry::make_transform(const std::string& name, const TransformOptions& options,
                                                     const ComponentContext& context) const {
   return make(transforms_, "transform", fmt::format("transforms.{}.type", name), options.type, context, options);
+}
+
+std::unique_ptr<Callback> Registry::make_callback(const std::string& name, const CallbackOptions& options,
+                                                  const ComponentContext& context) const {
+  return make(callbacks_, "callback", fmt::format("callbacks.{}.type", name), options.type, context, options);
 }
 
 void Registry::load_plugin(const std::string& path) {

@@ -1,4 +1,5 @@
-// Names of tasks, data sources and transforms of weights, built in or brought by plugins. An object that is passed around, not a global.
+// Names of tasks, data sources, transforms of weights and callbacks, built in or brought by plugins. An object that is passed around, not a
+// global.
 #pragma once
 
 #include <functional>
@@ -9,6 +10,7 @@
 
 #include "base/heartbeat.h"
 #include "options/run_options.h"
+#include "trainer/callback.h"
 #include "trainer/data_source.h"
 #include "trainer/plugin_record.h"
 #include "trainer/task.h"
@@ -21,6 +23,7 @@ struct ComponentContext {
   std::string directory;                    // of the configuration file: relative paths start here
   bool is_check_only = false;               // check the options, touch no data
   OptionTree configuration = OptionTree();  // the whole, for the places of its keys in messages
+  std::vector<std::string> metrics = {};    // those that the run measures: val_loss, ...
 };
 
 class Registry {
@@ -31,6 +34,9 @@ class Registry {
   /// Its own options are `options` of what it gets.
   using TransformFactory = std::function<std::unique_ptr<Transform>(const TransformOptions&, const ComponentContext&)>;
 
+  /// Likewise.
+  using CallbackFactory = std::function<std::unique_ptr<Callback>(const CallbackOptions&, const ComponentContext&)>;
+
   /// `heartbeat` (may be null) tells the shim of a plugin whose code ends this process.
   explicit Registry(Heartbeat* heartbeat = nullptr) : heartbeat_(heartbeat) {}
 
@@ -38,6 +44,7 @@ class Registry {
   void add_task(const std::string& name, TaskFactory factory);
   void add_data(const std::string& name, DataFactory factory);
   void add_transform(const std::string& name, TransformFactory factory);
+  void add_callback(const std::string& name, CallbackFactory factory);
 
   /// Throw ConfigError for an unknown name, listing the known ones; options are checked by the factory. What else the factory of a plugin
   /// throws becomes an Error that names the plugin, and a crash in it is told with its name.
@@ -46,6 +53,8 @@ class Registry {
   /// What the configuration has as transforms.NAME.
   std::unique_ptr<Transform> make_transform(const std::string& name, const TransformOptions& options,
                                             const ComponentContext& context) const;
+  /// What the configuration has as callbacks.NAME.
+  std::unique_ptr<Callback> make_callback(const std::string& name, const CallbackOptions& options, const ComponentContext& context) const;
 
   /// Opens a plugin (RTLD_NOW | RTLD_LOCAL, never closed) and calls holdfast_register; after the built-in ones. Throws ConfigError: file
   /// missing, built with something else than this program, symbol missing, unresolved names, a name that is taken. What else it throws
@@ -72,6 +81,7 @@ class Registry {
   Entries<TaskFactory> tasks_;
   Entries<DataFactory> data_;
   Entries<TransformFactory> transforms_;
+  Entries<CallbackFactory> callbacks_;
 };
 
 }  // namespace holdfast

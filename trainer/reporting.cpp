@@ -33,16 +33,18 @@ void Trainer::write_metrics_line() {
   for (const auto& optimizer : optimization_.all()) lr[optimizer->name()] = optimization_.lr(*optimizer);
   const double epoch = static_cast<double>(state_.samples_seen) / static_cast<double>(parts_.training.epoch_samples());
   const Progress::Rates rates = progress_->take_rates();
-  metrics_->write({{"kind", "train"},
-                   {"step", state_.global_step},
-                   {"epoch", epoch},
-                   {"samples_seen", state_.samples_seen},
-                   {"loss", loss},
-                   {"lr", std::move(lr)},
-                   {"wall_clock",
-                    {{"unix_seconds", parts_.clock.unix_seconds()},
-                     {"steps_per_second", rates.steps_per_second},
-                     {"samples_per_second", rates.samples_per_second}}}});
+  json line = {{"kind", "train"},
+               {"step", state_.global_step},
+               {"epoch", epoch},
+               {"samples_seen", state_.samples_seen},
+               {"loss", loss},
+               {"lr", std::move(lr)},
+               {"wall_clock",
+                {{"unix_seconds", parts_.clock.unix_seconds()},
+                 {"steps_per_second", rates.steps_per_second},
+                 {"samples_per_second", rates.samples_per_second}}}};
+  parts_.callbacks.each("add_metrics", [&](Callback& callback) { callback.add_metrics(line); });
+  metrics_->write(line);
   progress_->print(fmt::format("step {}/{}  epoch {:.2f}  loss {:.4f}  {:.0f} samples/s", state_.global_step, last_step_, epoch, loss,
                                rates.samples_per_second));
 }

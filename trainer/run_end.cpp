@@ -68,10 +68,12 @@ void Trainer::finish() {
                {"world_size", parts_.ranks.size()},
                {"finished", utc_time(parts_.clock.unix_seconds())}};
   if (!best.is_null()) done["best"] = best;
+  if (!end_reason_.empty()) done["ended_early"] = end_reason_;
   write_text_durably(parts_.files, settings_.layout.done(), done.dump(2) + "\n");
   if (!best.is_null() && parts_.validation)
     fmt::print("weights of {}: loss {:.4f}, accuracy {:.2f} %\n", best["checkpoint"].get<std::string>(),
                metrics["validation_loss"].get<double>(), 100 * metrics["validation_accuracy"].get<double>());
+  if (!end_reason_.empty()) fmt::print("ended before step {}: {}\n", last_step_, end_reason_);
   fmt::print("finished: step {}, parameter hash {}\n", state_.global_step, hash);
   std::fflush(stdout);
 }

@@ -6,6 +6,10 @@ namespace holdfast {
 
 using nlohmann::json;
 
+std::map<std::string, double> metrics_of(const ValidationRecord& record) {
+  return {{"val_loss", record.loss}, {"val_accuracy", record.accuracy}};
+}
+
 json to_json(const RunState& state) {
   json validations = json::array();
   for (const ValidationRecord& record : state.validations) {
@@ -15,7 +19,8 @@ json to_json(const RunState& state) {
   return {{"global_step", state.global_step},      {"batch_index", state.batch_index},
           {"samples_seen", state.samples_seen},    {"window_loss_sum", number_to_json(state.window_loss_sum)},
           {"window_count", state.window_count},    {"optimizer_updates", state.optimizer_updates},
-          {"validations", std::move(validations)}, {"owes_validation", state.owes_validation}};
+          {"validations", std::move(validations)}, {"owes_validation", state.owes_validation},
+          {"callbacks", state.callbacks}};
 }
 
 RunState run_state_from_json(const json& stored) {
@@ -25,6 +30,7 @@ RunState run_state_from_json(const json& stored) {
                  .samples_seen = count(stored.at("samples_seen")),
                  .window_loss_sum = number_from_json(stored.at("window_loss_sum")),
                  .window_count = count(stored.at("window_count")),
+                 .callbacks = stored.at("callbacks"),
                  .owes_validation = stored.at("owes_validation")};
   for (const auto& [name, updates] : stored.at("optimizer_updates").items()) state.optimizer_updates[name] = count(updates);
   for (const auto& record : stored.at("validations"))

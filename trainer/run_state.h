@@ -26,8 +26,12 @@ struct RunState {
   std::int64_t window_count = 0;
   std::map<std::string, std::int64_t> optimizer_updates;
   std::vector<ValidationRecord> validations;
+  nlohmann::json callbacks = nlohmann::json::object();  // their states, as of the newest update
   bool owes_validation = false;  // one is due at global_step: a run that is asked to stop leaves it to the next start
 };
+
+/// Under the names that triggers and callbacks know: val_loss, val_accuracy.
+std::map<std::string, double> metrics_of(const ValidationRecord& record);
 
 nlohmann::json to_json(const RunState& state);
 /// Throws nlohmann::json::exception when a field is missing or of another type.

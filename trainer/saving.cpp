@@ -15,10 +15,7 @@ Boundary Trainer::boundary(const StepEvent& event, const std::optional<Vote>& fa
   Boundary here{.position = {.epoch = epoch, .batch = state_.batch_index, .step = state_.global_step}, .step = event};
   if (facts && facts->count > 0) here.metrics["train_loss"] = facts->loss_sum / static_cast<double>(facts->count);
   here.has_validated = measured_batch_ == state_.batch_index;
-  if (here.has_validated) {
-    here.metrics["val_loss"] = state_.validations.back().loss;
-    here.metrics["val_accuracy"] = state_.validations.back().accuracy;
-  }
+  if (here.has_validated) here.metrics.merge(metrics_of(state_.validations.back()));
   return here;
 }
 
@@ -48,6 +45,7 @@ void Trainer::save_before_failure(const RunState& before) try {
 
 void Trainer::report_save(const std::optional<SaveResult>& result, bool must_succeed) {
   if (!result) return;
+  parts_.callbacks.each("on_checkpoint", [&](Callback& callback) { callback.on_checkpoint(view(), *result); });
   if (result->failure.empty()) {
     failed_saves_ = 0;
     if (parts_.heartbeat) parts_.heartbeat->block().durable_step = checkpointer_.durable_step();

@@ -26,7 +26,7 @@ Trainer::Trainer(const Parts& parts, Configuration configuration, json resolved_
       last_step_(resolve_run(configuration_, parts_.training.epoch_samples()).last_step),
       optimization_(configuration_, named_parameters(parts_.task.model())),
       training_step_({parts_.ranks, parts_.sections, parts_.task, parts_.training, optimization_, configuration_.trainer.accumulate_batches,
-                      &checkpointer_, &parts_.copies}),
+                      &checkpointer_, &parts_.copies, &parts_.callbacks, [this] { return view(); }}),
       checkpointer_({parts_.ranks, parts_.files, parts_.clock, parts_.sections}, settings_.layout, configuration_.checkpoints,
                     settings_.attempt) {
   if (parts_.task.is_manual() && configuration_.trainer.accumulate_batches > 1)
@@ -55,28 +55,44 @@ Trainer::Trainer(const Parts& parts, Configuration configuration, json resolved_
 
 RunEnd Trainer::run() {
   begin();
+  try {
+    const RunEnd end = train();
+    parts_.callbacks.each("on_fit_end", [&](Callback& callback) { callback.on_fit_end(view(), parts_.ranks); });
+    return end;
+  } catch (const std::exception& error) {
+    tell_callbacks_of(error);
+    throw;
+  }
+}
+
+RunEnd Trainer::train() {
   if (state_.owes_validation) {
     validate();
+    ask_for_end();
     save_if_due(boundary(count_step(state_), std::nullopt), false, false);
   }
-  if (state_.global_step >= last_step_) {
+  if (is_over()) {
     if (is_rank_0())
-      log_info("the run is finished: step {} of {}; give more trainer.max_steps or max_epochs to go on", state_.global_step, last_step_);
+      log_info("the run is finished: step {} of {}; {}", state_.global_step, last_step_,
+               end_reason_.empty() ? "give more trainer.max_steps or max_epochs to go on" : end_reason_);
     finish();
     return RunEnd::was_finished;
   }
-  while (state_.global_step < last_step_) {
+  while (!is_over()) {
     const RunState before = state_;
     const Vote facts = step();
     report_save(checkpointer_.advance(facts));
-    const StepEvent event = count_step(before);
-    const bool is_stopping = is_set(facts.stop_rank) && !event.is_last;
+    tell_callbacks(facts, before);
     report_step(facts, before);
-    state_.owes_validation = is_due(configuration_.validation, event);
-    if (state_.owes_validation && !is_stopping) validate();
-    Boundary here = boundary(event, facts);
+    const bool is_stopping = is_set(facts.stop_rank) && !is_over();
+    state_.owes_validation = is_due(configuration_.validation, count_step(before));
+    if (state_.owes_validation && !is_stopping) {
+      validate();
+      ask_for_end();
+    }
+    Boundary here = boundary(count_step(before), facts);
     if (is_stopping) here.interruption = Interruption::signal;
-    save_if_due(here, facts.is_time_up != 0, is_stopping || event.is_last);  // no other save follows
+    save_if_due(here, facts.is_time_up != 0, is_stopping || is_over());  // no other save follows
     if (is_stopping) {
       if (is_rank_0())
         log_info("stopped on request after step {}; the newest checkpoint is that of step {}", state_.global_step,
@@ -104,16 +120,17 @@ void Trainer::begin() {
   }
   parts_.training.seek(state_.samples_seen);
   parts_.task.model().train();
-  if (is_rank_0())
-    begin_metrics(restored && restored->is_of_this_run ? restored->manifest.options : json());
+  if (is_rank_0()) begin_metrics(restored && restored->is_of_this_run ? restored->manifest.options : json());
   progress_ = std::make_unique<Progress>(parts_.clock, parts_.heartbeat, is_rank_0() ? settings_.progress : Progress::Style::none,
                                          state_.global_step, last_step_);
   if (parts_.heartbeat) {
     parts_.heartbeat->block().durable_step = checkpointer_.durable_step();
     parts_.heartbeat->block().resumed_step = restored ? state_.global_step : -1;
   }
-  if (state_.global_step < last_step_ && is_rank_0()) parts_.files.remove_file(settings_.layout.done());
   set_log_step(state_.global_step);
+  parts_.callbacks.each("on_fit_start", [&](Callback& callback) { callback.on_fit_start(view(), parts_.ranks); });
+  if (!state_.owes_validation) ask_for_end();
+  if (!is_over() && is_rank_0()) parts_.files.remove_file(settings_.layout.done());
 }
 
 void Trainer::start_from_scratch() {
@@ -136,6 +153,7 @@ void Trainer::go_on_from(const Restored& restored) {
   }
   for (const auto& optimizer : optimization_.all()) optimizer->set_updates(state_.optimizer_updates[optimizer->name()]);
   if (restored.is_new_rank) seed_generators(static_cast<std::uint64_t>(configuration_.run.seed), parts_.ranks.rank(), state_.global_step);
+  parts_.callbacks.restore(state_.callbacks);
   const std::vector<std::string> begun = parts_.copies.reset_missing(restored.manifest.tensors);
   if (!is_rank_0()) return;
   log_info("resumed from {} at step {} of {}, {} samples seen", restored.path.string(), state_.global_step, last_step_,
@@ -148,6 +166,8 @@ void Trainer::go_on_from(const Restored& restored) {
 }
 
 Vote Trainer::step() {
+  if (state_.samples_seen % parts_.training.epoch_samples() == 0)
+    parts_.callbacks.each("on_epoch_start", [&](Callback& callback) { callback.on_epoch_start(view(), parts_.ranks); });
   if (copy_) copy_->take();
   const RunState before = state_;
   try {
@@ -160,13 +180,14 @@ Vote Trainer::step() {
 }
 
 StepEvent Trainer::count_step(const RunState& before) const {
-  return {before.global_step, state_.global_step, epochs_finished(before), epochs_finished(state_), state_.global_step >= last_step_};
+  return {before.global_step, state_.global_step, epochs_finished(before), epochs_finished(state_), is_over()};
 }
 
 void Trainer::validate() {
   state_.owes_validation = false;
   if (!parts_.validation) return;
   const std::string& weights = configuration_.validation.weights;
+  parts_.callbacks.each("on_validation_start", [&](Callback& callback) { callback.on_validation_start(view(), parts_.ranks); });
   ValidationRecord record;
   {
     const auto measured = parts_.copies.put_into_model(weights);
@@ -176,6 +197,8 @@ void Trainer::validate() {
   record.weights = weights;
   state_.validations.push_back(record);
   measured_batch_ = state_.batch_index;
+  const std::map<std::string, double> metrics = metrics_of(record);
+  parts_.callbacks.each("on_validation_end", [&](Callback& callback) { callback.on_validation_end(view(), metrics, parts_.ranks); });
   if (!is_rank_0()) return;
   json line = {{"kind", "validation"}, {"step", record.step}, {"loss", record.loss}, {"accuracy", record.accuracy}};
   if (!weights.empty()) line["weights"] = weights;

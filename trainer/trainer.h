@@ -14,6 +14,7 @@
 #include "options/run_options.h"
 #include "options/steps.h"
 #include "trainer/boundary_copy.h"
+#include "trainer/callbacks.h"
 #include "trainer/data_source.h"
 #include "trainer/metrics/run_metrics.h"
 #include "trainer/optimization.h"
@@ -38,6 +39,7 @@ class Trainer {
     BatchLoader& training;
     BatchLoader* validation;  // may be null: no validation
     WeightCopies& copies;
+    Callbacks& callbacks;
   };
   struct Settings {
     RunLayout layout;
@@ -52,6 +54,14 @@ class Trainer {
   RunEnd run();
 
  private:
+  RunEnd train();
+  RunView view() const;
+  /// Collective: what callbacks are told of a completed update.
+  void tell_callbacks(const Vote& facts, const RunState& before);
+  void tell_callbacks_of(const std::exception& error) const;
+  /// Collective: asks the callbacks whether the run ends here; keeps their states.
+  void ask_for_end();
+  bool is_over() const { return state_.global_step >= last_step_ || !end_reason_.empty(); }
   void begin();
   void go_on_from(const Restored& restored);
   void start_from_scratch();
@@ -93,6 +103,7 @@ class Trainer {
   std::int64_t measured_batch_ = -1;     // batch_index at the newest validation of this attempt
   std::optional<BoundaryCopy> copy_;     // if an entry has on_exception
   std::int64_t failed_saves_ = 0;        // in a row
+  std::string end_reason_;               // why the run ends before its last step; empty: it does not
   std::unique_ptr<RunMetrics> metrics_;  // rank 0
   std::unique_ptr<Progress> progress_;
 };

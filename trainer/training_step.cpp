@@ -57,6 +57,8 @@ Vote TrainingStep::run_automatic(RunState& state) {
   if (failure) d_.sections.enter(failed_section, step);  // where the failure was, for the exit record
   act_on_failures(facts, failure, step);
   begin_update(step);
+  const double divisor = d_.optimization.divisor(facts.count);
+  for (const auto& optimizer : d_.optimization.all()) announce_step(*optimizer, norm / divisor);
   d_.optimization.step(facts.count, norm);
   return facts;
 }
@@ -68,6 +70,7 @@ void TrainingStep::add_gradient(Vote& mine, std::int64_t step) {
   if (batch.samples == 0) return;  // takes part in every collective all the same
   d_.sections.enter(Section::forward, step);
   d_.sections.point();
+  each_callback("on_batch_start", [&](Callback& callback, const RunView& view) { callback.on_batch_start(view, batch); });
   const Loss loss = d_.task.loss(batch);
   d_.sections.enter(Section::backward, step);
   loss.sum.register_hook([this](const at::Tensor&) { d_.sections.point(); });
@@ -75,6 +78,13 @@ void TrainingStep::add_gradient(Vote& mine, std::int64_t step) {
   loss.sum.backward(at::full_like(loss.sum, d_.optimization.gradient_seed()));
   mine.loss_sum += loss.sum.item<double>();
   mine.count += loss.count;
+  each_callback("on_backward_end", [](Callback& callback, const RunView& view) { callback.on_backward_end(view); });
+}
+
+void TrainingStep::announce_step(const Optimizer& optimizer, double norm) {
+  each_callback("on_optimizer_step", [&](Callback& callback, const RunView& view) {
+    callback.on_optimizer_step(view, {.optimizer = optimizer.name(), .lr = d_.optimization.lr(optimizer), .gradient_norm = norm});
+  });
 }
 
 Vote TrainingStep::my_vote() const {
@@ -127,6 +137,7 @@ class TrainingStep::ManualSteps final : public ManualOptimization {
     torch::autograd::backward({loss.sum}, {}, /*retain_graph=*/true, /*create_graph=*/false, inputs);
     loss.sum.remove_hook(hook);  // the task may keep the loss, and go back through it again
     optimizer.gradients().add_loss(loss.sum.item<double>(), loss.count);
+    owner_.each_callback("on_backward_end", [](Callback& callback, const RunView& view) { callback.on_backward_end(view); });
   }
   void step(const std::string& name) override {
     Optimizer& optimizer = owner_.d_.optimization.find(name);
@@ -145,7 +156,9 @@ class TrainingStep::ManualSteps final : public ManualOptimization {
     if (!std::isfinite(norm)) finite.nonfinite_rank = owner_.d_.ranks.rank();
     owner_.act_on_failures(finite, nullptr, step_);
     owner_.begin_update(step_);
-    owner_.d_.optimization.step(optimizer, static_cast<double>(std::max<std::int64_t>(facts.count, 1)), norm);
+    const auto divisor = static_cast<double>(std::max<std::int64_t>(facts.count, 1));
+    owner_.announce_step(optimizer, norm / divisor);
+    owner_.d_.optimization.step(optimizer, divisor, norm);
     optimizer.gradients().zero();
     is_past_vote_ = false;
     combine(total_, facts);
@@ -171,6 +184,7 @@ Vote TrainingStep::run_manual(RunState& state) {
     const Batch batch = d_.loader.next();
     d_.sections.enter(Section::forward, step);
     d_.sections.point();
+    each_callback("on_batch_start", [&](Callback& callback, const RunView& view) { callback.on_batch_start(view, batch); });
     d_.task.train_batch(batch, steps);
   } catch (const PeerLost&) {
     throw;  // the vote has been taken

@@ -2,9 +2,12 @@
 // that only it knows: one that throws finishes the step's collectives with zeros and says so in the vote.
 #pragma once
 
+#include <functional>
+
 #include "base/section.h"
 #include "checkpoint/engine/checkpointer.h"
 #include "dist/communicator.h"
+#include "trainer/callbacks.h"
 #include "trainer/data_source.h"
 #include "trainer/optimization.h"
 #include "trainer/run_state.h"
@@ -24,6 +27,8 @@ class TrainingStep {
     std::int64_t accumulate_batches;
     Checkpointer* checkpointer = nullptr;  // null: nothing is saved while it runs
     WeightCopies* copies = nullptr;        // null: no averages
+    Callbacks* callbacks = nullptr;        // null: none, and `view` is not asked for
+    std::function<RunView()> view = {};
   };
   explicit TrainingStep(const Dependencies& dependencies) : d_(dependencies) {}
 
@@ -42,6 +47,14 @@ class TrainingStep {
   void act_on_failures(const Vote& facts, const std::exception_ptr& mine, std::int64_t step);
   std::string call_name(std::int32_t call) const;
   Vote my_vote() const;
+  template <class Call>
+  void each_callback(const char* method, Call call) {
+    if (!d_.callbacks || d_.callbacks->empty()) return;
+    const RunView view = d_.view();
+    d_.callbacks->each(method, [&](Callback& callback) { call(callback, view); });
+  }
+  /// Of the optimizers that are about to be stepped. `norm`: of their mean gradient.
+  void announce_step(const Optimizer& optimizer, double norm);
   /// Before an optimizer changes what a save in flight may still be copying.
   void begin_update(std::int64_t step);
   bool is_epoch_over(const RunState& state) const { return state.samples_seen % d_.loader.epoch_samples() == 0; }

@@ -136,6 +136,7 @@ std::string summary(const Configuration& configuration) {
   line("ends after", fmt::format("{}", fmt::join(ends, " or ")));
   const ValidationOptions& validation = configuration.validation;
   line("validation", when_due(validation) + (validation.weights.empty() ? "" : ", of " + validation.weights));
+  for (const auto& [name, callback] : configuration.callbacks) line("callback", fmt::format("{}: {}", name, callback.type));
   for (const auto& [name, transform] : configuration.transforms) line("transform", fmt::format("{}: {}", name, text_of(transform)));
   for (const CheckpointOptions& entry : configuration.checkpoints)
     line("checkpoint", fmt::format("{}: {}; keeps {}{}", entry.name, when_due(entry), kept_by(entry), contents_of(entry)));

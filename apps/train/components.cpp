@@ -8,6 +8,7 @@
 
 #include "base/file_system.h"
 #include "base/host.h"
+#include "callbacks/built_in.h"
 #include "data/built_in.h"
 #include "data/prefetch_loader.h"
 #include "tasks/built_in.h"
@@ -25,6 +26,7 @@ std::set<std::filesystem::path> plugins_of(const Configuration& configuration, c
   };
   add(configuration.task.plugin);
   for (const auto& [name, transform] : configuration.transforms) add(transform.plugin);
+  for (const auto& [name, callback] : configuration.callbacks) add(callback.plugin);
   return plugins;
 }
 
@@ -36,12 +38,17 @@ Components build(const Configuration& configuration, bool is_check_only, Heartbe
   register_built_in_tasks(registry);
   register_built_in_data(registry);
   register_built_in_transforms(registry);
+  register_built_in_callbacks(registry);
   for (const std::filesystem::path& plugin : plugins_of(configuration, directory)) registry.load_plugin(plugin.string());
-  const ComponentContext context{.directory = directory.string(), .is_check_only = is_check_only, .configuration = configuration.tree};
+  const ComponentContext context{.directory = directory.string(),
+                                 .is_check_only = is_check_only,
+                                 .configuration = configuration.tree,
+                                 .metrics = measured_metrics(configuration.validation)};
   torch::manual_seed(static_cast<std::uint64_t>(configuration.run.seed));  // of the initial weights
   Components components{.task = registry.make_task(configuration.task, context)};
   components.data = registry.make_data(configuration.data, context);
   components.copies = WeightCopies(configuration, registry, context, components.task->model());
+  components.callbacks = Callbacks(configuration, registry, context);
   return components;
 }
 

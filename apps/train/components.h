@@ -6,6 +6,7 @@
 #include "base/heartbeat.h"
 #include "dist/communicator.h"
 #include "options/run_options.h"
+#include "trainer/callbacks.h"
 #include "trainer/data_source.h"
 #include "trainer/task.h"
 #include "trainer/weight_copies.h"
@@ -17,6 +18,7 @@ struct Components {
   std::unique_ptr<Task> task;
   DataSources data;
   WeightCopies copies;
+  Callbacks callbacks;
 };
 
 /// `is_check_only`: opens no data. `heartbeat` (may be null) tells the shim of a plugin that ends this process. Throws ConfigError, DataError,

@@ -150,7 +150,7 @@ int run_training(const TrainArguments& arguments, Heartbeat* heartbeat) {
   set_determinism(configuration.trainer.determinism);
   const std::unique_ptr<BatchLoader> training = training_loader(configuration, components, *ranks);
   const std::unique_ptr<BatchLoader> validation = validation_loader(configuration, components, *ranks);
-  Trainer trainer({*ranks, *files, clock, sections, heartbeat, *components.task, *training, validation.get(), components.copies},
+  Trainer trainer({*ranks, *files, clock, sections, heartbeat, *components.task, *training, validation.get(), components.copies, components.callbacks},
                   configuration, to_json(configuration),
                   {.layout = layout,
                    .attempt = environment::get_number(environment::kAttempt, 1),

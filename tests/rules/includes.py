@@ -14,11 +14,12 @@ BELOW = {  # folder: the folders that it may include besides itself
     "trainer/metrics": ["base", "options", "checkpoint/format"],
     "trainer": ["base", "options", "dist", "checkpoint/format", "checkpoint/policy", "checkpoint/store", "checkpoint/engine", "trainer/metrics"],
     "tasks": ["base", "options", "dist", "checkpoint/format", "checkpoint/policy", "checkpoint/store", "checkpoint/engine", "trainer/metrics", "trainer"],
+    "callbacks": ["base", "options", "dist", "checkpoint/format", "checkpoint/policy", "checkpoint/store", "checkpoint/engine", "trainer/metrics", "trainer"],
     "data": ["base", "options", "dist", "checkpoint/format", "checkpoint/policy", "checkpoint/store", "checkpoint/engine", "trainer/metrics", "trainer"],
     # The program `holdfast`, which loads neither MPI nor LibTorch ...
     "apps/commands": ["base", "options", "checkpoint/format", "checkpoint/policy", "checkpoint/store", "launch"],
     # ... and the program of a rank.
-    "apps/train": ["base", "options", "dist", "checkpoint/format", "checkpoint/policy", "checkpoint/store", "checkpoint/engine", "trainer/metrics", "trainer", "tasks", "data"],
+    "apps/train": ["base", "options", "dist", "checkpoint/format", "checkpoint/policy", "checkpoint/store", "checkpoint/engine", "trainer/metrics", "trainer", "tasks", "data", "callbacks"],
 }
 PROGRAMS = {"apps/holdfast.cpp": "apps/commands", "apps/holdfast_train.cpp": "apps/train"}
 

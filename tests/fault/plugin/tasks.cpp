@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdio>
+#include <fstream>
 #include <thread>
 
 #include "options/read.h"
@@ -123,7 +124,72 @@ struct BetweenBatches final : holdfast::Transform {
 
 }  // namespace
 
+struct RecorderOptions {
+  std::string file;               // rank 0 writes every call into it
+  std::string throws_in;          // the name of a call
+  std::int64_t ends_at = -1;      // a step
+  std::int64_t ends_on_rank = 0;  // which alone wants to end there
+  void describe(holdfast::FieldVisitor& visitor) {
+    visitor.field({.name = "file"}, file);
+    visitor.field({.name = "throws_in"}, throws_in);
+    visitor.field({.name = "ends_at"}, ends_at);
+    visitor.field({.name = "ends_on_rank"}, ends_on_rank);
+  }
+};
+
+/// Writes down who calls it and when, and counts the updates in a state of its own.
+struct Recorder final : holdfast::Callback {
+  explicit Recorder(const RecorderOptions& its) : options(its) {}
+  using View = holdfast::RunView;
+  using Ranks = holdfast::Communicator;
+  void on_fit_start(const View& run, Ranks& ranks) override {
+    rank = ranks.rank();
+    step = run.state.global_step;
+    record("on_fit_start", run);
+  }
+  void on_epoch_start(const View& run, Ranks&) override { record("on_epoch_start", run); }
+  void on_batch_start(const View& run, const Batch&) override { record("on_batch_start", run); }
+  void on_backward_end(const View& run) override { record("on_backward_end", run); }
+  void on_optimizer_step(const View& run, const holdfast::OptimizerStep& made) override {
+    record("on_optimizer_step " + made.optimizer, run);
+  }
+  void on_step_end(const View& run, const holdfast::StepFacts&, Ranks& ranks) override {
+    ++updates;
+    step = run.state.global_step;
+    double sum = 1;  // a collective of its own
+    ranks.all_reduce(std::as_writable_bytes(std::span(&sum, 1)), holdfast::ReduceType::f64, holdfast::ReduceOp::sum);
+    record(sum == ranks.size() ? "on_step_end" : "on_step_end without all ranks", run);
+  }
+  void on_epoch_end(const View& run, Ranks&) override { record("on_epoch_end", run); }
+  void on_validation_start(const View& run, Ranks&) override { record("on_validation_start", run); }
+  void on_validation_end(const View& run, const std::map<std::string, double>& metrics, Ranks&) override {
+    record("on_validation_end " + std::to_string(metrics.size()), run);
+  }
+  void on_checkpoint(const View& run, const holdfast::SaveResult&) override { record("on_checkpoint", run); }
+  void on_exception(const View& run, const std::exception&) override { record("on_exception", run); }
+  void on_fit_end(const View& run, Ranks&) override { record("on_fit_end after " + std::to_string(updates), run); }
+  void add_metrics(nlohmann::json& line) override { line["updates_seen"] = updates; }
+  std::optional<std::string> end_reason() const override {
+    return step == options.ends_at && rank == options.ends_on_rank ? std::optional<std::string>("enough is seen") : std::nullopt;
+  }
+  nlohmann::json state() const override { return updates; }
+  void restore(const nlohmann::json& state) override { updates = state.get<std::int64_t>(); }
+
+  void record(const std::string& call, const View& run) {
+    if (rank == 0 && !options.file.empty()) std::ofstream(options.file, std::ios::app) << call << " @" << run.state.global_step << "\n";
+    if (!options.throws_in.empty() && call.starts_with(options.throws_in)) throw std::runtime_error("as it was told to");
+  }
+  RecorderOptions options;
+  int rank = 0;
+  std::int64_t updates = 0, step = 0;
+};
+
 extern "C" void holdfast_register(holdfast::Registry& registry) {
+  registry.add_callback("recorder", [](const holdfast::CallbackOptions& callback, const holdfast::ComponentContext&) {
+    RecorderOptions options;
+    holdfast::read_options(callback.options, options);
+    return std::make_unique<Recorder>(options);
+  });
   registry.add_task("normalised",
                     [](const holdfast::OptionTree&, const holdfast::ComponentContext&) { return std::make_unique<Normalised>(); });
   registry.add_task("talkative", [](const holdfast::OptionTree&, const holdfast::ComponentContext&) {

@@ -70,6 +70,7 @@ TEST(RunState, SurvivesJsonExactly) {
                        .window_count = 5,
                        .optimizer_updates = {{"d", 2}, {"g", 1}},
                        .validations = {{7, 1.0 / 3, 0.875}, {14, std::numeric_limits<double>::infinity(), 0}},
+                       .callbacks = {{"early", {{"type", "early_stopping"}, {"state", {{"waited", 2}}}}}},
                        .owes_validation = true};
   const RunState back = run_state_from_json(nlohmann::json::parse(to_json(state).dump()));
   EXPECT_EQ(back.global_step, state.global_step);
@@ -79,6 +80,7 @@ TEST(RunState, SurvivesJsonExactly) {
   ASSERT_EQ(back.validations.size(), 2u);
   EXPECT_EQ(back.validations[0].loss, 1.0 / 3);
   EXPECT_TRUE(std::isinf(back.validations[1].loss));  // JSON has no word for it
+  EXPECT_EQ(back.callbacks, state.callbacks);
   EXPECT_TRUE(back.owes_validation);
 }
 

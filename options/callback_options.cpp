@@ -1,0 +1,21 @@
+// `callbacks:`: what their keys mean. The built-in types' own options are described where they are: callbacks/.
+#include "options/run_options.h"
+
+namespace holdfast {
+
+void CallbackOptions::describe(FieldVisitor& visitor) {
+  visitor.field({.name = "type",
+                 .doc = "`early_stopping`, `gradient_norm`, `time_limit` ([callbacks.md](callbacks.md)), or the name of one that a plugin "
+                        "registers.",
+                 .synonyms = "name kind"},
+                type);
+  visitor.field(
+      {.name = "plugin",
+       .doc = "A shared library that registers `type`, relative to the directory of the configuration file. Empty: a built-in one, "
+              "or one of the task's plugin.",
+       .synonyms = "library"},
+      plugin);
+  visitor.subtree({.name = "options", .doc = "Its own options, which it checks itself.", .synonyms = "config params args"}, options);
+}
+
+}  // namespace holdfast

@@ -1,0 +1,35 @@
+// Trainer: what callbacks are told, and when they are asked.
+#include "base/log.h"
+#include "trainer/trainer.h"
+
+namespace holdfast {
+
+RunView Trainer::view() const {
+  return {.state = state_,
+          .last_step = last_step_,
+          .epoch_samples = parts_.training.epoch_samples(),
+          .model = parts_.task.model(),
+          .clock = parts_.clock};
+}
+
+void Trainer::tell_callbacks(const Vote& facts, const RunState& before) {
+  const StepFacts step{.loss_sum = facts.loss_sum, .count = facts.count};
+  parts_.callbacks.each("on_step_end", [&](Callback& callback) { callback.on_step_end(view(), step, parts_.ranks); });
+  if (epochs_finished(state_) > epochs_finished(before))
+    parts_.callbacks.each("on_epoch_end", [&](Callback& callback) { callback.on_epoch_end(view(), parts_.ranks); });
+  ask_for_end();
+}
+
+void Trainer::tell_callbacks_of(const std::exception& error) const try {
+  parts_.callbacks.each("on_exception", [&](Callback& callback) { callback.on_exception(view(), error); });
+} catch (const std::exception& another) {
+  log_error("{}", another.what());  // the run ends because of the first
+}
+
+void Trainer::ask_for_end() {
+  if (parts_.callbacks.empty()) return;
+  state_.callbacks = parts_.callbacks.state();
+  if (end_reason_.empty()) end_reason_ = parts_.callbacks.agree_on_end(parts_.ranks);
+}
+
+}  // namespace holdfast
