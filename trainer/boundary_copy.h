@@ -1,4 +1,5 @@
-// A copy in memory of what a step may change before its update (buffers, generators), so that a step that fails can be undone.
+// A copy in memory of live state, so that what fails can be undone: of what a step may change before its update (buffers, generators), and
+// of the last weights while others are loaded.
 // Local to a rank; training thread only.
 #pragma once
 

@@ -1,6 +1,7 @@
 // Trainer: the end of a run, and with which weights.
 #include <fmt/format.h>
 
+#include "base/error.h"
 #include "base/host.h"
 #include "base/log.h"
 #include "trainer/model_state.h"
@@ -17,21 +18,23 @@ json Trainer::load_best() {
     if (!entry.load_best_at_end) continue;
     const std::optional<Path> best = checkpointer_.best_of(entry.name);
     if (!best) {
-      if (is_rank_0()) log_warning("{}: no state has a score by {}: the run ends with its last weights", entry.name, entry.monitor);
+      if (is_rank_0()) log_warning("{}: the run ends with its last weights, no state has a score by {}", entry.name, entry.monitor);
       continue;
     }
     const std::string& measured = configuration_.validation.weights;
     const Path weights = measured.empty() ? *best : *best / measured;
-    std::byte is_there{is_rank_0() && parts_.files.kind(weights / kManifestName) == FileKind::file};
-    parts_.ranks.broadcast(std::span(&is_there, 1), 0);
-    if (is_there == std::byte{0}) {
-      if (is_rank_0()) log_warning("{}: the best state is stored without {}: the run ends with its last weights", entry.name, measured);
-      continue;
+    BoundaryCopy last([this] { return model_entries(parts_.task.model()); });
+    last.take();
+    try {
+      const Manifest manifest = load_weights(checkpointer_, weights, parts_.task.model());
+      loaded = {{"entry", entry.name}, {"checkpoint", best->filename().string()}, {"step", manifest.global_step}, {"role", manifest.role}};
+      if (is_rank_0())
+        log_info("{}: the weights of {} are the best by {}, and those that the run ends with", entry.name, weights.string(), entry.monitor);
+    } catch (const CorruptCheckpoint& error) {  // on every rank alike
+      last.put_back();
+      if (is_rank_0())
+        log_warning("{}: the run ends with its last weights, those of its best state cannot be had: {}", entry.name, error.what());
     }
-    const Manifest manifest = load_weights(checkpointer_, weights, parts_.task.model());
-    loaded = {{"entry", entry.name}, {"checkpoint", best->filename().string()}, {"step", manifest.global_step}, {"role", manifest.role}};
-    if (is_rank_0())
-      log_info("{}: the weights of {} are the best by {}, and those that the run ends with", entry.name, weights.string(), entry.monitor);
   }
   return loaded;
 }

@@ -1,9 +1,11 @@
 """Two kinds of weights: averages, transformed copies and weights alone, in runs that are killed, on other world sizes, and read by h5py."""
 import json
+import shutil
 import subprocess
 
 import h5py
 import numpy
+import pytest
 import runs
 
 PLUGIN = runs.BIN.parent / "tests/libfault_test_tasks.so"
@@ -199,14 +201,25 @@ def test_a_failing_transform_costs_only_itself_and_none_touches_the_model(tmp_pa
     assert refused.code == 78 and "did you mean 'negated'?" in refused.output
 
 
-def test_the_run_ends_with_the_weights_of_its_best_state(tmp_path):
+def ends_with_its_best(path, weights):
     """The best by the largest loss, so that it is not the last one."""
-    policy = [{"name": "worst", "after_validation": True, "monitor": "val_loss", "mode": "max", "top_k": 1, "load_best_at_end": True, "at_end": False},
+    policy = [{"name": "worst", "after_validation": True, "monitor": "val_loss", "mode": "max", "top_k": 1, "load_best_at_end": True, "at_end": False,
+               "transforms": [weights] if weights else []},
               {"name": "regular", "every_steps": runs.INTERVAL, "limit": 1}]
+    return runs.write_config(path, normalised(max_steps=24, checkpoints=policy, transforms={"ema": TRANSFORMS["ema"]},
+                                              validation={"every_epochs": 1, "weights": weights}))
+
+
+@pytest.fixture(scope="module")
+def best_run(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("best")
+    config = ends_with_its_best(directory / "config.yaml", "ema")
+    return config, runs.Run(directory / "run").supervised(config)
+
+
+def test_the_run_ends_with_the_weights_of_its_best_state(tmp_path):
     for weights in ("", "ema"):
-        policy[0]["transforms"] = [weights] if weights else []
-        config = runs.write_config(tmp_path / "config.yaml", normalised(max_steps=24, checkpoints=policy, transforms={"ema": TRANSFORMS["ema"]},
-                                                                        validation={"every_epochs": 1, "weights": weights}))
+        config = ends_with_its_best(tmp_path / "config.yaml", weights)
         run = runs.Run(tmp_path / f"run{weights}")
         run.supervised(config, injections=["kill:rank=1,step=24,section=finish"])
         assert [line["section"] for line in run.journal("rank_lost")] == ["finish"]
@@ -222,3 +235,31 @@ def test_the_run_ends_with_the_weights_of_its_best_state(tmp_path):
         shown = subprocess.run([str(runs.BIN / "holdfast"), "ckpt", "show", str(run.directory / "checkpoints" / done["best"]["checkpoint"] / weights)],
                                capture_output=True, text=True, timeout=60)
         assert f"parameter hash {done['parameter_hash']}" in shown.stdout
+
+
+@pytest.mark.parametrize("cause", ["damaged", "without its copy", "measured of other weights"])
+def test_a_best_state_that_cannot_be_had_is_told_and_the_run_ends_with_its_last_weights(tmp_path, best_run, cause):
+    config, whole = best_run
+    run = runs.Run(tmp_path / "run")
+    shutil.copytree(whole.directory, run.directory, symlinks=True)
+    copy, arguments = run.directory / "checkpoints" / whole.done()["best"]["checkpoint"] / "ema", ()
+    if cause == "damaged":
+        first = json.loads((copy / "manifest.json").read_text())["shards"][0]
+        with open(copy / first["file"], "r+b") as shard:
+            shard.seek(first["pieces"][0]["file_offset"])
+            shard.write(b"damage")
+    elif cause == "without its copy":
+        shutil.rmtree(copy)
+    else:
+        arguments = ("--set", 'validation.weights=""')
+    run.supervised(config, arguments=arguments)  # finished already: it loads the best once more
+    log = max((run.directory / "logs").glob("attempt-*")).joinpath("rank-0.log").read_text()
+    assert "worst: the run ends with its last weights" in log, log
+    assert {"damaged": "shard-00000-of-00002.h5", "without its copy": str(copy),
+            "measured of other weights": "worst has ranked by the largest val_loss of ema before, and ranks by the largest val_loss now"}[cause] in log
+    done = run.done()
+    shown = runs.ckpt("show", run.directory / "checkpoints/last")
+    assert done["global_step"] == 24 and "best" not in done
+    assert f"parameter hash {done['parameter_hash']}" in shown.stdout and done["parameter_hash"] != whole.done()["parameter_hash"]
+    last = [line for line in run.metrics() if line["kind"] == "validation"][-1]
+    assert done["metrics"] == {"validation_loss": last["loss"], "validation_accuracy": last["accuracy"], "validation_weights": "ema"}
