@@ -24,6 +24,16 @@ std::uint64_t bytes_of_all(const std::vector<StateEntry>& entries, int world_siz
   return bytes;
 }
 
+/// Each state's copies follow it.
+void give_ids(json& parts) {
+  std::string original;
+  for (json& part : parts) {
+    part["id"] = random_token();
+    if (part["copy"] == "") original = part["id"];
+    part["original"] = original;
+  }
+}
+
 }  // namespace
 
 Checkpointer::Checkpointer(Dependencies dependencies, RunLayout layout, std::vector<CheckpointOptions> entries, int attempt)
@@ -91,11 +101,18 @@ bool Checkpointer::agree_on_parts(InFlight& save, Boundary boundary) {
         failure_of([&] { bytes += bytes_of_all(entries_of(save.snapshot, {.state = state->name, .copy = copy}), ranks_.size()); });
       }
     }
-    if (save.decision.writes()) plan["failure"] = failure_of([&] { store_.prepare(save.decision, bytes); });
+    if (save.decision.writes())
+      plan["failure"] = failure_of([&] {
+        give_ids(plan["parts"]);
+        store_.prepare(save.decision, bytes);
+      });
   }
   plan = json::parse(broadcast_text(ranks_, dump_any(plan), 0));
   for (const json& part : plan["parts"])
-    save.parts.push_back({.state = parse_directory_name(part["state"].get<std::string>()).value(), .copy = part["copy"]});
+    save.parts.push_back({.state = parse_directory_name(part["state"].get<std::string>()).value(),
+                          .copy = part["copy"],
+                          .id = part.value("id", ""),
+                          .original = part.value("original", "")});
   save.failure = plan["failure"].get<std::string>();
   save.has_failed_everywhere = !save.failure.empty();
   return !save.parts.empty();
@@ -126,7 +143,6 @@ void Checkpointer::begin_shard(InFlight& save, std::size_t number) {
   ShardImage& image = images_[(part.state.is_weights ? "weights/" : "step/") + part.copy];
   if (pieces != image.layout().pieces) image = ShardImage(lay_out_shard(std::move(pieces), ranks_.rank(), ranks_.size()));
   if (ranks_.rank() == 0) {
-    part.id = random_token();
     part.facts = std::async(std::launch::async, [this, &save, &part] { return facts_text(facts_of(save, part)); });
   }
   // Of the first part alone: the others are made of the same memory.

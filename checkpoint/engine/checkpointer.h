@@ -111,12 +111,13 @@ class Checkpointer {
   /// A directory that a save writes shards to: the state, its weights alone, or a transformed copy inside one of them.
   struct SavePart {
     CheckpointName state;
-    std::string copy;  // name of the transform; empty: the state itself
-    std::string id = {};
+    std::string copy;                    // name of the transform; empty: the state itself
+    std::string id = {}, original = {};  // the latter: of the state itself, which a copy is made of
     std::vector<StateEntry> entries = {};
     std::string failure = {};               // of this rank, so far
     std::unique_ptr<ShardSave> shard = {};  // null: none was begun, or its record has been collected
-    std::future<std::string> facts = {};    // rank 0: the manifest without its shards
+    /// Rank 0: the manifest without its shards. Its thread reads of all parts this one alone: they go one by one.
+    std::future<std::string> facts = {};
   };
   /// The save in flight: shards are being written, then rank 0 is publishing.
   struct InFlight {

@@ -127,8 +127,7 @@ Manifest Checkpointer::facts_of(const InFlight& save, const SavePart& part) cons
   if (part.state.is_weights) facts.role = kWeightsOnly;
   if (part.copy.empty()) return facts;
   facts.role = kTransformedPrefix + part.copy;
-  for (const SavePart& other : save.parts)
-    if (other.state == part.state && other.copy.empty()) facts.original = other.id;
+  facts.original = part.original;
   return facts;
 }
 
