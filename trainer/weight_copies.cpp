@@ -25,32 +25,42 @@ at::Tensor checked(at::Tensor made, std::int64_t count, at::ScalarType type, con
                                        count, name, c10::toString(type), count));
 }
 
+/// What the code of a transform returns, or throws: a text in any case.
+template <class Call>
+auto result_of(const std::string& tensor, const Call& call) {
+  try {
+    return call();
+  } catch (const std::exception&) {
+    throw;
+  } catch (...) {
+    throw std::runtime_error(fmt::format("the transform threw what is no std::exception, at {}", tensor));
+  }
+}
+
 }  // namespace
 
 StateEntry transformed(const StateEntry& source, std::shared_ptr<const Transform> transform) {
   const at::ScalarType from = scalar_type_of(source.info.dtype);
   if (!at::isFloatingType(from)) return source;
-  const at::ScalarType to = transform->dtype(from);
+  const std::string name = source.info.name.substr(std::string_view(kModelPrefix).size());
+  const at::ScalarType to = result_of(name, [&] { return transform->dtype(from); });
   if (!at::isFloatingType(to))
-    throw std::runtime_error(
-        fmt::format("a transform makes {} of {}: expected a floating-point type", c10::toString(to), source.info.name));
+    throw std::runtime_error(fmt::format("a transform makes {} of {}: expected a floating-point type", c10::toString(to), name));
   StateEntry entry = source;
   entry.info.dtype = dtype_of(to);
   entry.copy_from = [](std::uint64_t, std::span<const std::byte>) { throw std::logic_error("a transformed copy is not read back"); };
-  entry.copy_to = [source, from, to, transform = std::move(transform)](std::uint64_t offset, std::span<std::byte> into) {
+  entry.copy_to = [source, name, from, to, transform = std::move(transform)](std::uint64_t offset, std::span<std::byte> into) {
     const torch::NoGradGuard no_grad;
     const auto out_bytes = static_cast<std::uint64_t>(c10::elementSize(to)), in_bytes = static_cast<std::uint64_t>(c10::elementSize(from));
     const auto first = static_cast<std::int64_t>(offset / out_bytes), count = static_cast<std::int64_t>(into.size() / out_bytes);
     const at::Tensor values = at::empty({count}, from);
     source.copy_to(static_cast<std::uint64_t>(first) * in_bytes,
                    {static_cast<std::byte*>(values.data_ptr()), static_cast<std::size_t>(count) * in_bytes});
-    const std::string name = source.info.name.substr(std::string_view(kModelPrefix).size());
     for (std::int64_t at = 0; at < count; at += kSliceElements) {
       const std::int64_t size = std::min(kSliceElements, count - at);
-      const at::Tensor made = checked(
-          transform->apply(
-              {.name = name, .shape = source.info.shape, .offset = source.slice.offset + first + at, .values = values.narrow(0, at, size)}),
-          size, to, name);
+      const WeightSlice slice{
+          .name = name, .shape = source.info.shape, .offset = source.slice.offset + first + at, .values = values.narrow(0, at, size)};
+      const at::Tensor made = checked(result_of(name, [&] { return transform->apply(slice); }), size, to, name);
       std::memcpy(into.data() + static_cast<std::size_t>(at) * out_bytes, made.const_data_ptr(),
                   static_cast<std::size_t>(size) * out_bytes);
     }

@@ -15,7 +15,8 @@ std::string failure_answer(const std::string& what);
 /// "rank 1: ..." for each answer that is a failure; empty: none is.
 std::string failures_in(const std::vector<std::string>& answers);
 
-/// Does one rank's part of a collective and returns why it failed, empty if it did not. Whatever it was: the others wait to hear.
+/// Does one rank's part of a collective and returns why it failed, empty if it did not: the others wait to hear. Code that is not of this
+/// project may throw anything; who calls it makes a std::exception of that.
 template <class Step>
 std::string failure_of(const Step& step) {
   try {

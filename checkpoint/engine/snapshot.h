@@ -30,8 +30,8 @@ StateEntry step_entry(std::int64_t global_step);
 /// A copy of the weights that a transform makes of those of the snapshot, to be stored beside them.
 struct TransformedWeights {
   std::string name;  // also that of its directory
-  /// The tensors, named as the model's are; their copy_to computes. Called by the training thread when a save wants the copy. What it
-  /// throws, or a copy_to throws on any rank, costs this copy and nothing else.
+  /// The tensors, named as the model's are; their copy_to computes. Called by the training thread when a save wants the copy. The
+  /// std::exception that it throws, or a copy_to throws on any rank, costs this copy and nothing else.
   std::function<std::vector<StateEntry>()> entries;
 };
 

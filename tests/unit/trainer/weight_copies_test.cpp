@@ -160,7 +160,20 @@ TEST_F(Copies, WhatATransformMakesIsHeldAgainstWhatItSaid) {
               testing::ThrowsMessage<std::runtime_error>(
                   HasSubstr("the transform made Float [1] of 32768 elements of weight, expected Float [32768]")));
   EXPECT_THAT([&] { transformed(weight, std::make_shared<Integers>()); },
-              testing::ThrowsMessage<std::runtime_error>(HasSubstr("a transform makes Long of model/weight")));
+              testing::ThrowsMessage<std::runtime_error>(HasSubstr("a transform makes Long of weight")));
+}
+
+TEST_F(Copies, WhateverATransformThrowsIsAnErrorWithAText) {
+  struct Throwing final : Transform {
+    explicit Throwing(bool in_dtype) : in_dtype_(in_dtype) {}
+    at::ScalarType dtype(at::ScalarType type) const override { return in_dtype_ ? throw 1 : type; }
+    at::Tensor apply(const WeightSlice&) const override { throw 1; }
+    bool in_dtype_;
+  };
+  const StateEntry weight = model_entries(model_)[0];
+  const auto is_told = testing::ThrowsMessage<std::runtime_error>(HasSubstr("the transform threw what is no std::exception, at weight"));
+  EXPECT_THAT([&] { bytes_of(transformed(weight, std::make_shared<Throwing>(false))); }, is_told);
+  EXPECT_THAT([&] { transformed(weight, std::make_shared<Throwing>(true)); }, is_told);
 }
 
 TEST(StateEntry, ConvertsOnTheWayInInAnyParts) {
