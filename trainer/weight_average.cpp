@@ -43,11 +43,24 @@ void WeightAverage::update(std::int64_t global_step) {
   }
 }
 
+std::string WeightAverage::state_name(const Item& item) const { return kAveragePrefix + name_ + "/" + kModelPrefix + item.name; }
+
+std::vector<std::string> WeightAverage::reset_missing(const std::set<std::string>& stored) {
+  const torch::NoGradGuard no_grad;
+  const std::vector<at::Tensor> weights = live();
+  std::vector<std::string> missing;
+  for (std::size_t i = 0; i < items_.size(); ++i) {
+    if (stored.contains(state_name(items_[i]))) continue;
+    items_[i].average.copy_(weights[i].detach());
+    missing.push_back(items_[i].name);
+  }
+  return missing;
+}
+
 std::vector<StateEntry> WeightAverage::state() const {
   std::vector<StateEntry> entries;
   for (const Item& item : items_)
-    entries.push_back(entry_of(kAveragePrefix + name_ + "/" + kModelPrefix + item.name, item.average,
-                               item.is_buffer ? TensorKind::per_rank : TensorKind::replicated, true));
+    entries.push_back(entry_of(state_name(item), item.average, item.is_buffer ? TensorKind::per_rank : TensorKind::replicated, true));
   return entries;
 }
 

@@ -5,6 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,12 +26,16 @@ class WeightAverage {
 
   /// Begins anew: the average is the weights.
   void reset();
+  /// Likewise, of what is not among `stored`, names of tensors of a checkpoint. Returns which: LibTorch's names.
+  std::vector<std::string> reset_missing(const std::set<std::string>& stored);
+  /// Whether that is all of it.
+  bool is_all(const std::vector<std::string>& names) const { return names.size() == items_.size(); }
   /// After the update that made `global_step` of it: up to start_step the average is the weights, later each `every_steps`-th update
   /// comes in by 1 - decay.
   void update(std::int64_t global_step);
 
   const std::string& name() const { return name_; }
-  /// As training state, "averages/NAME/model/TENSOR".
+  /// As training state.
   std::vector<StateEntry> state() const;
   /// As weights, under the model's own names; what is not averaged is the model's.
   std::vector<StateEntry> weights() const;
@@ -54,6 +59,8 @@ class WeightAverage {
     at::Tensor average;
     bool is_buffer = false;
   };
+  /// As training state: "averages/NAME/model/TENSOR".
+  std::string state_name(const Item& item) const;
   /// The model's tensor of each item now: a module may give itself other buffers.
   std::vector<at::Tensor> live() const;
 

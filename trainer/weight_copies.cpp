@@ -87,12 +87,13 @@ void WeightCopies::reset() {
 }
 
 std::vector<std::string> WeightCopies::reset_missing(const std::vector<TensorInfo>& stored) {
+  std::set<std::string> known;
+  for (const TensorInfo& tensor : stored) known.insert(tensor.name);
   std::vector<std::string> missing;
   for (auto& [name, average] : averages_) {
-    const std::string prefix = kAveragePrefix + name + "/";
-    if (std::any_of(stored.begin(), stored.end(), [&](const TensorInfo& tensor) { return tensor.name.starts_with(prefix); })) continue;
-    average->reset();
-    missing.push_back(name);
+    const std::vector<std::string> begun = average->reset_missing(known);
+    if (begun.empty()) continue;
+    missing.push_back(average->is_all(begun) ? name : fmt::format("{} (of {})", name, fmt::join(begun, ", ")));
   }
   return missing;
 }

@@ -25,7 +25,8 @@ class WeightCopies {
 
   /// After each update.
   void update(std::int64_t global_step);
-  /// All averages begin anew, as the weights; or those of them that `stored`, the tensors of a checkpoint, do not have: their names.
+  /// All averages begin anew, as the weights; or what of them `stored`, the tensors of a checkpoint, does not have: returns "ema", or
+  /// "ema (of running_mean, running_var)" where the rest of it is there.
   void reset();
   std::vector<std::string> reset_missing(const std::vector<TensorInfo>& stored);
   /// The averages, as training state.

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <exception>
 #include <iterator>
-#include <set>
 #include <unordered_map>
 
 #include "base/error.h"
@@ -17,11 +16,8 @@ namespace {
 
 bool is_wanted(const std::string& name, RestoreScope scope) { return scope == RestoreScope::everything || name.starts_with(kModelPrefix); }
 
-/// "averages/ema/" of a tensor of an average; empty for any other.
-std::string average_of(const std::string& name) {
-  const std::string_view prefix = kAveragePrefix;
-  return name.starts_with(prefix) ? name.substr(0, name.find('/', prefix.size()) + 1) : std::string();
-}
+/// Begins anew where the checkpoint lacks it, and is given up where the run has it no more.
+bool may_be_of_one_side(const std::string& name) { return name.starts_with(kAveragePrefix); }
 
 }  // namespace
 
@@ -29,19 +25,13 @@ void require_same_tensors(const Path& checkpoint, const Manifest& manifest, std:
   const std::string next =
       "resume with the configuration that wrote it (it is in its manifest), or start a new run directory; "
       "`init_from` takes only the weights";
-  std::set<std::string> stored_averages, live_averages;
-  for (const TensorInfo& info : manifest.tensors) stored_averages.insert(average_of(info.name));
-  for (const StateEntry& target : targets) live_averages.insert(average_of(target.info.name));
-  const auto is_of_one_side = [&](const std::string& name) {
-    const std::string average = average_of(name);
-    return !average.empty() && !(stored_averages.contains(average) && live_averages.contains(average));
-  };
   std::unordered_map<std::string_view, const TensorInfo*> stored;
   for (const TensorInfo& info : manifest.tensors)
-    if (is_wanted(info.name, scope) && !is_of_one_side(info.name)) stored[info.name] = &info;
+    if (is_wanted(info.name, scope)) stored[info.name] = &info;
   for (const StateEntry& target : targets) {
-    if (!is_wanted(target.info.name, scope) || is_of_one_side(target.info.name)) continue;
+    if (!is_wanted(target.info.name, scope)) continue;
     const auto found = stored.find(target.info.name);
+    if (found == stored.end() && may_be_of_one_side(target.info.name)) continue;
     const std::string attempted = fmt::format("restore {} from {}", target.info.name, checkpoint.string());
     if (found == stored.end())
       throw ConfigError(
@@ -51,6 +41,7 @@ void require_same_tensors(const Path& checkpoint, const Manifest& manifest, std:
           ErrorText{.attempted = attempted, .expected = describe(target.info), .found = describe(*found->second), .next = next});
     stored.erase(found);
   }
+  std::erase_if(stored, [](const auto& left) { return may_be_of_one_side(left.second->name); });
   if (!stored.empty())
     throw ConfigError(
         ErrorText{.attempted = "restore from " + checkpoint.string(),

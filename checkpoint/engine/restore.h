@@ -16,8 +16,8 @@ namespace holdfast {
 /// Which tensors a restore takes.
 enum class RestoreScope { everything, model_only };
 
-/// Throws ConfigError when names, shapes or dtypes are not those of the live state. An average that only one side has is passed over: it
-/// begins anew, or is given up. Local, reads nothing.
+/// Throws ConfigError when names, shapes or dtypes are not those of the live state. A tensor of an average that only one side has is passed
+/// over: it begins anew, or is given up. Local, reads nothing.
 void require_same_tensors(const Path& checkpoint, const Manifest& manifest, std::span<const StateEntry> targets, RestoreScope scope);
 
 struct RestoreResult {

@@ -33,7 +33,7 @@ def bf16(array):
 
 def all_tensors(checkpoint):
     """Replicated ones whole, those of a rank by shard."""
-    own = {(shard, name): array for (shard, name), (array, _, _) in runs.datasets(checkpoint).items() if name.startswith("rank/model/")}
+    own = {(shard, name): array for (shard, name), (array, _, _) in runs.datasets(checkpoint).items() if name.startswith("rank/") and "model/" in name}
     return {**runs.tensors(checkpoint), **own}
 
 
@@ -109,6 +109,18 @@ def test_an_average_is_the_recurrence_and_copies_are_what_they_say(tmp_path):
             assert numpy.array_equal(copies["ema_bf16"][key], bf16(copies["ema"][key])), key
             assert numpy.array_equal(copies["fp16"][key], array.astype(numpy.float16)), key
             assert numpy.array_equal(copies["doubled"][key], array * 2), key
+
+
+def test_what_a_state_lacks_of_an_average_begins_with_its_weights_and_that_is_told(tmp_path):
+    run = runs.Run(tmp_path / "run")
+    for steps, buffers, told in ((7, False, None), (14, True, "the average ema (of "), (21, False, None)):
+        config = normalised(max_steps=steps, transforms={"ema": {**TRANSFORMS["ema"], "buffers": buffers}},
+                            checkpoints=[{"name": "regular", "every_steps": 7, "limit": -1, "transforms": ["ema"]}])
+        run.supervised(runs.write_config(tmp_path / "config.yaml", config))
+        assert ("begins with the weights of step 7" in run.output and told in run.output) if told else "the average ema" not in run.output, run.output
+        assert run.done()["global_step"] == steps
+    averaged = {step: [name for name in all_tensors(run.directory / f"checkpoints/step-{step:08d}") if "averages/ema" in str(name)] for step in (7, 14, 21)}
+    assert len(averaged[14]) > len(averaged[7]) == len(averaged[21]) > 0
 
 
 def test_copies_of_large_tensors_are_whole_at_every_world_size_and_another_one_goes_on(tmp_path):

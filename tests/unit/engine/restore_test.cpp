@@ -157,6 +157,30 @@ TEST_F(Fallback, ACheckpointUnderAnotherStepsNameIsRefused) {
   EXPECT_THAT(log_, AllOf(HasSubstr("step-00000040"), HasSubstr("expected step-00000030")));
 }
 
+TEST(SameTensors, MayLackWhatIsOfAnAverageOnEitherSideAndNothingElse) {
+  const auto info = [](const std::string& name) { return TensorInfo{name, DType::f32, {3}, TensorKind::replicated}; };
+  const auto differs = [&](const std::vector<std::string>& stored, const std::vector<std::string>& live) -> std::string {
+    Manifest manifest;
+    for (const std::string& name : stored) manifest.tensors.push_back(info(name));
+    std::vector<StateEntry> targets;
+    for (const std::string& name : live) targets.push_back({.info = info(name), .slice = {0, 3}, .copy_to = {}, .copy_from = {}});
+    try {
+      require_same_tensors("step-00000001", manifest, targets, RestoreScope::everything);
+      return "";
+    } catch (const ConfigError& error) {
+      return error.what();
+    }
+  };
+  const std::vector<std::string> parameters = {"model/w", "averages/ema/model/w"};
+  const std::vector<std::string> with_buffers = {"model/w", "averages/ema/model/w", "averages/ema/model/running"};
+  EXPECT_EQ(differs(parameters, with_buffers), "");
+  EXPECT_EQ(differs(with_buffers, parameters), "");
+  EXPECT_EQ(differs(with_buffers, {"model/w"}), "");
+  EXPECT_EQ(differs({"model/w"}, with_buffers), "");
+  EXPECT_THAT(differs(with_buffers, {"averages/ema/model/w"}), HasSubstr("model/w which this run does not have"));
+  EXPECT_THAT(differs({"model/w"}, {"model/w", "rng/cpu"}), HasSubstr("restore rng/cpu"));
+}
+
 /// The bytes of an entry's live tensor.
 std::vector<std::byte> bytes_of(const StateEntry& entry) {
   std::vector<std::byte> bytes(static_cast<std::size_t>(entry.slice.count) * size_of(entry.info.dtype));

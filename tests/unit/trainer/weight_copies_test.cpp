@@ -105,11 +105,22 @@ TEST_F(Copies, AnAverageIsStateThatComesBackAndGoesOnWithTheSameBits) {
     EXPECT_THAT(other.reset_missing({}), ElementsAre("ema"));
     const std::vector<StateEntry> targets = other.state();
     for (std::size_t i = 0; i < targets.size(); ++i) targets[i].copy_from(0, stored[i]);
-    EXPECT_THAT(other.reset_missing({targets[0].info}), ElementsAre());
+    EXPECT_THAT(other.reset_missing({targets[0].info, targets[1].info}), ElementsAre());
     model_.weight.copy_(later);
     other.update(5);
     EXPECT_TRUE(torch::equal(made(other, "ema")[0], expected));
   }
+}
+
+TEST_F(Copies, WhatACheckpointLacksOfAnAverageBeginsWithTheWeights) {
+  WeightCopies copies = make({{"ema", {.type = "ema", .decay = 0.9}}});
+  train(), copies.update(1);
+  train(), copies.update(2);
+  const std::vector<at::Tensor> before = made(copies, "ema");
+  EXPECT_THAT(copies.reset_missing({copies.state()[0].info}), ElementsAre("ema (of running)"));
+  EXPECT_TRUE(torch::equal(made(copies, "ema")[0], before[0]));
+  EXPECT_FALSE(torch::equal(before[1], model_.running));
+  EXPECT_TRUE(torch::equal(made(copies, "ema")[1], model_.running));
 }
 
 TEST_F(Copies, InTheModelAnAverageLeavesWhatASaveIsCopyingAlone) {
