@@ -29,6 +29,10 @@ Decision CheckpointStore::decide(const Boundary& boundary) {
 void CheckpointStore::prepare(const Decision& decision, std::uint64_t bytes) {
   for (const StateDecision* state : {&decision.whole, &decision.weights}) {
     if (!state->writes()) continue;
+    if (const auto left = std::find(leaving_states_.begin(), leaving_states_.end(), state->name); left != leaving_states_.end()) {
+      retire(files_, checkpoints_, state->name);  // a save before has failed to take it back
+      leaving_states_.erase(left);
+    }
     prepare_pending(files_, checkpoints_, pending(state->name));
     for (const std::string& copy : state->transforms) files_.make_directory(checkpoints_ / pending(state->name) / copy);
   }
@@ -55,10 +59,20 @@ void CheckpointStore::commit(const Decision& decision, const ManifestTexts& text
   if (decision.whole.writes()) try {
       publish(files_, checkpoints_, pending(decision.whole.name), decision.whole.name, texts.whole);
     } catch (const StorageError&) {
-      if (decision.weights.writes()) retire(files_, checkpoints_, decision.weights.name);
+      if (decision.weights.writes()) take_back(decision.weights.name);
       throw;
     }
   adopt(decision.next);
+}
+
+void CheckpointStore::take_back(const CheckpointName& name) {
+  leaving_states_.push_back(name);
+  try {
+    retire(files_, checkpoints_, name);
+    leaving_states_.pop_back();
+  } catch (const StorageError& error) {
+    log_warning("{} stays until the next save: {}", directory_name(name), error.what());
+  }
 }
 
 void CheckpointStore::adopt(const PolicyState& next) {

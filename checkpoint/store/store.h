@@ -55,6 +55,8 @@ class CheckpointStore {
   void adopt(const PolicyState& next);
   /// Does it.
   void catch_up();
+  /// Of a save that has failed: what it has published is removed, if not now, then by the next save.
+  void take_back(const CheckpointName& name);
   /// Before the others are moved away: `last` names the one that the run goes on from, or is removed.
   void move_last();
   /// What is committed and later than what the run goes on from, or damaged, is moved away, and its names with it.

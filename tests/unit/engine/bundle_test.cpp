@@ -2,6 +2,7 @@
 // the state's directory and appear with it.
 #include <gmock/gmock.h>
 
+#include <set>
 #include <thread>
 
 #include "checkpoint/format/diff.h"
@@ -268,7 +269,64 @@ TEST_F(Bundle, AFailingTransformCostsOnlyItselfAndTheNextSaveTriesAgain) {
   EXPECT_THAT(read_manifest(files_, kCheckpoints / "step-00000040").transformed, ElementsAre("inverse"));
 }
 
-/// Every third operation of each rank: those of a state alone are all tried elsewhere (crash_states_test.cpp).
+TEST_F(Bundle, ACopyThatTheDiskDoesNotTakeIsLeftOutAndTheNextSaveWritesIt) {
+  for (const std::string& name : {shard_name(1, 2), std::string(kManifestName)}) {
+    remove_tree(files_, kRun);
+    bool has_failed = false;
+    OperationRecord full([&](const Operation& operation) {
+      if (has_failed || operation.verb != "write" || operation.path.parent_path().filename() != "inverse" ||
+          operation.path.filename() != name)
+        return;
+      has_failed = true;
+      throw StorageError(ErrorText{.attempted = "write " + operation.path.string(), .cause = "no space left on device"});
+    });
+    for (const RankEnd& end : attempt(files_, full, 1, [&](TestRank& self) {
+           self.checkpointer.restore("auto", self.state.entries());
+           const SaveResult result = save(self, 20).value();
+           EXPECT_EQ(result.failure, "");
+           if (self.ranks.rank() == 0) {
+             EXPECT_THAT(result.failed_transforms,
+                         ElementsAre(AllOf(StartsWith("inverse: "), HasSubstr(name), HasSubstr("no space left on device"))));
+           }
+         }))
+      EXPECT_TRUE(end.is_good()) << end.error;
+    EXPECT_TRUE(has_failed) << name;
+    EXPECT_THAT(verify_checkpoint(files_, kCheckpoints / "step-00000020"), IsEmpty());
+    EXPECT_THAT(read_manifest(files_, kCheckpoints / "step-00000020").transformed, IsEmpty());
+    EXPECT_EQ(files_.kind(kCheckpoints / "step-00000020" / "inverse"), FileKind::none);
+    undisturbed(2, [](TestRank& self) {
+      self.checkpointer.restore("auto", self.state.entries());
+      EXPECT_THAT(save(self, 40)->failed_transforms, IsEmpty());
+    });
+    EXPECT_THAT(verify_checkpoint(files_, kCheckpoints / "step-00000040"), IsEmpty());
+    EXPECT_THAT(read_manifest(files_, kCheckpoints / "step-00000040").transformed, ElementsAre("inverse"));
+  }
+}
+
+TEST_F(Bundle, AStateThatCannotBePublishedTakesItsWeightsBackIfOnlyByTheNextSave) {
+  using Renames = std::set<std::string>;
+  for (const Renames& failing : {Renames{"step-00000020"}, Renames{"step-00000020", "weights-00000020.deleting"}})
+    for (const std::int64_t next : {20, 40}) {
+      remove_tree(files_, kRun);
+      Renames left = failing;
+      OperationRecord record([&](const Operation& operation) {
+        if (operation.verb == "rename to" && left.erase(operation.path.filename()) > 0)
+          throw StorageError(ErrorText{.attempted = "rename to " + operation.path.filename().string(), .cause = "injected by the test"});
+      });
+      for (const RankEnd& end : attempt(files_, record, 1, [&](TestRank& self) {
+             self.checkpointer.restore("auto", self.state.entries());
+             EXPECT_THAT(save(self, 20)->failure, HasSubstr("rename to step-00000020"));
+             EXPECT_EQ(self.checkpointer.durable_step(), -1);
+             EXPECT_EQ(save(self, next)->failure, "");
+             self.checkpointer.settle();
+           }))
+        EXPECT_TRUE(end.is_good()) << end.error;
+      EXPECT_THAT(left, IsEmpty());
+      EXPECT_THAT(directories(files_), ElementsAre(directory_name({next, 0, false}), directory_name({next, 0, true})));
+      for (const std::string& name : directories(files_)) EXPECT_THAT(verify_checkpoint(files_, kCheckpoints / name), IsEmpty()) << name;
+    }
+}
+
 TEST_F(Bundle, ADeathAtAnyOperationLeavesWholeBundlesAndAKnownState) {
   undisturbed(1, [](TestRank& self) {
     self.checkpointer.restore("auto", self.state.entries());
@@ -288,7 +346,7 @@ TEST_F(Bundle, ADeathAtAnyOperationLeavesWholeBundlesAndAKnownState) {
     const std::vector<Operation> operations = record.operations();
     const auto count =
         std::count_if(operations.begin(), operations.end(), [rank](const Operation& operation) { return operation.rank == rank; });
-    for (auto operation = static_cast<std::size_t>(rank); operation < static_cast<std::size_t>(count); operation += 3) {
+    for (auto operation = std::size_t{0}; operation < static_cast<std::size_t>(count); ++operation) {
       MemoryFileSystem cut_off(files_);
       OperationRecord cut(Fault{rank, operation, Fault::Kind::killed});
       attempt(cut_off, cut, 2, body);
@@ -317,7 +375,7 @@ TEST_F(Bundle, ADeathAtAnyOperationLeavesWholeBundlesAndAKnownState) {
       }
     }
   }
-  EXPECT_GT(cuts, 60);
+  EXPECT_GT(cuts, 180);
 }
 
 }  // namespace
