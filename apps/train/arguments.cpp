@@ -73,6 +73,10 @@ std::optional<TrainArguments> parse_train_arguments(int argc, char** argv) {
   }
   if (arguments.config.empty() && arguments.evaluated.empty())
     throw UsageError("a configuration file is needed\n  next: holdfast-train --help");
+  if (!arguments.evaluated.empty())
+    for (const char* option : {"run-dir", "inject", "check", "describe"})
+      if (values.count(option) && !values[option].defaulted())
+        throw UsageError(fmt::format("--{} is of a training, and --evaluate does none\n  next: leave one of the two out", option));
   if (values.count("run-dir")) arguments.run_directory = values["run-dir"].as<std::string>();
   for (const std::string& text : injections) arguments.injections.push_back(parse_injection(text));
   return arguments;

@@ -187,6 +187,9 @@ def test_evaluate_measures_what_the_run_has_measured(tmp_path):
     _, loss, _ = evaluate(run.directory / "checkpoints/last/bf16")
     assert loss != expected["validation_loss"] and abs(loss - expected["validation_loss"]) < 0.02
     assert evaluate(run.directory)[0].endswith("step-00000020: step 20, role original")
+    for words in (["--check"], ["--describe"], ["--run-dir", "x"], ["--inject", "kill:rank=0,step=1"]):
+        refused = subprocess.run([runs.BIN / "holdfast-train", "--evaluate", run.directory, *words], capture_output=True, text=True, timeout=60)
+        assert refused.returncode == 64 and f"{words[0]} is of a training" in refused.stderr, refused.stderr
     before = sorted(run.directory.rglob("*"))
     refused = evaluate(tmp_path / "nothing", check=False)
     assert refused.returncode == 65 and "expected a checkpoint" in refused.stderr
