@@ -150,9 +150,10 @@ TEST(Configuration, RefusesEntriesThatMakeNoSense) {
 }
 
 TEST(Configuration, RefusesEntriesOfWhichNoneSavesWhatARunGoesOnFrom) {
-  EXPECT_THAT(error_with({"checkpoints=[{name: a, weights_only: true}, {name: b, weights_only: true}]"}),
-              AllOf(HasSubstr("checkpoints.0.weights_only: expected an entry that saves whole states, too, found weights_only in every entry"),
-                    HasSubstr("no run goes on from weights alone"), HasSubstr("`{name: resume, every_minutes: 10, limit: 1}`")));
+  EXPECT_THAT(
+      error_with({"checkpoints=[{name: a, weights_only: true}, {name: b, weights_only: true}]"}),
+      AllOf(HasSubstr("checkpoints.0.weights_only: expected an entry that saves whole states, too, found weights_only in every entry"),
+            HasSubstr("no run goes on from weights alone"), HasSubstr("`{name: resume, every_minutes: 10, limit: 1}`")));
   EXPECT_EQ(error_with({"checkpoints=[{name: a, weights_only: true}, {name: b}]"}), "(no ConfigError)");
   EXPECT_EQ(error_with({"checkpoints=[]"}), "(no ConfigError)") << "that says it";
 }
