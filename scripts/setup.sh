@@ -60,9 +60,9 @@ install_packages() {
   local missing
   mapfile -t missing < <(missing_packages)
   ((${#missing[@]})) || return 0
-  local line="apt-get install --no-install-recommends ${missing[*]}"
+  local line="apt-get update && apt-get install --no-install-recommends ${missing[*]}"
   find_root || fail 69 "${#missing[@]} Debian packages are missing, and this account may not install them." \
-    "Ask the administrator to run this line, then start again:" "$line"
+    "Ask the administrator to run the line below, then start again."$'\n'"$line"
   local log started=$SECONDS
   log=$(mktemp -t holdfast-apt.XXXXXX.log)
   say "installing ${#missing[@]} Debian packages: ${missing[*]}"
@@ -80,7 +80,8 @@ install_packages() {
 # --- LibTorch ---
 # Prints "2.11" for the LibTorch under $1, or nothing.
 torch_version_of() {
-  sed -n 's/^#define TORCH_VERSION_\(MAJOR\|MINOR\) \([0-9]*\).*/\2/p' "$1/include/torch/headeronly/version.h" 2>/dev/null | paste -sd.
+  local header=$1/include/torch/headeronly/version.h
+  [[ ! -r $header ]] || sed -n 's/^#define TORCH_VERSION_\(MAJOR\|MINOR\) \([0-9]*\).*/\2/p' "$header" | paste -sd.
 }
 
 check_given_torch() {

@@ -43,6 +43,39 @@ def test_the_short_configuration_of_the_reference_is_complete(tmp_path):
     assert done.returncode == 0 and "finished: step 3" in done.stdout, done.stdout + done.stderr
 
 
+def shown(document):
+    """[(command, what it is said to print)] of the blocks of a page; "…" stands for anything."""
+    for block in re.findall(r"^```\n(\$ .*?)^```$", document.read_text(), re.MULTILINE | re.DOTALL):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, text = part.partition("\n")
+            yield command, text.strip("\n")
+
+
+CONFIG_COMMANDS = [pair for pair in shown(ROOT / "README.md") if pair[0].startswith("build/release/bin/holdfast config ")]
+
+
+@pytest.mark.parametrize("command, text", CONFIG_COMMANDS, ids=[command.split("holdfast ")[1] for command, _ in CONFIG_COMMANDS])
+def test_readme_shows_what_is_printed_of_a_configuration(command, text):
+    done = subprocess.run([str(BUILD / "bin/holdfast"), *command.split()[1:]], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    pattern = re.escape(text).replace("…", ".*")
+    assert re.fullmatch(pattern, (done.stdout + done.stderr).strip("\n").removeprefix("error: "), re.DOTALL), done.stdout + done.stderr
+
+
+def test_readme_shows_configurations_of_several_kinds():
+    assert len(CONFIG_COMMANDS) >= 3
+
+
+def test_the_page_on_weights_shows_its_configuration():
+    assert (ROOT / "configs/weights.yaml").read_text() in re.findall(r"^```yaml\n(.*?)^```$", (ROOT / "docs/weights.md").read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_a_libtorch_of_unknown_version_is_refused_with_a_word(tmp_path):
+    (tmp_path / "torch/lib").mkdir(parents=True)
+    (tmp_path / "torch/lib/libtorch_cpu.so").write_text("")
+    done = subprocess.run(["bash", str(ROOT / "scripts/setup.sh")], capture_output=True, text=True, timeout=120, env={**os.environ, "HOLDFAST_TORCH": str(tmp_path)})
+    assert done.returncode == 78 and "found version unknown (no include/torch/headeronly/version.h)" in done.stderr, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("document", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda path: path.stem)
 def test_every_configuration_that_is_named_exists(document):
     for name in re.findall(r"configs/\w+\.yaml", document.read_text()):
