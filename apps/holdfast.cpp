@@ -8,6 +8,7 @@
 
 #include "apps/commands/checkpoint.h"
 #include "apps/commands/config.h"
+#include "apps/commands/new.h"
 #include "apps/commands/run.h"
 #include "apps/commands/version.h"
 #include "base/error.h"
@@ -32,6 +33,7 @@ constexpr const char* kUsage =
     "  config plan CONFIG       what a run will do: updates, validations, saves, bytes\n"
     "  config show CONFIG       a configuration with every default filled in\n"
     "  config reference         every key there is\n"
+    "  new NAME                 a project with a task of your own\n"
     "  rank -- COMMAND          the shim under which `run` starts each rank\n"
     "  --version                versions of Holdfast and its libraries\n\n"
     "holdfast COMMAND --help says more.\n";
@@ -51,7 +53,7 @@ int rank_command(const std::vector<std::string>& arguments) {
 int dispatch(const std::vector<std::string>& words) {
   using Command = int (*)(const std::vector<std::string>&);
   const std::map<std::string, Command> commands = {
-      {"run", run_command}, {"rank", rank_command}, {"ckpt", checkpoint_command}, {"config", config_command}};
+      {"run", run_command}, {"new", new_command}, {"rank", rank_command}, {"ckpt", checkpoint_command}, {"config", config_command}};
   if (words.empty() || words[0] == "--help" || words[0] == "-h") {
     fmt::print("{}", kUsage);
     return words.empty() ? kExitUsage : kExitOk;

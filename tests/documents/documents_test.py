@@ -11,18 +11,18 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ["HOLDFAST_BUILD"])
-PLUGIN = ROOT / "tests/plugin"
+PLUGIN = ROOT / "templates/task"
 NAMING = [ROOT / "docs/guarantees.md", *sorted((ROOT / "docs/adr").glob("*.md"))]
 
 
-@pytest.mark.parametrize("name", ["my_task.cpp", "CMakeLists.txt", "my_task.yaml"])
+@pytest.mark.parametrize("name", ["my_task.cpp", "CMakeLists.txt", "my_task.yaml", "resume_test.sh"])
 def test_your_own_task_shows_the_files_that_are_built(name):
     blocks = re.findall(r"^```\w+\n(.*?)^```$", (ROOT / "docs/your-own-task.md").read_text(), re.MULTILINE | re.DOTALL)
     assert (PLUGIN / name).read_text() in blocks
 
 
 def test_the_plugin_builds_by_the_commands_of_its_document_and_survives_a_kill(tmp_path):
-    for command in (["cmake", "-S", PLUGIN, "-B", tmp_path / "build", f"-DHoldfast_DIR={BUILD}"], ["cmake", "--build", tmp_path / "build"]):
+    for command in (["cmake", "-S", PLUGIN, "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={BUILD}"], ["cmake", "--build", tmp_path / "build"]):
         done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=200)
         assert done.returncode == 0, done.stdout + done.stderr
     (tmp_path / "my_task.yaml").write_text((PLUGIN / "my_task.yaml").read_text())

@@ -1,4 +1,4 @@
-// A task of one's own as a plugin: a small image classifier. docs/your-own-task.md explains it line by line.
+// A task of one's own as a plugin: a small image classifier.
 #include <torch/torch.h>
 
 #include <nlohmann/json.hpp>
