@@ -120,8 +120,10 @@ void LoggingOptions::describe(FieldVisitor& visitor) {
 
 void Configuration::describe(FieldVisitor& visitor) {
   visitor.section({.name = "run", .doc = "Which run this is."}, run);
-  visitor.section(
-      {.name = "task", .doc = "The model and its loss: a built-in task (`mlp`, `cnn`, `gpt`) or a plugin's.", .synonyms = "model"}, task);
+  visitor.section({.name = "task",
+                   .doc = "The model and its loss: a built-in task (`mlp`, `cnn`, `gpt`, `torchscript`) or a plugin's.",
+                   .synonyms = "model"},
+                  task);
   visitor.section({.name = "data", .doc = "What it is trained on, and in which batches.", .synonyms = "dataset"}, data);
   visitor.map({.name = "optimizers", .doc = "Optimizers by name; at least one.", .synonyms = "optimizer optim"}, optimizers);
   visitor.map({.name = "schedules",

@@ -1,9 +1,15 @@
 #include "tasks/built_in.h"
 
+#include <c10/util/Exception.h>
+
+#include <filesystem>
+#include <stdexcept>
+
 #include "base/error.h"
 #include "options/read.h"
 #include "tasks/gpt.h"
 #include "tasks/image_classifier.h"
+#include "tasks/script.h"
 
 namespace holdfast {
 namespace {
@@ -20,6 +26,31 @@ void require_count(const OptionTree& tree, const char* key, std::size_t count, b
   throw ConfigError(ErrorText{.attempted = tree.locate(key, std::string("task.options.") + key),
                               .expected = expected,
                               .found = std::to_string(count) + " numbers"});
+}
+
+std::unique_ptr<Task> make_script_from(const OptionTree& tree, const ComponentContext& context) {
+  auto options = read<ScriptOptions>(tree);
+  const auto refuse = [&tree](const char* key, ErrorText text) {
+    text.attempted = tree.locate(key, std::string("task.options.") + key);
+    return ConfigError(text);
+  };
+  if (options.file.empty()) throw refuse("file", {.expected = "the path of a file", .found = "nothing"});
+  if (options.label_smoothing != 0 && options.loss != ScriptLoss::cross_entropy)
+    throw refuse("label_smoothing", {.expected = "0 with this loss", .found = std::to_string(options.label_smoothing)});
+  options.file = (std::filesystem::path(context.directory) / options.file).lexically_normal().string();
+  const auto refuse_file = [&](const std::string& cause) {
+    return refuse("file", {.expected = "a TorchScript file",
+                           .found = options.file,
+                           .cause = cause,
+                           .next = "write one in Python: torch.jit.script(model).save(\"model.pt\")"});
+  };
+  try {
+    return make_script(options);
+  } catch (const c10::Error& error) {
+    throw refuse_file(error.what_without_backtrace());
+  } catch (const std::invalid_argument& error) {
+    throw refuse_file(error.what());
+  }
 }
 
 }  // namespace
@@ -43,6 +74,7 @@ void register_built_in_tasks(Registry& registry) {
                                   .found = std::to_string(options.width)});
     return make_gpt(options);
   });
+  registry.add_task("torchscript", make_script_from);
 }
 
 }  // namespace holdfast

@@ -1,4 +1,4 @@
-// The tasks that come with Holdfast: mlp, cnn, gpt.
+// The tasks that come with Holdfast: mlp, cnn, gpt, torchscript.
 #pragma once
 
 #include "trainer/registry.h"

@@ -35,7 +35,7 @@ TEST(TaskOptions, HeadsMustDivideWidth) { EXPECT_THAT(refusal("gpt", "{width: 10
 TEST(TaskOptions, AnMlpNeedsTwoWidths) { EXPECT_THAT(refusal("mlp", "widths: [3]"), testing::HasSubstr("at least two")); }
 
 TEST(TaskOptions, AnUnknownTaskListsTheKnownOnes) {
-  EXPECT_THAT(refusal("resnet", "{}"), testing::AllOf(testing::HasSubstr("cnn, gpt, mlp"), testing::HasSubstr("'resnet'")));
+  EXPECT_THAT(refusal("resnet", "{}"), testing::AllOf(testing::HasSubstr("cnn, gpt, mlp, torchscript"), testing::HasSubstr("'resnet'")));
 }
 
 }  // namespace
