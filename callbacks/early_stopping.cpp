@@ -54,6 +54,9 @@ bool EarlyStopping::is_better(double value, double than, double delta) const {
 }
 
 void EarlyStopping::on_validation_end(const RunView& run, const std::map<std::string, double>& metrics, Communicator&) {
+  const std::string weights = run.state.validations.empty() ? "" : run.state.validations.back().weights;
+  if (weights != weights_) *this = EarlyStopping(options_);
+  weights_ = weights;
   newest_ = metrics.at(options_.monitor);
   newest_step_ = run.state.global_step;
   if (std::isfinite(*newest_) && (!best_ || is_better(*newest_, *best_, options_.min_delta))) {
@@ -80,13 +83,10 @@ std::optional<std::string> EarlyStopping::end_reason() const {
 
 json EarlyStopping::state() const {
   const auto number = [](const std::optional<double>& value) { return value ? number_to_json(*value) : json(); };
-  return {{"monitor", options_.monitor},
-          {"mode", options_.mode == Mode::min ? "min" : "max"},
-          {"best", number(best_)},
-          {"best_step", best_step_},
-          {"newest", number(newest_)},
-          {"newest_step", newest_step_},
-          {"waited", waited_}};
+  return {{"monitor", options_.monitor}, {"mode", options_.mode == Mode::min ? "min" : "max"},
+          {"best", number(best_)},       {"best_step", best_step_},
+          {"newest", number(newest_)},   {"newest_step", newest_step_},
+          {"waited", waited_},           {"weights", weights_}};
 }
 
 void EarlyStopping::restore(const json& state) {
@@ -97,6 +97,7 @@ void EarlyStopping::restore(const json& state) {
   newest_ = number(state.at("newest"));
   newest_step_ = state.at("newest_step");
   waited_ = state.at("waited");
+  weights_ = state.at("weights");
 }
 
 }  // namespace holdfast

@@ -30,6 +30,7 @@ class EarlyStopping final : public Callback {
  public:
   explicit EarlyStopping(const EarlyStoppingOptions& options) : options_(options) {}
   void on_validation_end(const RunView& run, const std::map<std::string, double>& metrics, Communicator&) override;
+  bool may_end() const override { return true; }
   std::optional<std::string> end_reason() const override;
   nlohmann::json state() const override;
   void restore(const nlohmann::json& state) override;
@@ -41,6 +42,7 @@ class EarlyStopping final : public Callback {
   std::optional<double> newest_;  // of the newest validation
   std::int64_t best_step_ = 0, newest_step_ = 0;
   std::int64_t waited_ = 0;  // validations since the best
+  std::string weights_;      // the average that was measured; empty: the model. Of others nothing follows
 };
 
 }  // namespace holdfast

@@ -14,6 +14,8 @@ class GradientNorm final : public Callback {
  public:
   void on_optimizer_step(const RunView&, const OptimizerStep& step) override { newest_[step.optimizer] = step.gradient_norm; }
   void add_metrics(nlohmann::json& line) override { line["gradient_norm"] = newest_; }
+  nlohmann::json state() const override { return newest_; }  // an optimizer may be stepped seldom
+  void restore(const nlohmann::json& state) override { newest_ = state; }
 
  private:
   nlohmann::json newest_ = nlohmann::json::object();

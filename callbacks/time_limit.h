@@ -1,4 +1,5 @@
-// Ends a run when it has trained for so long, over all its attempts. Time between attempts does not count; what a failure took back does.
+// Ends a run when it has trained for so long, over all its attempts. Neither time between attempts
+// counts, nor what a failure took back: the time goes on from that of the restored state.
 #pragma once
 
 #include <fmt/format.h>
@@ -23,6 +24,7 @@ class TimeLimit final : public Callback {
     is_asked_ = ranks.rank() == 0;  // whose state is stored: a restored run has to come to the same answer
   }
   void on_step_end(const RunView& run, const StepFacts&, Communicator&) override { seconds_ = run.clock.seconds() - start_; }
+  bool may_end() const override { return true; }
   std::optional<std::string> end_reason() const override {
     if (!is_asked_ || seconds_ < limit_seconds_) return std::nullopt;
     return fmt::format("it has trained for {:.0f} s of {:.0f}", seconds_, limit_seconds_);

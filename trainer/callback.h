@@ -1,24 +1,29 @@
 // What a user may bring to look at a run and to end it, beside task and data: stopping early, measuring, printing. It knows nothing of
-// files. Registered by a plugin: Registry::add_callback; one object a rank, called by the training thread of each rank in the order of
-// `callbacks:`.
+// files. Registered by a plugin: Registry::add_callback; one object a rank, called by the training thread of each rank, in the order of the
+// names under `callbacks:`.
 //
 // The order of the calls:
-//   on_fit_start                                 state is restored, the first batch not drawn
+//   restore, on_fit_start                        the first batch is not drawn; end_reason is asked unless a validation is owed
+//   on_validation_start, on_validation_end       only where a run was stopped before one that was due; end_reason is asked
 //   for each update:
 //     on_epoch_start                             before the first update of a pass over the training data
 //     for each batch:  on_batch_start, on_backward_end
 //     on_optimizer_step                          for each optimizer that is stepped, when all ranks have agreed to
-//     on_step_end                                then a line of metrics is written where one is due
-//     on_epoch_end                               after the last update of a pass
-//     on_validation_start, on_validation_end     where a validation is due
-//     end_reason                                 asked; then a state is saved where one is due
-//   on_fit_end                                   finished, ended or stopped
-// With several batches an update, or a task that steps its optimizers itself, the calls in the middle come as often as they happen. A save
-// ends behind the training: on_checkpoint comes before a step's on_step_end, or when the run waits for it.
+//     on_step_end
+//     on_epoch_end                               after the last update of a pass; then end_reason is asked
+//     add_metrics                                rank 0, where a line is due
+//     on_validation_start, on_validation_end     where a validation is due, and nobody has asked for a stop; then end_reason is asked
+//     state                                      then a state is saved where one is due
+//   on_fit_end                                   finished or ended: before DONE.json is written; stopped: after the last save
+// With several batches an update, the calls for a batch come as often; a task that steps its optimizers itself makes one update of each
+// batch here, with as many backward passes and optimizer steps as it makes, none included. An attempt that goes on in the middle of a pass
+// has no on_epoch_start before the next one. A save ends behind the training: on_checkpoint comes before a step's on_step_end, or when the
+// run waits for it. An attempt that fails ends with on_exception on the rank that failed, and has no on_fit_end.
 //
 // A method that gets a Communicator is called on every rank at the same point and may make collectives, the same on every rank. The others
-// may not: a rank without samples has no on_backward_end, and the rank that fails is alone in on_exception. What a callback throws ends the
-// attempt. Between on_step_end and on_validation_end it may change the model, the same way on every rank.
+// may not: a rank without samples may have no on_batch_start and on_backward_end, and the rank that fails is alone in on_exception.
+// What a callback throws ends the attempt. Between on_step_end and on_validation_end it may change the model, the same way on every rank.
+// It must not draw from LibTorch's generators, whose state is the run's: an attempt that was restored calls on_fit_start once more.
 #pragma once
 
 #include <exception>
@@ -29,6 +34,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
+#include "checkpoint/engine/save_result.h"
 #include "dist/communicator.h"
 #include "trainer/run_state.h"
 
@@ -39,11 +45,10 @@ class Module;
 namespace holdfast {
 
 struct Batch;
-struct SaveResult;
 
 /// What a callback sees of the run.
 struct RunView {
-  const RunState& state;       // as of the newest completed update; equal on every rank
+  const RunState& state;       // equal on every rank; within an update its position in the data is ahead of its step
   std::int64_t last_step;      // the update after which the run ends
   std::int64_t epoch_samples;  // of one pass over the training data
   torch::nn::Module& model;
@@ -83,13 +88,15 @@ class Callback {
   virtual void on_exception(const RunView&, const std::exception&) {}
   virtual void on_fit_end(const RunView&, Communicator&) {}
 
-  /// Rank 0: adds numbers to a line of kind train before it is written.
+  /// Rank 0: numbers, or objects of numbers, for a line of metrics of kind train, which has no such keys yet.
   virtual void add_metrics(nlohmann::json&) {}
-  /// Why the run is to end here, as finished; asked on every rank after the calls of an update, after a validation, and after a restore.
-  /// One rank that has a reason is enough. A function of what the callback has seen, so that a run which is started again ends where it had
-  /// ended.
+  /// True: end_reason is asked. The same on every rank, always.
+  virtual bool may_end() const { return false; }
+  /// Why the run is to end here, as finished. One rank that has a reason is enough. A function of what restore() brings back, so that a run
+  /// which is started again ends where it had ended.
   virtual std::optional<std::string> end_reason() const { return std::nullopt; }
-  /// What the next calls depend on; rank 0's is stored with every state, and given to every rank. Not called: there was none.
+  /// What the next calls depend on; rank 0's is stored with every state, and given to every rank. null: nothing, and restore() is not
+  /// called. Numbers that are not finite: number_to_json (checkpoint/format/json_number.h).
   virtual nlohmann::json state() const { return nullptr; }
   /// Options are those of the new configuration, whatever they were. Throws where `state` is not of this callback.
   virtual void restore(const nlohmann::json&) {}

@@ -1,37 +1,112 @@
 #include "trainer/callbacks.h"
 
+#include <c10/util/Exception.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/log.h"
+
 namespace holdfast {
 
 using nlohmann::json;
+
+namespace {
+
+bool is_finite(const json& value) {
+  if (value.is_structured()) return std::all_of(value.begin(), value.end(), is_finite);
+  return !value.is_number_float() || std::isfinite(value.get<double>());
+}
+
+bool is_of_numbers(const json& value) {
+  return value.is_object() ? std::all_of(value.begin(), value.end(), is_of_numbers) : value.is_number();
+}
+
+}  // namespace
 
 Callbacks::Callbacks(const Configuration& configuration, const Registry& registry, const ComponentContext& context) {
   for (const auto& [name, options] : configuration.callbacks)
     callbacks_.push_back({name, options.type, registry.make_callback(name, options, context)});
 }
 
+void Callbacks::call(const Named& named, const char* method, const std::function<void(Callback&)>& call) {
+  const auto error_of = [&](const std::string& what) {
+    return Error(fmt::format("callbacks.{}, {}: {}", named.name, method, what), kExitSoftware);
+  };
+  try {
+    call(*named.callback);
+  } catch (const PeerLost&) {
+    throw;
+  } catch (const c10::Error& error) {
+    throw error_of(error.what_without_backtrace());
+  } catch (const std::exception& error) {
+    throw error_of(error.what());
+  } catch (...) {
+    throw error_of("something that is no std::exception was thrown");
+  }
+}
+
+void Callbacks::each(const char* method, const std::function<void(Callback&)>& call_one) const {
+  for (const Named& named : callbacks_) call(named, method, call_one);
+}
+
+void Callbacks::tell_of(const std::exception& error, const RunView& view) const {
+  for (const Named& named : callbacks_) try {
+      call(named, "on_exception", [&](Callback& callback) { callback.on_exception(view, error); });
+    } catch (const std::exception& another) {
+      log_error("{}", another.what());  // the attempt ends because of the first
+    }
+}
+
+void Callbacks::add_metrics(json& line) const {
+  each("add_metrics", [&](Callback& callback) {
+    json added = json::object();
+    callback.add_metrics(added);
+    for (const auto& [key, value] : added.items()) {
+      if (!is_of_numbers(value)) throw std::logic_error(fmt::format("'{}' is no number: {}", key, value.dump()));
+      if (line.contains(key)) throw std::logic_error(fmt::format("the line has a '{}' already", key));
+      line[key] = value;
+    }
+  });
+}
+
 json Callbacks::state() const {
   json states = json::object();
   for (const Named& named : callbacks_)
-    if (json state = named.callback->state(); !state.is_null()) states[named.name] = {{"type", named.type}, {"state", std::move(state)}};
+    call(named, "state", [&](Callback& callback) {
+      json state = callback.state();
+      if (state.is_null()) return;
+      static_cast<void>(state.dump());  // throws where a text is not UTF-8
+      if (!is_finite(state)) throw std::logic_error("a number is not finite, which JSON cannot hold; number_to_json writes it as a text");
+      states[named.name] = {{"type", named.type}, {"state", std::move(state)}};
+    });
   return states;
 }
 
-void Callbacks::restore(const json& states) {
+void Callbacks::restore(const json& states) const {
   for (const Named& named : callbacks_) try {
-      if (states.contains(named.name) && states[named.name].at("type") == named.type)
-        named.callback->restore(states[named.name].at("state"));
+      if (!states.contains(named.name) || states[named.name].at("type") != named.type) continue;
+      call(named, "restore", [&](Callback& callback) { callback.restore(states[named.name].at("state")); });
     } catch (const std::exception& error) {
-      throw CorruptCheckpoint(ErrorText{.attempted = fmt::format("restore the callback {} of type {}", named.name, named.type),
-                                        .cause = error.what(),
-                                        .next = "give the callback another name: it begins anew"});
+      throw ConfigError(ErrorText{.attempted = "go on with the state that the checkpoint has of a callback",
+                                  .cause = error.what(),
+                                  .next = fmt::format("give callbacks.{} another name: it begins anew", named.name)});
     }
 }
 
 std::string Callbacks::agree_on_end(Communicator& ranks) const {
-  if (callbacks_.empty()) return "";
+  const auto may_end = [](const Named& named) { return named.callback->may_end(); };
+  if (std::none_of(callbacks_.begin(), callbacks_.end(), may_end)) return "";
   std::string mine;
   for (const Named& named : callbacks_)
-    if (const auto reason = named.callback->end_reason(); reason && mine.empty()) mine = fmt::format("{}: {}", named.name, *reason);
+    call(named, "end_reason", [&](Callback& callback) {
+      const auto reason = callback.may_end() ? callback.end_reason() : std::nullopt;
+      if (!reason || !mine.empty()) return;
+      static_cast<void>(json(*reason).dump());  // UTF-8: DONE.json has it
+      mine = fmt::format("{}: {}", named.name, *reason);
+    });
   Vote vote;
   if (!mine.empty()) vote.stop_rank = ranks.rank();
   const Vote all = ranks.vote(vote);

@@ -1,13 +1,11 @@
-// The callbacks of a run under their names, called in the order of the configuration. Training thread only.
+// The callbacks of a run under their names, called in the order of the names. Training thread only.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include <fmt/format.h>
-
-#include "base/error.h"
 #include "trainer/callback.h"
 #include "trainer/registry.h"
 
@@ -20,22 +18,19 @@ class Callbacks {
   Callbacks(const Configuration& configuration, const Registry& registry, const ComponentContext& context);
 
   bool empty() const { return callbacks_.empty(); }
-  /// Calls all of them; what one throws gets its name and that of the method.
-  template <class Call>
-  void each(const char* method, Call call) {
-    for (const Named& named : callbacks_) try {
-        call(*named.callback);
-      } catch (const PeerLost&) {
-        throw;
-      } catch (const std::exception& error) {
-        throw Error(fmt::format("callbacks.{}, {}: {}", named.name, method, error.what()), kExitSoftware);
-      }
-  }
-  /// {name: {type, state}} of those that have a state.
+  /// Calls `method` of all of them by `call`; what one throws becomes an Error with its name and that of the method.
+  void each(const char* method, const std::function<void(Callback&)>& call) const;
+  /// Tells all of them of what ends the attempt on this rank; what they throw is logged.
+  void tell_of(const std::exception& error, const RunView& view) const;
+  /// Adds the numbers of all of them to `line`. Throws Error: something that is no number, or that the line has already.
+  void add_metrics(nlohmann::json& line) const;
+  /// {name: {type, state}} of those that have a state. Throws Error: a number that is not finite, or a text that is not UTF-8, which JSON
+  /// would not give back.
   nlohmann::json state() const;
-  /// Of another type than before, or without a state: it begins anew. Throws CorruptCheckpoint.
-  void restore(const nlohmann::json& state);
-  /// Collective where there are callbacks, blocks: why the run is to end here, by the lowest rank that has a reason; empty: it goes on.
+  /// Of another type than before, or without a state: it begins anew. Throws ConfigError where one cannot take its state back.
+  void restore(const nlohmann::json& state) const;
+  /// Collective where a callback may end the run, blocks: why the run is to end here, by the lowest rank that has a reason; empty: it goes
+  /// on.
   std::string agree_on_end(Communicator& ranks) const;
 
  private:
@@ -43,6 +38,7 @@ class Callbacks {
     std::string name, type;
     std::unique_ptr<Callback> callback;
   };
+  static void call(const Named& named, const char* method, const std::function<void(Callback&)>& call);
   std::vector<Named> callbacks_;
 };
 

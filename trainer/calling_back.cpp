@@ -1,5 +1,4 @@
 // Trainer: what callbacks are told, and when they are asked.
-#include "base/log.h"
 #include "trainer/trainer.h"
 
 namespace holdfast {
@@ -20,16 +19,12 @@ void Trainer::tell_callbacks(const Vote& facts, const RunState& before) {
   ask_for_end();
 }
 
-void Trainer::tell_callbacks_of(const std::exception& error) const try {
-  parts_.callbacks.each("on_exception", [&](Callback& callback) { callback.on_exception(view(), error); });
-} catch (const std::exception& another) {
-  log_error("{}", another.what());  // the run ends because of the first
+void Trainer::end_callbacks() {
+  parts_.callbacks.each("on_fit_end", [&](Callback& callback) { callback.on_fit_end(view(), parts_.ranks); });
 }
 
 void Trainer::ask_for_end() {
-  if (parts_.callbacks.empty()) return;
-  state_.callbacks = parts_.callbacks.state();
-  if (end_reason_.empty()) end_reason_ = parts_.callbacks.agree_on_end(parts_.ranks);
+  if (!is_over()) end_reason_ = parts_.callbacks.agree_on_end(parts_.ranks);
 }
 
 }  // namespace holdfast

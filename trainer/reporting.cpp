@@ -10,17 +10,16 @@ namespace holdfast {
 using nlohmann::json;
 
 void Trainer::begin_metrics(const json& options_before) {
-  const std::int64_t step = options_before.is_null() ? 0 : state_.global_step;
-  metrics_ = std::make_unique<RunMetrics>(parts_.files, parts_.clock, settings_.layout, configuration_.logging, step);
-  if (options_before != options_) metrics_->write_configuration(step, options_);
+  const KeptMetrics kept{.step = options_before.is_null() ? 0 : state_.global_step, .is_validation_owed = state_.owes_validation};
+  metrics_ = std::make_unique<RunMetrics>(parts_.files, parts_.clock, settings_.layout, configuration_.logging, kept);
+  if (options_before != options_) metrics_->write_configuration(kept.step + 1, options_);
 }
 
 void Trainer::report_step(const Vote& facts, const RunState& before) {
   set_log_step(state_.global_step);
   const double loss = facts.count > 0 ? facts.loss_sum / static_cast<double>(facts.count) : 0.0;
   progress_->update(state_.global_step, state_.samples_seen - before.samples_seen, loss);
-  if (crosses_multiple(before.global_step, state_.global_step, configuration_.trainer.log_every_steps) || state_.global_step >= last_step_)
-    write_metrics_line();
+  if (crosses_multiple(before.global_step, state_.global_step, configuration_.trainer.log_every_steps) || is_over()) write_metrics_line();
   if (metrics_ && is_crossed(configuration_.logging.histograms_every_steps, before.global_step, state_.global_step)) write_histograms();
 }
 
@@ -43,7 +42,7 @@ void Trainer::write_metrics_line() {
                 {{"unix_seconds", parts_.clock.unix_seconds()},
                  {"steps_per_second", rates.steps_per_second},
                  {"samples_per_second", rates.samples_per_second}}}};
-  parts_.callbacks.each("add_metrics", [&](Callback& callback) { callback.add_metrics(line); });
+  parts_.callbacks.add_metrics(line);
   metrics_->write(line);
   progress_->print(fmt::format("step {}/{}  epoch {:.2f}  loss {:.4f}  {:.0f} samples/s", state_.global_step, last_step_, epoch, loss,
                                rates.samples_per_second));

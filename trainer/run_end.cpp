@@ -21,7 +21,7 @@ json Trainer::load_best() {
       if (is_rank_0()) log_warning("{}: the run ends with its last weights, no state has a score by {}", entry.name, entry.monitor);
       continue;
     }
-    const std::string& measured = configuration_.validation.weights;
+    const std::string& measured = entry.measured_weights;
     const Path weights = measured.empty() ? *best : *best / measured;
     BoundaryCopy last([this] { return model_entries(parts_.task.model()); });
     last.take();
@@ -59,6 +59,7 @@ void Trainer::finish() {
   parts_.sections.enter(Section::finish, state_.global_step);
   parts_.sections.point();
   progress_->finish();
+  end_callbacks();
   const json best = load_best();
   const json metrics = final_metrics(!best.is_null());
   const std::string hash = parameter_hash(parts_.task.model());

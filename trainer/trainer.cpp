@@ -53,22 +53,19 @@ Trainer::Trainer(const Parts& parts, Configuration configuration, json resolved_
   environment_ = describe_environment(parts_.ranks, settings_.threads_per_rank, optimization_);
 }
 
-RunEnd Trainer::run() {
+RunEnd Trainer::run() try {
   begin();
-  try {
-    const RunEnd end = train();
-    parts_.callbacks.each("on_fit_end", [&](Callback& callback) { callback.on_fit_end(view(), parts_.ranks); });
-    return end;
-  } catch (const std::exception& error) {
-    tell_callbacks_of(error);
-    throw;
-  }
+  return train();
+} catch (const std::exception& error) {
+  parts_.callbacks.tell_of(error, view());
+  throw;
 }
 
 RunEnd Trainer::train() {
   if (state_.owes_validation) {
     validate();
     ask_for_end();
+    state_.callbacks = parts_.callbacks.state();
     save_if_due(boundary(count_step(state_), std::nullopt), false, false);
   }
   if (is_over()) {
@@ -90,6 +87,7 @@ RunEnd Trainer::train() {
       validate();
       ask_for_end();
     }
+    state_.callbacks = parts_.callbacks.state();
     Boundary here = boundary(count_step(before), facts);
     if (is_stopping) here.interruption = Interruption::signal;
     save_if_due(here, facts.is_time_up != 0, is_stopping || is_over());  // no other save follows
@@ -98,6 +96,7 @@ RunEnd Trainer::train() {
         log_info("stopped on request after step {}; the newest checkpoint is that of step {}", state_.global_step,
                  checkpointer_.durable_step());
       progress_->finish();
+      end_callbacks();
       return RunEnd::stopped;
     }
   }
@@ -129,6 +128,7 @@ void Trainer::begin() {
   }
   set_log_step(state_.global_step);
   parts_.callbacks.each("on_fit_start", [&](Callback& callback) { callback.on_fit_start(view(), parts_.ranks); });
+  state_.callbacks = parts_.callbacks.state();
   if (!state_.owes_validation) ask_for_end();
   if (!is_over() && is_rank_0()) parts_.files.remove_file(settings_.layout.done());
 }

@@ -58,8 +58,8 @@ class Trainer {
   RunView view() const;
   /// Collective: what callbacks are told of a completed update.
   void tell_callbacks(const Vote& facts, const RunState& before);
-  void tell_callbacks_of(const std::exception& error) const;
-  /// Collective: asks the callbacks whether the run ends here; keeps their states.
+  void end_callbacks();
+  /// Collective: asks the callbacks whether the run ends here.
   void ask_for_end();
   bool is_over() const { return state_.global_step >= last_step_ || !end_reason_.empty(); }
   void begin();

@@ -41,6 +41,7 @@ Configuration configuration_of(FileSystem& files, const Path& checkpoint, const 
         configuration_from(OptionTree::from_text(text, (checkpoint / kManifestName).string(), arguments.overrides), "manifest.json");
   }
   configuration.transforms.clear();  // they make copies of weights; here is one that is made
+  configuration.callbacks.clear();   // they look at a training
   return configuration;
 }
 

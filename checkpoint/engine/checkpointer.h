@@ -16,6 +16,7 @@
 #include "base/section.h"
 #include "checkpoint/engine/replicas.h"
 #include "checkpoint/engine/restore.h"
+#include "checkpoint/engine/save_result.h"
 #include "checkpoint/engine/shard_save.h"
 #include "checkpoint/engine/snapshot.h"
 #include "checkpoint/format/layout.h"
@@ -35,17 +36,6 @@ struct Restored {
   bool is_new_rank = false;
   /// From files, by this rank.
   std::uint64_t bytes_read = 0;
-};
-
-/// How a save has ended.
-struct SaveResult {
-  std::int64_t global_step = 0;
-  double seconds = 0;                          // from its begin until all ranks knew
-  std::string failure;                         // empty: the checkpoint is durable and visible
-  bool is_resumable = true;                    // false: it holds weights alone
-  std::vector<std::string> failed_transforms;  // rank 0: "ema: why", of copies that it went on without
-  /// The failure is that ranks have different bits in what should be the same: their state cannot be trusted.
-  bool is_corruption = false;
 };
 
 class Checkpointer {

@@ -57,7 +57,7 @@ def test_tensorboard_reads_what_metrics_say(undisturbed):
 def test_the_configuration_is_there_as_text(undisturbed):
     (event,) = read(undisturbed).Tensors("configuration")
     text = tensor_util.make_ndarray(event.tensor_proto)[0].decode()
-    assert event.step == 0 and "    max_steps: 30\n" in text and "    histograms_every_steps: 6\n" in text
+    assert event.step == 1 and "    max_steps: 30\n" in text and "    histograms_every_steps: 6\n" in text
 
 
 def test_histograms_hold_the_values_of_the_parameters(undisturbed):

@@ -37,22 +37,22 @@ std::string header_of(const std::vector<std::string>& columns) {
   return columns.empty() ? fmt::format("{}\n", kFirstColumns) : fmt::format("{},{}\n", kFirstColumns, fmt::join(columns, ","));
 }
 
-bool is_kept(const std::vector<std::string>& cells, std::size_t columns, std::int64_t step) {
+bool is_kept(const std::vector<std::string>& cells, std::size_t columns, const KeptMetrics& metrics) {
   if (cells.size() != columns + 2) return false;  // torn
   const auto number = nlohmann::json::parse(cells[1], nullptr, /*allow_exceptions=*/false);
-  return number.is_number_integer() && number.get<std::int64_t>() <= step;
+  return number.is_number_integer() && metrics.keeps(number.get<std::int64_t>(), cells[0]);
 }
 
 }  // namespace
 
-CsvLog::CsvLog(FileSystem& files, const Path& path, std::int64_t step) : files_(files), path_(path) {
+CsvLog::CsvLog(FileSystem& files, const Path& path, const KeptMetrics& metrics) : files_(files), path_(path) {
   std::istringstream rows(files.kind(path) == FileKind::file ? read_text(files, path) : std::string());
   std::string kept, row;
   if (std::getline(rows, row) && row.starts_with(kFirstColumns)) {
     columns_ = cells_of(row);
     columns_.erase(columns_.begin(), columns_.begin() + 2);
     while (std::getline(rows, row))
-      if (!rows.eof() && is_kept(cells_of(row), columns_.size(), step)) kept += row + "\n";
+      if (!rows.eof() && is_kept(cells_of(row), columns_.size(), metrics)) kept += row + "\n";
   }
   write_text_durably(files, path, header_of(columns_) + kept);
   file_.emplace(path);

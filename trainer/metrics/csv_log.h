@@ -9,13 +9,14 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "trainer/metrics/appended_file.h"
+#include "trainer/metrics/kept_metrics.h"
 
 namespace holdfast {
 
 class CsvLog {
  public:
-  /// Keeps the rows whose step is at most `step`, whole ones, and appends from there. Throws StorageError, as all of them do.
-  CsvLog(FileSystem& files, const Path& path, std::int64_t step);
+  /// Drops what is not to be kept, and a torn last row, and appends from there. Throws StorageError, as all of them do.
+  CsvLog(FileSystem& files, const Path& path, const KeptMetrics& kept);
   void write(const nlohmann::json& line);
   void sync();
 

@@ -77,6 +77,36 @@ std::string summary_of(const std::string& tag, const std::function<void(protozer
   return all;
 }
 
+struct StoredEvent {
+  std::int64_t step = 0;
+  bool has_value = false;
+  std::string kind;
+};
+
+std::string kind_of(protozero::pbf_reader summary) {
+  std::string tag;
+  while (summary.next(summary::kValue)) {
+    protozero::pbf_reader value = summary.get_message();
+    while (value.next(value::kTag)) tag = value.get_string();
+  }
+  return tag.substr(0, tag.find('/'));
+}
+
+StoredEvent read_event(std::string_view content) {
+  StoredEvent stored;
+  for (protozero::pbf_reader reader(content.data(), content.size()); reader.next();) {
+    if (reader.tag() == event::kStep) {
+      stored.step = reader.get_int64();
+    } else if (reader.tag() == event::kSummary) {
+      stored.has_value = true;
+      stored.kind = kind_of(reader.get_message());
+    } else {
+      reader.skip();
+    }
+  }
+  return stored;
+}
+
 }  // namespace
 
 EventFile::EventFile(const Path& path, double unix_seconds) : file_(path) {
@@ -133,7 +163,7 @@ void EventFile::write_histogram(const EventTime& time, const std::string& tag, c
   append(event_at(time, event::kSummary, summary_of(tag, content)));
 }
 
-EventPrefix events_up_to(std::string_view file, std::int64_t step) {
+EventPrefix kept_events(std::string_view file, const KeptMetrics& metrics) {
   EventPrefix prefix;
   while (file.size() - prefix.bytes >= kHeadBytes + kTailBytes) {
     const std::string_view rest = file.substr(prefix.bytes);
@@ -142,19 +172,10 @@ EventPrefix events_up_to(std::string_view file, std::int64_t step) {
     if (rest.size() - kHeadBytes - kTailBytes < length) break;  // torn
     const std::string_view content = rest.substr(kHeadBytes, length);
     if (number_at<std::uint32_t>(rest, kHeadBytes + length) != masked_crc(content)) break;
-    std::int64_t event_step = 0;
-    bool has_value = false;
-    for (protozero::pbf_reader reader(content.data(), content.size()); reader.next();) {
-      if (reader.tag() == event::kStep)
-        event_step = reader.get_int64();
-      else {
-        has_value = has_value || reader.tag() == event::kSummary;
-        reader.skip();
-      }
-    }
-    if (has_value && event_step > step) break;
+    const StoredEvent stored = read_event(content);
+    if (stored.has_value && !metrics.keeps(stored.step, stored.kind)) break;
     prefix.bytes += kHeadBytes + length + kTailBytes;
-    prefix.events += has_value;
+    prefix.events += stored.has_value;
   }
   return prefix;
 }

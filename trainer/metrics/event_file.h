@@ -10,6 +10,7 @@
 
 #include "trainer/metrics/appended_file.h"
 #include "trainer/metrics/histogram.h"
+#include "trainer/metrics/kept_metrics.h"
 
 namespace holdfast {
 
@@ -35,12 +36,12 @@ class EventFile {
   AppendedFile file_;
 };
 
-/// How many bytes from the beginning of an event file hold whole events of at most `step`; all that follows the first other one is not to
-/// be kept. `events`: how many of them have a value.
+/// How many bytes from the beginning of an event file hold whole events that are to be kept; all that follows the first other one is not.
+/// `events`: how many of them have a value. The kind of a value is what its tag has before the first '/'.
 struct EventPrefix {
   std::size_t bytes = 0;
   std::int64_t events = 0;
 };
-EventPrefix events_up_to(std::string_view file, std::int64_t step);
+EventPrefix kept_events(std::string_view file, const KeptMetrics& metrics);
 
 }  // namespace holdfast

@@ -6,13 +6,13 @@
 namespace holdfast {
 namespace {
 
-const Path& cut_back(FileSystem& files, const Path& path, std::int64_t step) {
+const Path& cut_back(FileSystem& files, const Path& path, const KeptMetrics& metrics) {
   std::string kept;
   if (files.kind(path) == FileKind::file) {
     std::istringstream lines(read_text(files, path));
     for (std::string line; std::getline(lines, line);) {
       const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-      if (!json.is_discarded() && json.value("step", step + 1) <= step) kept += line + "\n";
+      if (!json.is_discarded() && metrics.keeps(json.value("step", INT64_MAX), json.value("kind", ""))) kept += line + "\n";
     }
   }
   write_text_durably(files, path, kept);
@@ -21,7 +21,7 @@ const Path& cut_back(FileSystem& files, const Path& path, std::int64_t step) {
 
 }  // namespace
 
-MetricsLog::MetricsLog(FileSystem& files, const Path& path, std::int64_t step) : file_(cut_back(files, path, step)) {}
+MetricsLog::MetricsLog(FileSystem& files, const Path& path, const KeptMetrics& kept) : file_(cut_back(files, path, kept)) {}
 
 void MetricsLog::write(const nlohmann::json& line) { file_.append(line.dump() + "\n"); }
 

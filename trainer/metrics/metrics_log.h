@@ -5,13 +5,14 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "trainer/metrics/appended_file.h"
+#include "trainer/metrics/kept_metrics.h"
 
 namespace holdfast {
 
 class MetricsLog {
  public:
-  /// Keeps the lines whose "step" is at most `step`, drops the rest (a torn last line too), and appends from there.
-  MetricsLog(FileSystem& files, const Path& path, std::int64_t step);
+  /// Drops what is not to be kept, and a torn last line, and appends from there.
+  MetricsLog(FileSystem& files, const Path& path, const KeptMetrics& kept);
   /// Throws StorageError.
   void write(const nlohmann::json& line);
   /// fsync: called before a checkpoint that counts on these lines.

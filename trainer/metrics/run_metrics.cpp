@@ -6,10 +6,11 @@
 
 namespace holdfast {
 
-RunMetrics::RunMetrics(FileSystem& files, const Clock& clock, const RunLayout& layout, const LoggingOptions& options, std::int64_t step)
-    : log_(files, layout.metrics(), step) {
-  if (options.csv) csv_.emplace(files, layout.metrics_table(), step);
-  if (options.tensorboard) tensorboard_.emplace(files, clock, layout.tensorboard(), step);
+RunMetrics::RunMetrics(FileSystem& files, const Clock& clock, const RunLayout& layout, const LoggingOptions& options,
+                       const KeptMetrics& kept)
+    : log_(files, layout.metrics(), kept) {
+  if (options.csv) csv_.emplace(files, layout.metrics_table(), kept);
+  if (options.tensorboard) tensorboard_.emplace(files, clock, layout.tensorboard(), kept);
 }
 
 void RunMetrics::write(const nlohmann::json& line) {

@@ -16,8 +16,7 @@ namespace holdfast {
 
 class RunMetrics {
  public:
-  /// `step`: that of the restored state; 0: the run begins.
-  RunMetrics(FileSystem& files, const Clock& clock, const RunLayout& layout, const LoggingOptions& options, std::int64_t step);
+  RunMetrics(FileSystem& files, const Clock& clock, const RunLayout& layout, const LoggingOptions& options, const KeptMetrics& kept);
   /// An object with `kind` (train or validation), `step`, and numbers.
   void write(const nlohmann::json& line);
   void write_configuration(std::int64_t step, const nlohmann::json& options);

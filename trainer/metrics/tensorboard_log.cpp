@@ -12,29 +12,35 @@ namespace holdfast {
 namespace {
 
 constexpr const char* kPrefix = "events.out.tfevents.";  // TensorBoard looks for "tfevents", and reads files in the order of their names
+constexpr const char* kSuffix = ".holdfast";             // others may write there, too
+constexpr const char* kShorter = "shorter";              // no name that TensorBoard reads
 
 /// Returns the name that comes after all of them: by the second of its start, as TensorBoard's own.
-std::string cut_back(FileSystem& files, const Path& directory, std::int64_t step, double unix_seconds) {
+std::string cut_back(FileSystem& files, const Path& directory, const KeptMetrics& metrics, double unix_seconds) {
   auto second = static_cast<std::int64_t>(unix_seconds);
   for (const std::string& name : files.list(directory)) {
-    if (!name.starts_with(kPrefix)) continue;
+    if (name.starts_with(kShorter)) files.remove_file(directory / name);  // a kill has left it behind
+    if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) continue;
     second = std::max<std::int64_t>(second, std::strtoll(name.c_str() + std::strlen(kPrefix), nullptr, 10) + 1);
     const std::string text = read_text(files, directory / name);
-    const EventPrefix kept = events_up_to(text, step);
+    const EventPrefix kept = kept_events(text, metrics);
     if (kept.events == 0)
       files.remove_file(directory / name);
-    else if (kept.bytes < text.size())
-      write_text_durably(files, directory / name, std::string_view(text).substr(0, kept.bytes));
+    else if (kept.bytes < text.size()) {
+      write_text_durably(files, directory / kShorter, std::string_view(text).substr(0, kept.bytes));
+      files.rename_over(directory / kShorter, directory / name);
+    }
   }
-  return fmt::format("{}{:010}.{}", kPrefix, second, host_name());
+  return fmt::format("{}{:010}.{}{}", kPrefix, second, host_name(), kSuffix);
 }
 
 }  // namespace
 
-TensorBoardLog::TensorBoardLog(FileSystem& files, const Clock& clock, const Path& directory, std::int64_t step) : clock_(clock) {
+TensorBoardLog::TensorBoardLog(FileSystem& files, const Clock& clock, const Path& directory, const KeptMetrics& kept) : clock_(clock) {
   make_directories(files, directory);
-  file_.emplace(directory / cut_back(files, directory, step, clock.unix_seconds()), clock.unix_seconds());
-  file_->write_start(now(step + 1));
+  file_.emplace(directory / cut_back(files, directory, kept, clock.unix_seconds()), clock.unix_seconds());
+  files.sync_directory(directory);
+  file_->write_start(now(kept.step + 1));
 }
 
 void TensorBoardLog::write(const nlohmann::json& line) {

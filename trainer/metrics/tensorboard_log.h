@@ -15,10 +15,10 @@ namespace holdfast {
 
 class TensorBoardLog {
  public:
-  /// Keeps what `directory` holds of steps up to `step`. Throws StorageError, as all of them do.
-  TensorBoardLog(FileSystem& files, const Clock& clock, const Path& directory, std::int64_t step);
+  /// Drops what is not to be kept of the files in `directory` that are ours. Throws StorageError, as all of them do.
+  TensorBoardLog(FileSystem& files, const Clock& clock, const Path& directory, const KeptMetrics& kept);
   void write(const nlohmann::json& line);
-  /// Shown as code under the tag `configuration`.
+  /// Shown as code under the tag `configuration`. `step`: the first update that it holds for, so that it goes where that is made again.
   void write_configuration(std::int64_t step, const std::string& yaml);
   void write_histogram(std::int64_t step, const std::string& tag, std::span<const float> values);
   void sync();

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <fstream>
 #include <thread>
+#include <utility>
 
 #include "options/read.h"
 #include "trainer/registry.h"
@@ -155,6 +156,7 @@ struct Recorder final : holdfast::Callback {
   }
   void on_step_end(const View& run, const holdfast::StepFacts&, Ranks& ranks) override {
     ++updates;
+    ++updates_since;
     step = run.state.global_step;
     double sum = 1;  // a collective of its own
     ranks.all_reduce(std::as_writable_bytes(std::span(&sum, 1)), holdfast::ReduceType::f64, holdfast::ReduceOp::sum);
@@ -168,20 +170,34 @@ struct Recorder final : holdfast::Callback {
   void on_checkpoint(const View& run, const holdfast::SaveResult&) override { record("on_checkpoint", run); }
   void on_exception(const View& run, const std::exception&) override { record("on_exception", run); }
   void on_fit_end(const View& run, Ranks&) override { record("on_fit_end after " + std::to_string(updates), run); }
-  void add_metrics(nlohmann::json& line) override { line["updates_seen"] = updates; }
+  void add_metrics(nlohmann::json& line) override {
+    line["updates_seen"] = updates;
+    line["updates_since"] = std::exchange(updates_since, 0);
+    write("add_metrics @" + std::to_string(step));
+  }
+  bool may_end() const override { return options.ends_at >= 0; }
   std::optional<std::string> end_reason() const override {
     return step == options.ends_at && rank == options.ends_on_rank ? std::optional<std::string>("enough is seen") : std::nullopt;
   }
-  nlohmann::json state() const override { return updates; }
-  void restore(const nlohmann::json& state) override { updates = state.get<std::int64_t>(); }
+  nlohmann::json state() const override {
+    if (options.throws_in == "state") throw 1;
+    return {updates, updates_since};
+  }
+  void restore(const nlohmann::json& state) override {
+    updates = state.at(0);
+    updates_since = state.at(1);
+  }
 
   void record(const std::string& call, const View& run) {
-    if (rank == 0 && !options.file.empty()) std::ofstream(options.file, std::ios::app) << call << " @" << run.state.global_step << "\n";
+    write(call + " @" + std::to_string(run.state.global_step));
     if (!options.throws_in.empty() && call.starts_with(options.throws_in)) throw std::runtime_error("as it was told to");
+  }
+  void write(const std::string& line) const {
+    if (rank == 0 && !options.file.empty()) std::ofstream(options.file, std::ios::app) << line << "\n";
   }
   RecorderOptions options;
   int rank = 0;
-  std::int64_t updates = 0, step = 0;
+  std::int64_t updates = 0, updates_since = 0, step = 0;
 };
 
 extern "C" void holdfast_register(holdfast::Registry& registry) {

@@ -93,6 +93,17 @@ TEST(EarlyStopping, HoldsWhatWasSeenAgainstTheNewConfiguration) {
   EXPECT_THAT(*restarted.stopping.end_reason(), HasSubstr("val_loss is 0.7 at step 30; no better than 0.5 of step 10 for 2 validations"));
 }
 
+TEST(EarlyStopping, BeginsAnewWithOtherWeights) {
+  Validated run({.patience = 2});
+  for (const double value : {.1, .2}) {
+    run.state.validations.push_back({.loss = value});
+    EXPECT_FALSE(run.validate(value));
+  }
+  run.state.validations.push_back({.loss = .3, .weights = "ema"});
+  EXPECT_FALSE(run.validate(.3));
+  EXPECT_EQ(run.ended_at({.35, .4}), 1);
+}
+
 TEST(EarlyStopping, BeginsAnewWithAnotherMetric) {
   Validated by_loss({.patience = 2});
   by_loss.ended_at({.5, .6, .7});

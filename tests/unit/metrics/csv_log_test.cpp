@@ -15,7 +15,7 @@ class Table : public InADirectory {
 };
 
 TEST_F(Table, HasAColumnForEachNumberAndARowForEachLine) {
-  CsvLog log(*files_, path(), 0);
+  CsvLog log(*files_, path(), {.step = 0});
   log.write({{"kind", "train"}, {"step", 10}, {"loss", 0.5}, {"lr", {{"main", 0.1}}}, {"samples_seen", 640}});
   log.write({{"kind", "validation"}, {"step", 10}, {"loss", 0.25}, {"accuracy", 1.0}, {"weights", "ema"}});
   log.write({{"kind", "train"},
@@ -32,19 +32,25 @@ TEST_F(Table, HasAColumnForEachNumberAndARowForEachLine) {
 
 TEST_F(Table, IsCutBackToTheRestoredStepAndGoesOnUnderTheSameColumns) {
   std::ofstream(path()) << "kind,step,loss\ntrain,10,1\ntrain,20,2\ntrain,30,3\ntrain,15";
-  CsvLog log(*files_, path(), 20);
+  CsvLog log(*files_, path(), {.step = 20});
   log.write({{"kind", "train"}, {"step", 30}, {"loss", 4}});
   EXPECT_EQ(text(), "kind,step,loss\ntrain,10,1\ntrain,20,2\ntrain,30,4\n");
 }
 
 TEST_F(Table, ALastRowThatLooksWholeButHasNoEndIsTorn) {
   std::ofstream(path()) << "kind,step,loss\ntrain,10,1\ntrain,20,12";  // of 12.5
-  CsvLog log(*files_, path(), 20);
+  CsvLog log(*files_, path(), {.step = 20});
   EXPECT_EQ(text(), "kind,step,loss\ntrain,10,1\n");
 }
 
+TEST_F(Table, AValidationThatIsOwedIsWrittenOnce) {
+  std::ofstream(path()) << "kind,step,loss\nvalidation,10,1\ntrain,20,2\nvalidation,20,3\n";
+  CsvLog log(*files_, path(), {.step = 20, .is_validation_owed = true});
+  EXPECT_EQ(text(), "kind,step,loss\nvalidation,10,1\ntrain,20,2\n");
+}
+
 TEST_F(Table, ANameWithACommaIsOneColumn) {
-  CsvLog log(*files_, path(), 0);
+  CsvLog log(*files_, path(), {.step = 0});
   log.write({{"kind", "train"}, {"step", 1}, {"lr", {{"a,b", 2}}}});
   EXPECT_EQ(text(), "kind,step,lr.a_b\ntrain,1,2\n");
 }

@@ -27,10 +27,24 @@ class Events : public InADirectory {
 
 TEST_F(Events, AreKeptUpToTheRestoredStep) {
   const auto after = texts({10, 20, 30});
-  EXPECT_EQ(events_up_to(after[4], 20).bytes, after[3].size());
-  EXPECT_EQ(events_up_to(after[4], 20).events, 2);
-  EXPECT_EQ(events_up_to(after[4], 5).events, 0);
-  EXPECT_EQ(events_up_to(after[4], 1000).bytes, after[4].size());
+  EXPECT_EQ(kept_events(after[4], {.step = 20}).bytes, after[3].size());
+  EXPECT_EQ(kept_events(after[4], {.step = 20}).events, 2);
+  EXPECT_EQ(kept_events(after[4], {.step = 5}).events, 0);
+  EXPECT_EQ(kept_events(after[4], {.step = 1000}).bytes, after[4].size());
+}
+
+TEST_F(Events, OfAValidationThatIsOwedGo) {
+  std::string before;
+  {
+    EventFile file(directory_ / "events", 1e9);
+    file.write_scalar({10, 1e9}, "validation/loss", 0.5);
+    file.write_scalar({20, 1e9}, "train/loss", 0.5);
+    before = read_text(*files_, directory_ / "events");
+    file.write_scalar({20, 1e9}, "validation/loss", 0.5);
+  }
+  const std::string whole = read_text(*files_, directory_ / "events");
+  EXPECT_EQ(kept_events(whole, {.step = 20, .is_validation_owed = true}).bytes, before.size());
+  EXPECT_EQ(kept_events(whole, {.step = 20}).bytes, whole.size());
 }
 
 TEST_F(Events, OfAFileThatIsCutAnywhereTheWholeOnesAreKept) {
@@ -40,7 +54,7 @@ TEST_F(Events, OfAFileThatIsCutAnywhereTheWholeOnesAreKept) {
     std::size_t kept = 0;
     for (const std::string& text : after)
       if (text.size() <= bytes) kept = text.size();
-    EXPECT_EQ(events_up_to(std::string_view(whole).substr(0, bytes), 1000).bytes, kept) << bytes;
+    EXPECT_EQ(kept_events(std::string_view(whole).substr(0, bytes), {.step = 1000}).bytes, kept) << bytes;
   }
 }
 
@@ -52,7 +66,7 @@ TEST_F(Events, AChangedBitEndsWhatIsKept) {
     std::size_t before = 0;
     for (const std::string& text : after)
       if (text.size() <= bit / 8) before = text.size();
-    EXPECT_EQ(events_up_to(changed, 1000).bytes, before) << bit;
+    EXPECT_EQ(kept_events(changed, {.step = 1000}).bytes, before) << bit;
   }
 }
 

@@ -20,7 +20,7 @@ TEST_F(Metrics, AreCutBackToTheRestoredStep) {
                            "\n"
                            R"({"step":30})"
                            "\n";
-  MetricsLog log(*files_, path(), 20);
+  MetricsLog log(*files_, path(), {.step = 20});
   log.write({{"step", 30}, {"again", true}});
   EXPECT_EQ(text(), R"({"step":10})"
                     "\n"
@@ -30,11 +30,22 @@ TEST_F(Metrics, AreCutBackToTheRestoredStep) {
                     "\n");
 }
 
+TEST_F(Metrics, AValidationThatIsOwedIsWrittenOnce) {
+  const std::string train = R"({"kind":"train","step":20})"
+                            "\n",
+                    validation = R"({"kind":"validation","step":10})"
+                                 "\n";
+  std::ofstream(path()) << validation << train << R"({"kind":"validation","step":20})"
+                        << "\n";
+  MetricsLog log(*files_, path(), {.step = 20, .is_validation_owed = true});
+  EXPECT_EQ(text(), validation + train);
+}
+
 TEST_F(Metrics, ATornLastLineGoes) {
   std::ofstream(path()) << R"({"step":10})"
                            "\n"
                            R"({"step":2)";
-  MetricsLog log(*files_, path(), 100);
+  MetricsLog log(*files_, path(), {.step = 100});
   EXPECT_EQ(text(), R"({"step":10})"
                     "\n");
 }
