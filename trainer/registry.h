@@ -33,8 +33,7 @@ class Registry {
   using DataFactory = std::function<DataSources(const OptionTree&, const ComponentContext&)>;
   /// Its own options are `options` of what it gets.
   using TransformFactory = std::function<std::unique_ptr<Transform>(const TransformOptions&, const ComponentContext&)>;
-
-  /// Likewise.
+  /// Likewise. None of the factories returns null.
   using CallbackFactory = std::function<std::unique_ptr<Callback>(const CallbackOptions&, const ComponentContext&)>;
 
   /// `heartbeat` (may be null) tells the shim of a plugin whose code ends this process.

@@ -14,7 +14,7 @@
 #include "options/run_options.h"
 #include "options/steps.h"
 #include "trainer/boundary_copy.h"
-#include "trainer/callbacks.h"
+#include "trainer/callback_list.h"
 #include "trainer/data_source.h"
 #include "trainer/metrics/run_metrics.h"
 #include "trainer/optimization.h"
@@ -39,7 +39,7 @@ class Trainer {
     BatchLoader& training;
     BatchLoader* validation;  // may be null: no validation
     WeightCopies& copies;
-    Callbacks& callbacks;
+    CallbackList& callbacks;
   };
   struct Settings {
     RunLayout layout;

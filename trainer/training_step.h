@@ -7,7 +7,7 @@
 #include "base/section.h"
 #include "checkpoint/engine/checkpointer.h"
 #include "dist/communicator.h"
-#include "trainer/callbacks.h"
+#include "trainer/callback_list.h"
 #include "trainer/data_source.h"
 #include "trainer/optimization.h"
 #include "trainer/run_state.h"
@@ -27,7 +27,7 @@ class TrainingStep {
     std::int64_t accumulate_batches;
     Checkpointer* checkpointer = nullptr;  // null: nothing is saved while it runs
     WeightCopies* copies = nullptr;        // null: no averages
-    Callbacks* callbacks = nullptr;        // null: none, and `view` is not asked for
+    CallbackList* callbacks = nullptr;     // null: none, and `view` is not asked for
     std::function<RunView()> view = {};
   };
   explicit TrainingStep(const Dependencies& dependencies) : d_(dependencies) {}

@@ -40,15 +40,17 @@ Components build(const Configuration& configuration, bool is_check_only, Heartbe
   register_built_in_transforms(registry);
   register_built_in_callbacks(registry);
   for (const std::filesystem::path& plugin : plugins_of(configuration, directory)) registry.load_plugin(plugin.string());
-  const ComponentContext context{.directory = directory.string(),
-                                 .is_check_only = is_check_only,
-                                 .configuration = configuration.tree,
-                                 .metrics = measured_metrics(configuration.validation)};
+  ComponentContext context{.directory = directory.string(),
+                           .is_check_only = is_check_only,
+                           .configuration = configuration.tree,
+                           .metrics = measured_metrics(configuration.validation)};
   torch::manual_seed(static_cast<std::uint64_t>(configuration.run.seed));  // of the initial weights
   Components components{.task = registry.make_task(configuration.task, context)};
   components.data = registry.make_data(configuration.data, context);
+  if (!is_check_only && !components.data.validation)  // there is nothing to measure it on
+    std::erase_if(context.metrics, [](const std::string& metric) { return metric.starts_with("val_"); });
   components.copies = WeightCopies(configuration, registry, context, components.task->model());
-  components.callbacks = Callbacks(configuration, registry, context);
+  components.callbacks = CallbackList(configuration, registry, context);
   return components;
 }
 

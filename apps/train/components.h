@@ -6,7 +6,7 @@
 #include "base/heartbeat.h"
 #include "dist/communicator.h"
 #include "options/run_options.h"
-#include "trainer/callbacks.h"
+#include "trainer/callback_list.h"
 #include "trainer/data_source.h"
 #include "trainer/task.h"
 #include "trainer/weight_copies.h"
@@ -18,11 +18,11 @@ struct Components {
   std::unique_ptr<Task> task;
   DataSources data;
   WeightCopies copies;
-  Callbacks callbacks;
+  CallbackList callbacks;
 };
 
-/// `is_check_only`: opens no data. `heartbeat` (may be null) tells the shim of a plugin that ends this process. Throws ConfigError, DataError,
-/// and Error where a plugin throws.
+/// `is_check_only`: opens no data. `heartbeat` (may be null) tells the shim of a plugin that ends this process. Throws ConfigError,
+/// DataError, and Error where a plugin throws.
 Components build(const Configuration& configuration, bool is_check_only, Heartbeat* heartbeat);
 
 /// Collective. The same number on every rank: bits depend on it.

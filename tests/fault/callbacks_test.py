@@ -152,6 +152,12 @@ def test_gradient_norms_are_in_the_metrics_and_the_same_at_every_world_size(tmp_
         assert other == pytest.approx(found[0], rel=1e-5)
 
 
+def test_early_stopping_without_validation_data_is_refused(tmp_path):
+    config = write(tmp_path, {"early": STOPPING}, data={"options": {"validation_samples": 0}})
+    run = runs.Run(tmp_path / "run").supervised(config, check=False)
+    assert run.code == EXIT_CONFIGURATION and "expected a metric of the validation (there is none), found 'val_loss'" in run.output, run.output
+
+
 @pytest.mark.parametrize("callback, words", [
     ({"type": "early_stoping"}, ["callbacks.early.type", "did you mean 'early_stopping'?"]),
     ({"type": "early_stopping", "options": {"patiense": 3}}, ["callbacks.early.options", "patiense", "did you mean 'patience'?"]),

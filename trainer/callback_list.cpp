@@ -1,4 +1,4 @@
-#include "trainer/callbacks.h"
+#include "trainer/callback_list.h"
 
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
@@ -26,12 +26,12 @@ bool is_of_numbers(const json& value) {
 
 }  // namespace
 
-Callbacks::Callbacks(const Configuration& configuration, const Registry& registry, const ComponentContext& context) {
+CallbackList::CallbackList(const Configuration& configuration, const Registry& registry, const ComponentContext& context) {
   for (const auto& [name, options] : configuration.callbacks)
     callbacks_.push_back({name, options.type, registry.make_callback(name, options, context)});
 }
 
-void Callbacks::call(const Named& named, const char* method, const std::function<void(Callback&)>& call) {
+void CallbackList::call(const Named& named, const char* method, const std::function<void(Callback&)>& call) {
   const auto error_of = [&](const std::string& what) {
     return Error(fmt::format("callbacks.{}, {}: {}", named.name, method, what), kExitSoftware);
   };
@@ -48,11 +48,11 @@ void Callbacks::call(const Named& named, const char* method, const std::function
   }
 }
 
-void Callbacks::each(const char* method, const std::function<void(Callback&)>& call_one) const {
+void CallbackList::each(const char* method, const std::function<void(Callback&)>& call_one) const {
   for (const Named& named : callbacks_) call(named, method, call_one);
 }
 
-void Callbacks::tell_of(const std::exception& error, const RunView& view) const {
+void CallbackList::tell_of(const std::exception& error, const RunView& view) const {
   for (const Named& named : callbacks_) try {
       call(named, "on_exception", [&](Callback& callback) { callback.on_exception(view, error); });
     } catch (const std::exception& another) {
@@ -60,7 +60,7 @@ void Callbacks::tell_of(const std::exception& error, const RunView& view) const 
     }
 }
 
-void Callbacks::add_metrics(json& line) const {
+void CallbackList::add_metrics(json& line) const {
   each("add_metrics", [&](Callback& callback) {
     json added = json::object();
     callback.add_metrics(added);
@@ -72,7 +72,7 @@ void Callbacks::add_metrics(json& line) const {
   });
 }
 
-json Callbacks::state() const {
+json CallbackList::state() const {
   json states = json::object();
   for (const Named& named : callbacks_)
     call(named, "state", [&](Callback& callback) {
@@ -85,7 +85,7 @@ json Callbacks::state() const {
   return states;
 }
 
-void Callbacks::restore(const json& states) const {
+void CallbackList::restore(const json& states) const {
   for (const Named& named : callbacks_) try {
       if (!states.contains(named.name) || states[named.name].at("type") != named.type) continue;
       call(named, "restore", [&](Callback& callback) { callback.restore(states[named.name].at("state")); });
@@ -96,7 +96,7 @@ void Callbacks::restore(const json& states) const {
     }
 }
 
-std::string Callbacks::agree_on_end(Communicator& ranks) const {
+std::string CallbackList::agree_on_end(Communicator& ranks) const {
   const auto may_end = [](const Named& named) { return named.callback->may_end(); };
   if (std::none_of(callbacks_.begin(), callbacks_.end(), may_end)) return "";
   std::string mine;

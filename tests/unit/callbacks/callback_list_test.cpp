@@ -1,4 +1,4 @@
-#include "trainer/callbacks.h"
+#include "trainer/callback_list.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -21,9 +21,9 @@ struct Scripted final : Callback {
   json its, added = json::object();
 };
 
-class CallbackList : public testing::Test {
+class Callbacks : public testing::Test {
  protected:
-  Callbacks make(const std::string& type = "scripted") {
+  CallbackList make(const std::string& type = "scripted") {
     Registry registry;
     registry.add_callback(type, [this](const CallbackOptions&, const ComponentContext&) {
       auto callback = std::make_unique<Scripted>();
@@ -32,7 +32,7 @@ class CallbackList : public testing::Test {
     });
     Configuration configuration;
     configuration.callbacks["mine"].type = type;
-    return Callbacks(configuration, registry, {});
+    return CallbackList(configuration, registry, {});
   }
   template <class Error, class Call>
   std::string refusal(Call call) {
@@ -46,40 +46,40 @@ class CallbackList : public testing::Test {
   Scripted* scripted_ = nullptr;
 };
 
-TEST_F(CallbackList, KeepsStatesUnderTheirNames) {
-  const Callbacks callbacks = make();
+TEST_F(Callbacks, KeepsStatesUnderTheirNames) {
+  const CallbackList callbacks = make();
   EXPECT_EQ(callbacks.state(), json::object());
   scripted_->its = {{"value", 3}};
   EXPECT_EQ(callbacks.state(), (json{{"mine", {{"type", "scripted"}, {"state", {{"value", 3}}}}}}));
 }
 
-TEST_F(CallbackList, RefusesAStateThatJsonWouldNotGiveBack) {
-  const Callbacks callbacks = make();
+TEST_F(Callbacks, RefusesAStateThatJsonWouldNotGiveBack) {
+  const CallbackList callbacks = make();
   scripted_->its = {{"best", {1.0, std::numeric_limits<double>::infinity()}}};
   EXPECT_THAT(refusal<Error>([&] { callbacks.state(); }), HasSubstr("callbacks.mine, state: a number is not finite"));
   scripted_->its = "\xff";
   EXPECT_THAT(refusal<Error>([&] { callbacks.state(); }), HasSubstr("callbacks.mine, state: "));
 }
 
-TEST_F(CallbackList, GivesAStateBackToTheSameTypeAlone) {
+TEST_F(Callbacks, GivesAStateBackToTheSameTypeAlone) {
   const json stored = {{"mine", {{"type", "scripted"}, {"state", {{"value", 3}}}}}};
-  const Callbacks others = make("another");
+  const CallbackList others = make("another");
   others.restore(stored);
   EXPECT_EQ(scripted_->its, json());
-  const Callbacks same = make();
+  const CallbackList same = make();
   same.restore(stored);
   EXPECT_EQ(scripted_->its, 3);
 }
 
-TEST_F(CallbackList, SaysWhatToDoWhereAStateCannotBeTakenBack) {
-  const Callbacks callbacks = make();
+TEST_F(Callbacks, SaysWhatToDoWhereAStateCannotBeTakenBack) {
+  const CallbackList callbacks = make();
   const std::string words = refusal<ConfigError>([&] { callbacks.restore({{"mine", {{"type", "scripted"}, {"state", {{"other", 3}}}}}}); });
   EXPECT_THAT(words, HasSubstr("callbacks.mine, restore: "));
   EXPECT_THAT(words, HasSubstr("give callbacks.mine another name"));
 }
 
-TEST_F(CallbackList, AddsNumbersToALineAndChangesNone) {
-  const Callbacks callbacks = make();
+TEST_F(Callbacks, AddsNumbersToALineAndChangesNone) {
+  const CallbackList callbacks = make();
   json line = {{"step", 3}};
   scripted_->added = {{"speed", {{"a", 1}, {"b", 2.5}}}};
   callbacks.add_metrics(line);

@@ -11,11 +11,11 @@
 
 namespace holdfast {
 
-class Callbacks {
+class CallbackList {
  public:
-  Callbacks() = default;
+  CallbackList() = default;
   /// Throws ConfigError.
-  Callbacks(const Configuration& configuration, const Registry& registry, const ComponentContext& context);
+  CallbackList(const Configuration& configuration, const Registry& registry, const ComponentContext& context);
 
   bool empty() const { return callbacks_.empty(); }
   /// Calls `method` of all of them by `call`; what one throws becomes an Error with its name and that of the method.
