@@ -35,6 +35,7 @@ case ${1:-} in
   *)
     sed -n 's/^# \{0,1\}//; 2,8p' "${BASH_SOURCE[0]}"
     [[ $1 == -h || $1 == --help ]] && exit 0
+    printf 'quickstart: it takes no arguments, found: %s\n' "$*" >&2
     exit 64
     ;;
 esac

@@ -130,3 +130,10 @@ def test_the_job_script_stops_at_the_time_limit_and_queues_itself_again(tmp_path
     again = subprocess.run([*command, "--set", "trainer.max_steps=10"], capture_output=True, text=True, timeout=60, env=variables)
     assert again.returncode == 0 and "the run is finished" in again.stdout, again.stdout + again.stderr
     assert (tmp_path / "calls").read_text() == "requeue 7\n", "a finished run is not queued again"
+
+
+@pytest.mark.parametrize("script", ["quickstart", "setup"])
+def test_a_script_says_what_of_its_arguments_was_wrong(script):
+    done = subprocess.run(["bash", ROOT / f"scripts/{script}.sh", "foo", "bar"], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 64 and done.stderr == f"{script}: it takes no arguments, found: foo bar\n", done.stderr
+    assert f"bash scripts/{script}.sh" in done.stdout
