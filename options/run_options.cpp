@@ -159,7 +159,9 @@ void Configuration::describe(FieldVisitor& visitor) {
                         "in the working directory."},
                 resume);
   visitor.field({.name = "init_from",
-                 .doc = "A checkpoint directory whose weights the run starts with, at step 0; relative to the working directory.",
+                 .doc = "The path of a checkpoint, or of a run directory (its newest state), whose weights the run starts with, at step 0. "
+                        "A relative path "
+                        "starts in the working directory.",
                  .synonyms = "pretrained load_from"},
                 init_from);
   visitor.section({.name = "parallel", .doc = "How ranks work together.", .synonyms = "distributed"}, parallel);

@@ -213,7 +213,7 @@ struct Configuration {
   std::map<std::string, CallbackOptions> callbacks;
   LoggingOptions logging;
   std::string resume = "auto";           // auto | none | a checkpoint directory
-  std::optional<std::string> init_from;  // a checkpoint directory: its weights, step 0
+  std::optional<std::string> init_from;  // a checkpoint or run directory: its weights, step 0
   ParallelOptions parallel;
   RestartOptions restart;
 

@@ -109,13 +109,15 @@ void Trainer::begin() {
   const bool is_restart = settings_.attempt > settings_.first_attempt;
   const std::string resume =
       is_restart ? checkpointer_.resume_of_restart(configuration_.resume, settings_.first_attempt) : configuration_.resume;
+  if (configuration_.init_from && resume == "none") checkpointer_.given("init_from", *configuration_.init_from);  // before states are moved
   const std::optional<Restored> restored = checkpointer_.restore(resume, training_state(parts_.task, optimization_, parts_.copies));
   if (restored)
     go_on_from(*restored);
   else if (configuration_.init_from) {
-    load_weights(checkpointer_, *configuration_.init_from, parts_.task.model());
+    const Path weights = checkpointer_.given("init_from", *configuration_.init_from).front();
+    load_weights(checkpointer_, weights, parts_.task.model());
     parts_.copies.reset();
-    if (is_rank_0()) log_info("weights from {}, step 0", *configuration_.init_from);
+    if (is_rank_0()) log_info("weights from {}, step 0", weights.string());
   }
   parts_.training.seek(state_.samples_seen);
   parts_.task.model().train();

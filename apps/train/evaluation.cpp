@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "checkpoint/engine/checkpointer.h"
+#include "checkpoint/format/given_path.h"
 #include "trainer/model_state.h"
 #include "trainer/validation.h"
 
@@ -18,16 +19,9 @@ namespace {
 /// `given` is a checkpoint, or a run directory: then its newest state. Every rank finds it by itself before any talks to another, since the
 /// configuration may come from there; what they load is what rank 0 has found.
 Path checkpoint_of(FileSystem& files, const std::string& given) {
-  const Path path = std::filesystem::absolute(given).lexically_normal();
-  if (files.kind(path / kManifestName) == FileKind::file) return std::filesystem::canonical(path);
-  const Path checkpoints = RunLayout{path}.checkpoints();
-  const std::vector<CheckpointName> states = list_checkpoints(files, checkpoints);
-  if (states.empty())
-    throw DataError(ErrorText{.attempted = "evaluate " + given,
-                              .expected = "a checkpoint, a transformed copy inside one, or a run directory with at least one state",
-                              .found = files.kind(path) == FileKind::none ? "nothing of that name" : "none of them",
-                              .next = "`holdfast ckpt list RUN` names what there is"});
-  return checkpoints / directory_name(states.back());
+  const std::vector<Path> states = states_of(files, given);
+  if (states.empty()) throw DataError(no_checkpoint_at(files, given, "evaluate " + given));
+  return states.back();
 }
 
 Configuration configuration_of(FileSystem& files, const Path& checkpoint, const TrainArguments& arguments) {

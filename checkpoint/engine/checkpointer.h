@@ -71,9 +71,13 @@ class Checkpointer {
 
   /// Collective, blocks. `resume`: auto | none | a checkpoint or run directory. Fills `targets` from the newest sound checkpoint
   /// (auto, a run directory) or the named one; then this run's damaged ones and those later than the chosen one (all, if that is
-  /// another run's) are moved to abandoned-ATTEMPT/. nullopt: start from the beginning. Throws CorruptCheckpoint when there are checkpoints
-  /// but none is sound, listing what was tried and why each failed.
+  /// another run's) are moved to abandoned-ATTEMPT/. nullopt: start from the beginning. Throws ConfigError when `resume`
+  /// names none, CorruptCheckpoint when there are checkpoints but none is sound, listing what was tried and why each failed.
   std::optional<Restored> restore(const std::string& resume, const std::vector<StateEntry>& targets);
+
+  /// Collective: the checkpoint that `path` names, or the states of the run directory, newest first; at least one. Throws ConfigError about
+  /// `key` where there is none.
+  std::vector<Path> given(const std::string& key, const Path& path);
 
   /// Collective, blocks. What a restart after a failure is to restore: "auto" as soon as there is a checkpoint of attempt
   /// `first_attempt` or later, else what the first one was to restore. Every rank gets the same answer.

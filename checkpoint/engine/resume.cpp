@@ -1,11 +1,14 @@
 // Checkpointer: which checkpoint a run goes on from, decided by rank 0, agreed on by all.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/log.h"
 #include "checkpoint/engine/answers.h"
 #include "checkpoint/engine/checkpointer.h"
 #include "checkpoint/format/copies.h"
+#include "checkpoint/format/given_path.h"
 #include "checkpoint/store/commit.h"
 
 namespace holdfast {
@@ -27,6 +30,18 @@ void require_resumable(const Path& path, const Manifest& manifest, RestoreScope 
       .next = is_transformed ? fmt::format("`resume: {}` goes on from its original; {}", path.parent_path().string(), weights_alone)
                              : fmt::format("`resume: {}` goes on from the newest whole state of its run; {}",
                                            path.parent_path().parent_path().string(), weights_alone)});
+}
+
+std::string text_of(const std::vector<Path>& paths) {
+  json names = json::array();
+  for (const Path& path : paths) names.push_back(path.string());
+  return dump_any(names);
+}
+
+std::vector<Path> paths_of(const std::string& text) {
+  std::vector<Path> paths;
+  for (const json& name : json::parse(text)) paths.emplace_back(name.get<std::string>());
+  return paths;
 }
 
 }  // namespace
@@ -88,10 +103,11 @@ std::optional<Restored> Checkpointer::restore(const std::string& resume, const s
   targets.push_back(step_entry(0));
   sections_.enter(Section::restore, 0);
   sections_.point();
+  const std::vector<Path> paths = paths_to_try(resume);  // refuses before anything is changed
   if (ranks_.rank() == 0) sweep_leftovers(files_, layout_.checkpoints());
   std::vector<Path> damaged;
   std::string tried;
-  for (const Path& path : paths_to_try(resume)) {
+  for (const Path& path : paths) {
     std::string failure;
     std::optional<Restored> restored = try_restore(
         path, [&](const Manifest&) { return targets; }, RestoreScope::everything, failure);
@@ -128,22 +144,28 @@ std::string Checkpointer::resume_of_restart(const std::string& resume, int first
 }
 
 std::vector<Path> Checkpointer::paths_to_try(const std::string& resume) {
-  json names = json::array();
-  if (ranks_.rank() == 0 && resume != "none") {
-    const Path given = resume == "auto" ? layout_.root : Path(resume);
-    const RunLayout run{given};
-    std::error_code missing;
-    if (files_.kind(run.checkpoints()) == FileKind::directory || resume == "auto")
-      for (const CheckpointName& name : list_checkpoints(files_, run.checkpoints()))
-        names.insert(names.begin(), (run.checkpoints() / directory_name(name)).string());
-    else
-      names.push_back(std::filesystem::canonical(given, missing).string());
-    if (names.empty() || names[0] == "") names = resume == "auto" ? json::array() : json::array({resume});
-  }
-  const json agreed = json::parse(broadcast_text(ranks_, names.dump(), 0));
+  if (resume == "none") return {};
+  if (resume != "auto") return given("resume", resume);
   std::vector<Path> paths;
-  for (const json& name : agreed) paths.emplace_back(name.get<std::string>());
-  return paths;
+  if (ranks_.rank() == 0)
+    for (const CheckpointName& name : list_checkpoints(files_, layout_.checkpoints()))
+      paths.insert(paths.begin(), layout_.checkpoints() / directory_name(name));
+  return paths_of(broadcast_text(ranks_, text_of(paths), 0));
+}
+
+std::vector<Path> Checkpointer::given(const std::string& key, const Path& path) {
+  std::vector<Path> states;
+  std::string refusal;
+  if (ranks_.rank() == 0) try {
+      states = states_of(files_, path);
+      std::reverse(states.begin(), states.end());
+      if (states.empty()) refusal = to_string(no_checkpoint_at(files_, path, fmt::format("{}: {}", key, path.string())));
+    } catch (const std::exception& error) {  // the others wait to hear
+      refusal = error.what();
+    }
+  refusal = broadcast_text(ranks_, refusal, 0);
+  if (!refusal.empty()) throw ConfigError(refusal);
+  return paths_of(broadcast_text(ranks_, text_of(states), 0));
 }
 
 Manifest Checkpointer::load_weights(const Path& checkpoint, const Targets& targets) {

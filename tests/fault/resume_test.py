@@ -213,6 +213,30 @@ def test_init_from_takes_the_weights_alone(tmp_path, config):
         numpy.testing.assert_allclose(ours[name], others[name], atol=1e-7, err_msg=name)
 
 
+def test_a_mistyped_path_is_refused_with_what_there_is_and_nothing_is_moved(tmp_path, config):
+    run = runs.Run(tmp_path / "run").supervised(config)
+    before = sorted(run.directory.glob("checkpoints/*"))
+    (tmp_path / "empty/checkpoints").mkdir(parents=True)
+    (tmp_path / "dangling").symlink_to("step-00000030")
+    for key, others in (("resume", ()), ("init_from", ("--set", "resume=none"))):
+        for path, found in ((run.directory / "checkpoint/step-00000028", "nothing of that name"), (tmp_path / "empty", "none of them"),
+                            (os.path.relpath(tmp_path / "nothing"), "nothing of that name"), (config, "none of them"),
+                            (tmp_path / "dangling", "a link to step-00000030, which is not there")):
+            run.supervised(config, arguments=["--set", f"{key}={path}", *others], check=False)
+            assert run.code == EXIT_CONFIGURATION, run.output
+            assert f"{key}: {path}: expected a checkpoint, a transformed copy inside one, or a run directory" in run.output and f"found {found}" in run.output
+            assert ("cp -rL" if "link" in found else "`holdfast ckpt list RUN` names what there is") in run.output and "resume: none" not in run.output
+            assert ("a relative path starts in the working directory" in run.output) == (not os.path.isabs(path)), run.output
+            assert sorted(run.directory.glob("checkpoints/*")) == before and not run.journal("restart")
+    assert run.seconds < 20
+
+
+def test_init_from_a_run_directory_takes_its_newest_state(tmp_path, config):
+    first = runs.Run(tmp_path / "first").supervised(config)
+    second = runs.Run(tmp_path / "second").supervised(config, arguments=["--set", f"init_from={first.directory}", "--set", "trainer.max_steps=1"])
+    assert f"weights from {first.checkpoint()}, step 0" in second.output and second.done()["global_step"] == 1
+
+
 def test_resume_none_starts_over_and_keeps_the_old_states_aside(tmp_path, config):
     run = runs.Run(tmp_path / "run").supervised(config)
     first = run.done()

@@ -110,6 +110,16 @@ def verified(run):
     return {row["path"].rsplit("/", 1)[1]: row["verified"] and row["verified"]["result"] for row in told("list", run.directory)}
 
 
+def test_a_link_that_was_copied_without_its_state_is_told(tmp_path, finished):
+    subprocess.run(["cp", "-r", finished.directory / "checkpoints/last", tmp_path / "one"], check=True)
+    for command in ("list", "show", "verify", "prune"):
+        done = runs.ckpt(command, tmp_path / "one")
+        assert done.returncode == EXIT_DATA and "found a link to step-00000028, which is not there" in done.stderr, done.stderr
+        assert "cp -rL" in done.stderr or command == "prune"
+    subprocess.run(["cp", "-rL", finished.directory / "checkpoints/last", tmp_path / "two"], check=True)
+    assert runs.ckpt("verify", tmp_path / "two").returncode == 0
+
+
 def test_a_verdict_counts_for_what_it_was_said_of_and_for_no_byte_that_was_changed(tmp_path, weighty):
     run = copy_of(weighty, tmp_path / "run")
     checkpoints = run.directory / "checkpoints"

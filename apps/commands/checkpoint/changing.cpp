@@ -4,6 +4,7 @@
 
 #include "apps/commands/checkpoint/targets.h"
 #include "base/error.h"
+#include "checkpoint/format/given_path.h"
 #include "checkpoint/format/layout.h"
 
 namespace holdfast {
@@ -13,7 +14,7 @@ Path directory_to_change(FileSystem& files, const Path& path, const std::string&
   if (directory.empty())
     throw DataError(ErrorText{.attempted = fmt::format("{} the checkpoints in {}", command, path.string()),
                               .expected = "a run directory with checkpoints/, or that directory",
-                              .found = std::filesystem::exists(path) ? "neither" : "nothing of that name"});
+                              .found = found_at(files, path, "neither")});
   if (is_set_aside(std::filesystem::weakly_canonical(directory).filename().string()))
     throw UsageError(fmt::format("holdfast ckpt {}: {} is what a run goes on without\n  next: remove it as a whole if you like", command,
                                  directory.string()));

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "checkpoint/format/given_path.h"
 #include "checkpoint/format/layout.h"
 
 namespace holdfast {
@@ -44,9 +45,7 @@ Targets checkpoints_of(FileSystem& files, const Path& path) {
     for (const CheckpointName& name : list_all_checkpoints(files, found.directory))
       found.checkpoints.push_back(found.directory / directory_name(name));
   if (!found.checkpoints.empty()) return found;
-  throw DataError(ErrorText{.attempted = "look for checkpoints in " + path.string(),
-                            .expected = "a checkpoint (with manifest.json) or a run directory with at least one",
-                            .found = std::filesystem::exists(path) ? "neither" : "nothing of that name"});
+  throw DataError(no_checkpoint_at(files, path, "look for checkpoints in " + path.string()));
 }
 
 Path newest_of(FileSystem& files, const Path& path) {

@@ -147,8 +147,21 @@ TEST_F(Fallback, ATensorThatTheRunDoesNotHaveIsAMatterOfConfigurationNotOfDamage
     targets.pop_back();
     self.checkpointer.restore("auto", targets);
   });
-  for (const RankEnd& end : ends) EXPECT_THAT(end.error, AllOf(HasSubstr("rng/cpu which this run does not have"), HasSubstr("init_from")));
+  for (const RankEnd& end : ends)
+    EXPECT_THAT(end.error,
+                AllOf(HasSubstr("rng/cpu which this run does not have"), HasSubstr("init_from")));
   EXPECT_THAT(steps_on_disk(files_), ElementsAre(10, 20, 30)) << "nothing is moved";
+}
+
+TEST_F(Fallback, APathThatNamesNothingIsRefusedOnEveryRankAndNothingIsTouched) {
+  const Path leftover = kCheckpoints / "step-00000050.pending-1";
+  files_.make_directory(leftover);
+  for (const char* path : {"/memory/run/checkpoint/step-00000030", "/memory/nothing"})
+    for (const RankEnd& end : attempt(2, [&](TestRank& self) { self.checkpointer.restore(path, self.state.entries()); }))
+      EXPECT_THAT(end.error,
+                  AllOf(HasSubstr(std::string("resume: ") + path + ": expected a checkpoint"), HasSubstr("nothing of that name")));
+  EXPECT_THAT(steps_on_disk(files_), ElementsAre(10, 20, 30));
+  EXPECT_EQ(files_.kind(leftover), FileKind::directory);
 }
 
 TEST_F(Fallback, ACheckpointUnderAnotherStepsNameIsRefused) {
