@@ -68,7 +68,7 @@ class Comparison {
     }
     for (const auto& [name, tensor] : in_b)
       if (!in_a.contains(name)) add(name, "only in B");
-    if (has_state) compare_state();
+    if (has_state) compare_state("state", &a_.state, &b_.state);
     read_suspects(progress);
     return std::move(differences_);
   }
@@ -133,17 +133,25 @@ class Comparison {
     return bytes;
   }
 
-  void compare_state() {
-    const nlohmann::json a = a_.state.flatten(), b = b_.state.flatten();
+  /// Null: that side has none.
+  void compare_state(const std::string& place, const nlohmann::json* a, const nlohmann::json* b) {
+    if (a && b && *a == *b) return;
+    const bool are_lists = a && b && a->is_array() && b->is_array();
+    if (are_lists && a->size() != b->size()) add(place, fmt::format("{} and {} entries", a->size(), b->size()));
+    if (are_lists)
+      for (std::size_t i = 0; i < std::min(a->size(), b->size()); ++i) compare_state(fmt::format("{}/{}", place, i), &(*a)[i], &(*b)[i]);
+    else if (a && b && a->is_object() && b->is_object())
+      compare_members(place, *a, *b);
+    else
+      add(place, fmt::format("{} and {}", a ? a->dump() : "nothing", b ? b->dump() : "nothing"));
+  }
+  void compare_members(const std::string& place, const nlohmann::json& a, const nlohmann::json& b) {
     std::set<std::string> keys;
-    for (const auto& [key, value] : a.items()) keys.insert(key);
-    for (const auto& [key, value] : b.items()) keys.insert(key);
-    for (const std::string& key : keys) {
-      if (key.find("/wall_clock/") != key.npos) continue;
-      if (!a.contains(key) || !b.contains(key) || a[key] != b[key])
-        add("state" + key,
-            fmt::format("{} and {}", a.contains(key) ? a[key].dump() : "nothing", b.contains(key) ? b[key].dump() : "nothing"));
-    }
+    for (const auto* side : {&a, &b})
+      for (const auto& [key, value] : side->items()) keys.insert(key);
+    keys.erase("wall_clock");
+    const auto member = [](const nlohmann::json& side, const std::string& key) { return side.contains(key) ? &side[key] : nullptr; };
+    for (const std::string& key : keys) compare_state(place + "/" + key, member(a, key), member(b, key));
   }
 
   const Manifest &a_, &b_;

@@ -1,6 +1,7 @@
 """`holdfast ckpt` on real runs: while they train, on copies, after a rank was killed in a save, and killed itself in the middle."""
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -118,6 +119,16 @@ def test_a_link_that_was_copied_without_its_state_is_told(tmp_path, finished):
         assert "cp -rL" in done.stderr or command == "prune"
     subprocess.run(["cp", "-rL", finished.directory / "checkpoints/last", tmp_path / "two"], check=True)
     assert runs.ckpt("verify", tmp_path / "two").returncode == 0
+
+
+def test_diff_counts_one_as_one_and_lists_by_their_length(tmp_path, finished):
+    other = copy_of(finished, tmp_path / "other")
+    for step, entries in ((7, 1), (14, 3)):
+        done = runs.ckpt("diff", finished.directory / f"checkpoints/step-{step:08d}", finished.directory / "checkpoints/step-00000028")
+        assert done.returncode == EXIT_DIFFERENT and f"state/validations: {entries} and 7 entries\n" in done.stdout, done.stdout
+        assert "nothing and null" not in done.stdout and "state/validations/" not in done.stdout
+    assert " 1 elements" not in done.stdout and re.search(r": 1 element differs, ", done.stdout), done.stdout
+    assert runs.ckpt("diff", other.directory, finished.directory).stdout.endswith(" 0 differences\n")
 
 
 def test_a_verdict_counts_for_what_it_was_said_of_and_for_no_byte_that_was_changed(tmp_path, weighty):

@@ -50,11 +50,16 @@ json to_json(const TensorDifference& difference) {
   return row;
 }
 
+template <class Number>
+std::string counted(Number number, std::string_view what) {
+  return fmt::format("{} {}{}", number, what, number == 1 ? "" : "s");
+}
+
 void print(const TensorDifference& difference) {
   if (difference.what == "values")
-    fmt::print("  {}: {} elements differ, the first at {} [{}], by at most {:.3g} (relative {:.3g})\n", difference.tensor,
-               difference.elements, difference.first_index, fmt::join(difference.first_place, ", "), difference.max_absolute,
-               difference.max_relative);
+    fmt::print("  {}: {} differ{}, the first at {} [{}], by at most {:.3g} (relative {:.3g})\n", difference.tensor,
+               counted(difference.elements, "element"), difference.elements == 1 ? "s" : "", difference.first_index,
+               fmt::join(difference.first_place, ", "), difference.max_absolute, difference.max_relative);
   else
     fmt::print("  {}: {}\n", difference.tensor, difference.what);
 }
@@ -102,8 +107,8 @@ int diff_checkpoints_command(const Words& words) {
              to_hex(state_hash(manifest_a, kModelPrefix)), b.string(), manifest_b.global_step,
              to_hex(state_hash(manifest_b, kModelPrefix)));
   for (const TensorDifference& difference : differences) print(difference);
-  fmt::print("{}: {} tensors and the trainer's state compared{}, {} differences\n", differences.empty() ? "equal" : "different", tensors,
-             arguments.has("verify") ? ", every byte read" : " by their digests", differences.size());
+  fmt::print("{}: {} tensors and the trainer's state compared{}, {}\n", differences.empty() ? "equal" : "different", tensors,
+             arguments.has("verify") ? ", every byte read" : " by their digests", counted(differences.size(), "difference"));
   return code;
 }
 

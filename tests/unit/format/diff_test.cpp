@@ -136,6 +136,18 @@ TEST_F(Diff, ComparesTheTrainersStateButNotItsWallClock) {
               UnorderedElementsAre(differs("state/samples_seen", "160 and 320"), differs("state/gone", "true and nothing")));
 }
 
+TEST_F(Diff, TellsListsOfAnotherLengthByTheirLength) {
+  using nlohmann::json;
+  const json two = json::array({json{{"step", 7}}, json{{"step", 14}}}), other = json::array({json{{"step", 8}}});
+  const Path a = make("a", {}, {.state = {{"validations", two}, {"callbacks", json::object()}}});
+  const Path empty = make("empty", {}, {.state = {{"validations", json::array()}, {"callbacks", json::object()}}});
+  const Path b = make("b", {}, {.state = {{"validations", other}, {"callbacks", {{"stop", 1}}}}});
+  EXPECT_THAT(diff_checkpoints(*files_, a, empty), ElementsAre(differs("state/validations", "2 and 0 entries")));
+  EXPECT_THAT(diff_checkpoints(*files_, a, b),
+              UnorderedElementsAre(differs("state/validations", "2 and 1 entries"), differs("state/validations/0/step", "7 and 8"),
+                                   differs("state/callbacks/stop", "nothing and 1")));
+}
+
 TEST_F(Diff, ReadsNoValuesWhereDigestsAgree) {
   const std::vector<MadeTensor> tensors = {made("w", DType::u8, {16})};
   const Path a = make("a", tensors, {.world_size = 1}), b = make("b", tensors, {.world_size = 1});
