@@ -30,7 +30,7 @@ RepairPlan plan_repair(FileSystem& files, const Path& checkpoints) {
   const std::optional<CheckpointName> newest = newest_readable(files, checkpoints, plan.notes);
   const std::optional<Path> from = newest ? std::optional(checkpoints / directory_name(*newest)) : std::nullopt;
   Standing standing = standing_of(files, checkpoints, {}, newest, from);
-  plan.notes.insert(plan.notes.end(), standing.notes.begin(), standing.notes.end());
+  for (const auto* told : {&standing.warnings, &standing.notes}) plan.notes.insert(plan.notes.end(), told->begin(), told->end());
   plan.wrong_names = std::move(standing.wrong_names);
   for (const auto& [path, state] : standing.state.links())
     if (const NameLink link{path, directory_name(state)}; !is_right(files, checkpoints, link)) plan.names.push_back(link);

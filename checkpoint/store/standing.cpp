@@ -34,12 +34,12 @@ std::map<std::string, std::vector<std::string>> foreign_names(const std::vector<
 
 }  // namespace
 
-std::optional<PolicyState> recorded_by(FileSystem& files, const Path& from, std::vector<std::string>& notes) {
+std::optional<PolicyState> recorded_by(FileSystem& files, const Path& from, std::vector<std::string>& warnings) {
   try {
     const Manifest manifest = read_facts(files, from);
     if (!manifest.retention.is_null()) return policy_state_from_json(manifest.retention);
   } catch (const std::exception& error) {
-    notes.push_back(
+    warnings.push_back(
         fmt::format("what the policy had decided by {} cannot be read, nothing older is removed: {}", from.string(), error.what()));
   }
   return std::nullopt;
@@ -49,7 +49,7 @@ Standing standing_of(FileSystem& files, const Path& checkpoints, const std::vect
                      std::optional<CheckpointName> resumed, const std::optional<Path>& from) {
   Standing standing;
   const std::vector<CheckpointName> present = list_all_checkpoints(files, checkpoints);
-  const std::optional<PolicyState> recorded = from ? recorded_by(files, *from, standing.notes) : std::nullopt;
+  const std::optional<PolicyState> recorded = from ? recorded_by(files, *from, standing.warnings) : std::nullopt;
   const bool is_own = resumed.has_value();
   const auto foreign = foreign_names(list_names(files, checkpoints), present, is_own ? recorded : std::nullopt, standing.wrong_names);
   standing.state = take_over(policy,

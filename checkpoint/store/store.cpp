@@ -135,8 +135,8 @@ void CheckpointStore::take_over(std::optional<CheckpointName> chosen, const std:
 }
 
 void CheckpointStore::abandon_others(const std::string& why, const std::vector<Path>& damaged, const std::optional<Path>& from) {
-  std::vector<std::string> notes;  // read_state() tells them
-  const std::optional<PolicyState> recorded = from ? recorded_by(files_, *from, notes) : std::nullopt;
+  std::vector<std::string> warnings;  // read_state() tells them
+  const std::optional<PolicyState> recorded = from ? recorded_by(files_, *from, warnings) : std::nullopt;
   const std::string abandoned = free_abandoned_name(files_, checkpoints_, attempt_);
   const std::vector<NameLink> names = list_names(files_, checkpoints_);
   for (const CheckpointName& state : list_all_checkpoints(files_, checkpoints_)) {
@@ -169,7 +169,8 @@ void CheckpointStore::move_last() {
 
 void CheckpointStore::read_state(const std::optional<Path>& from) {
   Standing standing = standing_of(files_, checkpoints_, policy_, state_.resumed, from);
-  for (const std::string& note : standing.notes) log_warning("{}", note);
+  for (const std::string& warning : standing.warnings) log_warning("{}", warning);
+  for (const std::string& note : standing.notes) log_info("{}", note);
   state_ = std::move(standing.state);
   leaving_names_ = std::move(standing.wrong_names);
   for (const auto& [path, state] : state_.links()) entering_names_.push_back({path, directory_name(state)});

@@ -110,6 +110,8 @@ def test_a_damaged_newest_falls_back_and_names_shard_dataset_and_block(tmp_path,
     log = log_of(run, attempt=2)
     assert shard in log and "model/0.weight" in log and "block 0" in log
     assert "at step 21 of 28" in log
+    # Retention removed that state when step 28 was saved: nothing to be warned of.
+    assert "] info: regular/" in log and "is gone with step-00000014" in log and "warning: regular/" not in log
     assert (run.directory / "checkpoints/abandoned-2/step-00000028").is_dir()
     runs.assert_same_runs(run, undisturbed)
 
