@@ -32,7 +32,10 @@ std::string bytes_of(const std::string& plugin) {
   try {
     return read_text(*files, plugin);
   } catch (const StorageError& error) {
-    throw ConfigError(ErrorText{.attempted = attempted(plugin), .cause = error.what()});
+    throw ConfigError(
+        ErrorText{.attempted = attempted(plugin),
+                  .cause = error.what(),
+                  .next = "give the path of the built library; a relative one starts in the directory of the configuration's file"});
   }
 }
 

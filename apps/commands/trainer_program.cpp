@@ -16,13 +16,18 @@ namespace holdfast {
 namespace {
 
 [[noreturn]] void refuse(const std::string& attempted, int error) {
-  throw Error(to_string({.attempted = attempted, .cause = std::strerror(error)}), kExitSoftware);
+  const bool is_missing = error == ENOENT;
+  throw Error(
+      to_string({.attempted = attempted,
+                 .cause = std::strerror(error),
+                 .next = is_missing ? "build it with `bash scripts/build.sh`; it knows the sizes of the model and of the data" : ""}),
+      is_missing ? kExitUsage : kExitSoftware);
 }
 
 }  // namespace
 
 TrainerAnswer ask_trainer(const std::filesystem::path& trainer, const std::vector<std::string>& arguments) {
-  const std::string attempted = fmt::format("running {} {}", trainer.string(), arguments.empty() ? "" : arguments.front());
+  const std::string attempted = fmt::format("run {} {}", trainer.string(), arguments.empty() ? "" : arguments.front());
   std::vector<std::string> words = {trainer.string()};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;

@@ -32,7 +32,7 @@ def with_another_record(plugin, path, old, new):
 
 def test_a_plugin_that_is_none_is_refused(tmp_path):
     (tmp_path / "empty.so").write_bytes(b"")
-    for plugin, hints in ((tmp_path / "missing.so", ["No such file"]), (tmp_path / "empty.so", ["it is no plugin"]), (tmp_path, ["directory"]),
+    for plugin, hints in ((tmp_path / "missing.so", ["No such file", "a relative one starts in the directory of the configuration's file"]), (tmp_path / "empty.so", ["it is no plugin"]), (tmp_path, ["directory"]),
                           ("/usr/lib/x86_64-linux-gnu/libm.so.6", ["it is no plugin", "trainer/registry.h", "find_package(Holdfast)"])):
         done = checked(configuration(tmp_path, plugin))
         assert done.returncode == 78 and f"load the plugin {plugin}" in done.stderr, done.stderr

@@ -69,6 +69,12 @@ TEST_F(ConfigCommand, CheckRefusesWithTheExitCodeOfConfigurations) {
   EXPECT_EQ(output_, "");
 }
 
+TEST_F(ConfigCommand, PlanWithoutTheTrainerSaysHowToGetIt) {
+  EXPECT_EQ(run({"plan", file_}), kExitUsage);
+  EXPECT_THAT(thrown_, testing::AllOf(HasSubstr("holdfast-train --describe: No such file"),
+                                      HasSubstr("next: build it with `bash scripts/build.sh`")));
+}
+
 TEST_F(ConfigCommand, CheckAsksTheTrainerWithTheSameArguments) {
   put_trainer("echo \"$@\" > \"$(dirname \"$0\")/asked\"");
   EXPECT_EQ(run({"check", file_, "--set", "trainer.max_steps=5", "--set", "run.name=a b"}), kExitOk);
