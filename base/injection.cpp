@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
@@ -20,23 +21,28 @@
 namespace holdfast {
 namespace {
 
+struct NamedKind {
+  std::string_view name, meaning;  // the latter where the name does not say it
+  FaultKind kind;
+};
+constexpr std::array<NamedKind, 7> kKinds = {{{"kill", "", FaultKind::kill},
+                                              {"segv", "", FaultKind::segv},
+                                              {"abort", "", FaultKind::abort},
+                                              {"exit", "", FaultKind::exit},
+                                              {"throw", "", FaultKind::throw_exception},
+                                              {"flip", "a bit in the rank's memory", FaultKind::flip},
+                                              {"stop", "SIGTERM", FaultKind::stop}}};
+
 [[noreturn]] void refuse(std::string_view text, const std::string& why) {
   throw UsageError(
-      fmt::format("--inject {}: {}\n  form: KIND:rank=R,step=S[,section=NAME][,occurrence=N], KIND one of kill, segv, abort, "
-                  "exit, throw, flip (a bit in the rank's memory), stop (SIGTERM); NAME one of data (if none is given), forward, backward, reduce, update, "
-                  "checkpoint, commit, "
-                  "validation, finish, restore (whose step is 0)",
-                  text, why));
+      fmt::format("--inject {}: {}\n  form: KIND:rank=R,step=S[,section=NAME][,occurrence=N], KIND one of {}; NAME one of data (if none is "
+                  "given), forward, backward, reduce, update, checkpoint, commit, validation, finish, restore (whose step is 0)",
+                  text, why, fault_kinds()));
 }
 
 FaultKind kind_from(std::string_view text, std::string_view name) {
-  if (name == "kill") return FaultKind::kill;
-  if (name == "segv") return FaultKind::segv;
-  if (name == "abort") return FaultKind::abort;
-  if (name == "exit") return FaultKind::exit;
-  if (name == "throw") return FaultKind::throw_exception;
-  if (name == "flip") return FaultKind::flip;
-  if (name == "stop") return FaultKind::stop;
+  for (const NamedKind& known : kKinds)
+    if (known.name == name) return known.kind;
   refuse(text, fmt::format("unknown kind '{}'", name));
 }
 
@@ -63,7 +69,7 @@ void strike(const Injection& injection, const std::function<void()>& flip) {
       break;
     case FaultKind::abort: std::abort();
     case FaultKind::exit: ::_exit(3);
-    case FaultKind::throw_exception: throw std::runtime_error("injected exception (" + injection.text + ")");
+    case FaultKind::throw_exception: throw InjectedException("injected exception (" + injection.text + ")");
     case FaultKind::flip:
       if (flip) flip();
       return;
@@ -86,6 +92,13 @@ void append_durably(const Path& path, const std::string& line) {
 }
 
 }  // namespace
+
+std::string fault_kinds() {
+  std::string text;
+  for (const NamedKind& known : kKinds)
+    text += fmt::format("{}{}{}", text.empty() ? "" : ", ", known.name, known.meaning.empty() ? "" : fmt::format(" ({})", known.meaning));
+  return text;
+}
 
 Injection parse_injection(std::string_view text) {
   const std::size_t colon = text.find(':');

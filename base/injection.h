@@ -7,6 +7,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,15 @@ struct Injection {
   /// The text it was made from: its identity in the record of fired injections.
   std::string text;
 };
+
+/// What `throw` throws.
+class InjectedException : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// "kill, segv, …": every kind there is.
+std::string fault_kinds();
 
 /// Throws UsageError that says what is wrong and shows the form.
 Injection parse_injection(std::string_view text);

@@ -39,15 +39,17 @@ struct RunArguments {
 std::optional<RunArguments> parse(const std::vector<std::string>& words) {
   RunArguments arguments;
   std::string run_directory;
+  const std::string inject_help = fmt::format(
+      "KIND:rank=R,step=S[,section=NAME][,occurrence=N]: a fault to recover from, KIND one of {}; fires once per run; may be repeated",
+      fault_kinds());
   po::options_description shown(kUsage), all;
   shown.add_options()("ranks,n", po::value(&arguments.ranks), "processes, one for each rank")(
       "run-dir", po::value(&run_directory), "directory of the run (default: run.directory, else runs/NAME)")(
       "set", po::value(&arguments.overrides)->composing(), "KEY=VALUE, overrides the file; may be repeated")(
       "export,x", po::value(&arguments.exported)->composing(), "VARIABLE of the environment that every rank gets; may be repeated")(
-      "inject", po::value(&arguments.injections)->composing(),
-      "KIND:rank=R,step=S[,section=NAME][,occurrence=N]: a fault to recover from, KIND one of kill, segv, abort, exit, throw; fires once "
-      "per run; may be repeated")("trainer", po::value(&arguments.trainer),
-                                  "program of each rank (default: holdfast-train beside this program)")("help,h", "print this and end");
+      "inject", po::value(&arguments.injections)->composing(), inject_help.c_str())(
+      "trainer", po::value(&arguments.trainer), "program of each rank (default: holdfast-train beside this program)")("help,h",
+                                                                                                                      "print this and end");
   all.add(shown).add_options()("config", po::value(&arguments.config));
   po::variables_map values;
   try {
@@ -55,6 +57,8 @@ std::optional<RunArguments> parse(const std::vector<std::string>& words) {
     const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;  // as every other command
     po::store(po::command_line_parser(words).options(all).positional(positions).style(style).run(), values);
     po::notify(values);
+  } catch (const po::invalid_option_value& error) {  // only RANKS is a number
+    throw UsageError(fmt::format("holdfast run: {}: expected 1 or more\n  next: holdfast run --help", error.what()));
   } catch (const po::error& error) {
     throw UsageError(fmt::format("holdfast run: {}\n  next: holdfast run --help", error.what()));
   }

@@ -309,10 +309,18 @@ def test_an_attempt_leaves_no_shared_memory_behind(tmp_path, endless):
 
 def test_usage_errors_end_with_64_and_say_what_is_right(tmp_path):
     config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp"))
-    for arguments, hint in ((["run", config], "-n RANKS"), (["run", config, "-n", "0"], "-n RANKS"), (["run", config, "-n", "2", "--inject", "kill:rank=5,step=1"], "2 ranks"),
+    for arguments, hint in ((["run", config], "-n RANKS"), (["run", config, "-n", "0"], "-n RANKS"), (["run", config, "-n", "two"], "'two') for option '--ranks' is invalid: expected 1 or more"),
+                            (["run", config, "-n", "2", "--inject", "kill:rank=5,step=1"], "2 ranks"),
                             (["run", config, "-n", "2", "--inject", "kil:rank=1,step=1"], "kill, segv"), (["run", config, "-n", "2", "--frob"], "--help"),
                             (["frob"], "--help"), (["ckpt", "frob", tmp_path], "--help"), (["ckpt", "diff", tmp_path], "2 path"),
                             (["ckpt", "verify", tmp_path, "--stats"], "--help"), (["run", config, "-n", "1", "-x", "HOLDFAST_NO_SUCH"], "no such variable")):
         done = subprocess.run([str(word) for word in (runs.BIN / "holdfast", *arguments)], capture_output=True, text=True, timeout=10)
         assert done.returncode == EXIT_USAGE, (arguments, done.stdout, done.stderr)
         assert hint in done.stderr, (arguments, done.stderr)
+
+
+def test_help_lists_every_kind_of_fault_that_the_parser_knows():
+    shown = subprocess.run([runs.BIN / "holdfast", "run", "--help"], capture_output=True, text=True, timeout=10)
+    refused = subprocess.run([runs.BIN / "holdfast", "run", "x", "-n", "1", "--inject", "?:rank=0,step=1"], capture_output=True, text=True, timeout=10)
+    kinds = re.search(r"KIND one of (.*?);", refused.stderr)[1]
+    assert "flip" in kinds and "stop" in kinds and f"KIND one of {kinds};" in " ".join(shown.stdout.split()), shown.stdout

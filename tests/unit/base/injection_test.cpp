@@ -29,6 +29,9 @@ TEST(ParseInjection, ReadsEveryKind) {
   EXPECT_EQ(parse_injection("abort:rank=0,step=1").kind, FaultKind::abort);
   EXPECT_EQ(parse_injection("exit:rank=0,step=1").kind, FaultKind::exit);
   EXPECT_EQ(parse_injection("throw:rank=0,step=1").kind, FaultKind::throw_exception);
+  EXPECT_EQ(parse_injection("flip:rank=0,step=1").kind, FaultKind::flip);
+  EXPECT_EQ(parse_injection("stop:rank=0,step=1").kind, FaultKind::stop);
+  EXPECT_EQ(fault_kinds(), "kill, segv, abort, exit, throw, flip (a bit in the rank's memory), stop (SIGTERM)");
 }
 
 TEST(ParseInjection, ReadsEverySectionInWhichAPointIsMarked) {
