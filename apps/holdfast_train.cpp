@@ -24,6 +24,9 @@ int main(int argc, char** argv) {
     if (!arguments->evaluated.empty()) return run_evaluation(*arguments);
     heartbeat = Heartbeat::from_environment();
     return run_training(*arguments, heartbeat.get());
+  } catch (const FutileError& error) {
+    if (heartbeat) heartbeat->block().is_futile = 1;
+    return fail(error.what(), error.exit_code());
   } catch (const Error& error) {
     return fail(error.what(), error.exit_code());
   } catch (const c10::Error& error) {

@@ -64,6 +64,12 @@ class StorageError : public Error {
   explicit StorageError(const ErrorText& text) : StorageError(to_string(text)) {}
 };
 
+/// What ended the run would end it again, on every rank: end, and do not start again.
+class FutileError : public Error {
+ public:
+  explicit FutileError(const ErrorText& text) : Error(to_string(text), kExitSoftware) {}
+};
+
 /// Another rank failed or is gone: end, and be restarted.
 class PeerLost : public Error {
  public:

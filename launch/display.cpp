@@ -10,6 +10,7 @@
 namespace holdfast {
 namespace {
 
+constexpr std::size_t kRecentLines = 20;
 constexpr const char* kEraseLine = "\r\033[K";
 
 /// A number that is not finite travels as null.
@@ -18,11 +19,23 @@ double number(const nlohmann::json& status, const char* key) {
   return found != status.end() && found->is_number() ? found->get<double>() : std::numeric_limits<double>::quiet_NaN();
 }
 
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+/// `is_error_told`: it stands above the table already.
+std::string end_of(const AttemptOutcome& outcome, bool is_error_told) {
+  std::optional<ExitRecord> cause = cause_of(outcome);
+  if (outcome.is_done) return "finished";
+  if (outcome.was_kill_requested) return "killed on request";
+  if (!cause && outcome.was_stop_requested) return "stopped on request";
+  if (cause && is_error_told) cause->error.clear();
+  return first_line(cause ? describe(*cause) : describe_end(outcome));
+}
 
 }  // namespace
 
-void Display::line(const std::string& text) { output_.write(fmt::format("{}{}\n{}", bar_.empty() ? "" : kEraseLine, text, bar_)); }
+void Display::line(const std::string& text) {
+  recent_.push_back(text);
+  if (recent_.size() > kRecentLines) recent_.pop_front();
+  output_.write(fmt::format("{}{}\n{}", bar_.empty() ? "" : kEraseLine, text, bar_));
+}
 
 void Display::status(const nlohmann::json& status, int attempt, int restarts) {
   if (!is_terminal_ || output_.is_behind()) return;
@@ -37,6 +50,10 @@ void Display::status(const nlohmann::json& status, int attempt, int restarts) {
   output_.write(kEraseLine + bar_);
 }
 
+bool Display::has_just_shown(const std::string& text) const {
+  return std::any_of(recent_.begin(), recent_.end(), [&](const std::string& line) { return line.find(first_line(text)) != line.npos; });
+}
+
 void Display::clear() {
   if (!bar_.empty()) output_.write(kEraseLine);
   bar_.clear();
@@ -47,14 +64,10 @@ std::string summary_table(const std::vector<AttemptOutcome>& outcomes, const Dec
   std::int64_t recomputed = 0;
   std::string text = fmt::format("{:>8}  {:>12}  {:>12}  {}\n", "attempt", "from step", "reached", "end");
   for (const AttemptOutcome& outcome : outcomes) {
-    const std::optional<ExitRecord> cause = cause_of(outcome);
     recomputed += lost_steps(outcome);
-    text +=
-        fmt::format("{:>8}  {:>12}  {:>12}  {}\n", outcome.attempt, std::max<std::int64_t>(outcome.durable_before, 0), outcome.reached_step,
-                    outcome.is_done                        ? "finished"
-                    : outcome.was_kill_requested           ? "killed on request"
-                    : !cause && outcome.was_stop_requested ? "stopped on request"
-                                                           : first_line(describe_end(outcome)));
+    const auto step = [&](std::int64_t number) { return outcome.has_resumed ? std::to_string(std::max<std::int64_t>(number, 0)) : "-"; };
+    text += fmt::format("{:>8}  {:>12}  {:>12}  {}\n", outcome.attempt, step(outcome.durable_before), step(outcome.reached_step),
+                        end_of(outcome, decision.kind == Decision::Kind::give_up));
   }
   text += fmt::format("{}: {} attempt{}, {} restart{}, {} steps recomputed, {:.1f} s",
                       decision.kind == Decision::Kind::done ? "finished" : "ended", outcomes.size(), outcomes.size() == 1 ? "" : "s",

@@ -1,6 +1,7 @@
 // What a person sees of a supervised run: log lines, and below them a bar where stdout is a terminal.
 #pragma once
 
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,8 @@ class Display {
   ~Display() { clear(); }
   /// A line above the bar.
   void line(const std::string& text);
+  /// Whether one of the lines of the last moments has the first line of `text` in it.
+  bool has_just_shown(const std::string& text) const;
   /// Redraws the bar from rank 0's status (the fields of the shim's status message).
   void status(const nlohmann::json& status, int attempt, int restarts);
   /// Takes the bar away.
@@ -28,6 +31,7 @@ class Display {
   int fd_;
   bool is_terminal_;
   std::string bar_;
+  std::deque<std::string> recent_;
 };
 
 /// The table at the end: attempts with their causes, steps computed twice, wall time.

@@ -23,6 +23,7 @@ json to_json(const ExitRecord& record) {
           {"error", record.error},
           {"last_lines", record.last_lines},
           {"was_killed_by_us", record.was_killed_by_us},
+          {"is_futile", record.is_futile},
           {"is_shim_lost", record.is_shim_lost}};
 }
 
@@ -41,8 +42,11 @@ ExitRecord exit_record_from_json(const json& stored) {
           .error = stored.at("error"),
           .last_lines = stored.at("last_lines"),
           .was_killed_by_us = stored.at("was_killed_by_us"),
+          .is_futile = stored.at("is_futile"),
           .is_shim_lost = stored.at("is_shim_lost")};
 }
+
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 std::string describe(const ExitRecord& record) {
   const std::string who = fmt::format("rank {} on {}", record.rank, record.host.empty() ? "an unknown host" : record.host);

@@ -24,6 +24,7 @@ struct ExitRecord {
   std::string error;  // its last words
   std::vector<std::string> last_lines;
   bool was_killed_by_us = false;  // told to by the supervisor, or by its shim after the lease: never a cause
+  bool is_futile = false;         // the rank says that starting again cannot help
   bool is_shim_lost = false;      // made by the supervisor: the shim is gone without a record
 
   bool is_clean() const { return signal == 0 && exit_code == 0 && !is_shim_lost; }
@@ -31,6 +32,9 @@ struct ExitRecord {
 
 nlohmann::json to_json(const ExitRecord& record);
 ExitRecord exit_record_from_json(const nlohmann::json& json);
+
+/// Of an error, which may go on with its next step.
+std::string first_line(const std::string& text);
 
 /// "rank 1 on host a: killed by signal 9 (Killed) in section backward of step 137"
 std::string describe(const ExitRecord& record);

@@ -1,21 +1,36 @@
 #include "launch/restart_policy.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <signal.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "base/exit_code.h"
 
 namespace holdfast {
 namespace {
 
+constexpr int kCannotBeLoaded = 127;  // the loader's, where a library of the program is missing or may not be read
+
 /// Codes by which a rank says that starting again cannot help.
 bool is_final(int exit_code) {
-  constexpr int kCannotBeLoaded = 127;  // the loader's, where a library of the program is missing or may not be read
   return exit_code == kExitConfiguration || exit_code == kExitUsage || exit_code == kExitData || exit_code == kCannotBeLoaded;
+}
+
+Decision give_up_for_good(const ExitRecord& cause) {
+  std::string conclusion = "starting again cannot help";
+  if (cause.exit_code == kCannotBeLoaded)
+    conclusion +=
+        "\n  next: `bash scripts/setup.sh` as the user who trains, since LibTorch lies below the home of who has set it up, then build "
+        "again; or HOLDFAST_TORCH=/path/to/torch that this user may read (docs/operations.md)";
+  return {.kind = Decision::Kind::give_up,
+          .exit_code = cause.exit_code,
+          .reason = describe(cause) + "\n  " + conclusion,
+          .conclusion = conclusion};
 }
 
 bool has_progressed(const AttemptOutcome& outcome) { return outcome.durable_after > outcome.durable_before; }
@@ -26,15 +41,27 @@ std::int64_t attempts_without_progress(const std::vector<AttemptOutcome>& outcom
   return count;
 }
 
+/// How the newest `count` attempts ended, and which of them ended so.
+std::vector<std::pair<std::string, std::vector<int>>> ends_of(const std::vector<AttemptOutcome>& outcomes, std::int64_t count) {
+  std::vector<std::pair<std::string, std::vector<int>>> ends;
+  for (auto outcome = outcomes.end() - count; outcome != outcomes.end(); ++outcome) {
+    const std::string text = describe_end(*outcome);
+    const auto same = std::find_if(ends.begin(), ends.end(), [&](const auto& end) { return end.first == text; });
+    (same == ends.end() ? ends.emplace_back(text, std::vector<int>{}) : *same).second.push_back(outcome->attempt);
+  }
+  return ends;
+}
+
 std::string diagnosis(const std::vector<AttemptOutcome>& outcomes, std::int64_t count) {
   std::string text =
       fmt::format("{} ended without a new durable step:", count == 1 ? "1 attempt" : fmt::format("{} attempts in a row", count));
-  for (auto outcome = outcomes.end() - count; outcome != outcomes.end(); ++outcome)
-    text += fmt::format("\n  attempt {}: {}", outcome->attempt, describe_end(*outcome));
+  for (const auto& [end, attempts] : ends_of(outcomes, count))
+    text += fmt::format("\n  attempt{} {}: {}", attempts.size() == 1 ? "" : "s", fmt::join(attempts, ", "), end);
   const std::optional<ExitRecord> last = cause_of(outcomes.back());
   const std::vector<std::string>& lines = last ? last->last_lines : outcomes.back().launcher_lines;
   if (!lines.empty()) text += last ? fmt::format("\nlast lines of rank {}:", last->rank) : "\nlast lines of mpirun:";
-  for (const std::string& line : lines) text += "\n  | " + line;
+  for (const std::string& line : lines)
+    if (!last || last->error.empty() || !line.ends_with(first_line(last->error))) text += "\n  | " + line;
   return text;
 }
 
@@ -86,8 +113,7 @@ Decision decide(const RestartOptions& options, const std::vector<AttemptOutcome>
                                   last.reached_step, durable)};
   if (last.was_stop_requested && !cause)
     return {.kind = Kind::stopped, .exit_code = kExitTemporary, .reason = "stopped on request; start it again to go on"};
-  if (cause && cause->signal == 0 && is_final(cause->exit_code))
-    return {.kind = Kind::give_up, .exit_code = cause->exit_code, .reason = describe(*cause) + "\n  starting again cannot help"};
+  if (cause && cause->signal == 0 && (is_final(cause->exit_code) || cause->is_futile)) return give_up_for_good(*cause);
   if (last.was_stop_requested)
     return {.kind = Kind::stopped,
             .exit_code = kExitTemporary,

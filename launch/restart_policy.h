@@ -21,6 +21,7 @@ struct AttemptOutcome {
   std::int64_t durable_before = -1;
   std::int64_t durable_after = -1;
   std::int64_t reached_step = 0;            // the furthest completed update of any rank
+  bool has_resumed = false;                 // rank 0 has said what it restored, be it nothing
   int launcher_signal = 0;                  // what ended mpirun, unless it was us; 0: nothing did
   std::vector<std::string> launcher_lines;  // mpirun's last words, which count where no rank says why
 };
@@ -39,6 +40,8 @@ struct Decision {
   double delay_seconds = 0;  // restart
   int exit_code = 0;         // otherwise
   std::string reason;        // for people
+  /// What is left to say to who has seen the ranks' ends; empty: the reason.
+  std::string conclusion = {};
 };
 
 /// `outcomes`: of this supervised run, oldest first, at least one.

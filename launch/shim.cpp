@@ -219,7 +219,8 @@ class Shim {
                             .is_inside_collective = block.is_inside_collective != 0,
                             .error = heartbeat_->error(),
                             .last_lines = last_lines(layout_.rank_log(attempt_, rank_), kLastLines),
-                            .was_killed_by_us = was_killed_};
+                            .was_killed_by_us = was_killed_,
+                            .is_futile = block.is_futile != 0};
     const nlohmann::json json = to_json(record);
     // Before the others hear of it: they may end this shim then. Not synced, which could take longer than they wait: the
     // supervisor's journal says the same and is.

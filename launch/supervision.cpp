@@ -29,7 +29,7 @@ std::vector<Action> Supervision::launch(std::int64_t durable_step) {
   ++attempt_;
   phase_ = Phase::running;
   ended_.clear();
-  has_resumed_ = has_told_kill_ = has_forced_kill_ = false;
+  has_told_kill_ = has_forced_kill_ = false;
   current_ = {.attempt = attempt_, .durable_before = durable_step};
   const bool is_restart = launches_++ > 0;
   return {action::Journal{"attempt_started",
@@ -49,7 +49,7 @@ std::vector<Action> Supervision::handle(const event::RankJoined& event) {
 
 /// It need not be the newest step that was durable when the attempt began: a damaged one, `resume: none`, a given checkpoint.
 std::vector<Action> Supervision::handle(const event::Resumed& event) {
-  if ((phase_ != Phase::running && phase_ != Phase::ending) || std::exchange(has_resumed_, true)) return {};
+  if ((phase_ != Phase::running && phase_ != Phase::ending) || std::exchange(current_.has_resumed, true)) return {};
   current_.durable_before = event.step;
   return {action::Journal{"resumed", {{"attempt", attempt_}, {"step", event.step}}}};
 }

@@ -108,7 +108,6 @@ class Supervision {
   int attempt_;
   int launches_ = 0;
   int stop_signals_ = 0;
-  bool has_resumed_ = false;    // in this attempt
   bool has_told_kill_ = false;  // in this attempt
   bool has_forced_kill_ = false;
   Phase phase_ = Phase::idle;

@@ -203,7 +203,9 @@ class Supervisor {
     if (action.event == "rank_lost") {
       fields["attempt"] = supervision_.attempt();
       fields["injected"] = record_.take_injected_fault(action.fields.at("rank"));
-      display_.line(describe(exit_record_from_json(action.fields)));
+      ExitRecord record = exit_record_from_json(action.fields);
+      if (display_.has_just_shown(record.error)) record.error.clear();  // by another rank, or by rank 0's log
+      display_.line(describe(record));
     }
     journal_.write(action.event, std::move(fields));
   }
@@ -221,7 +223,8 @@ class Supervisor {
                                                               : "gave_up",
                    {{"exit_code", finish_->exit_code}, {"reason", finish_->reason}, {"seconds", seconds}, {"record", record}});
     if (finish_->kind == Decision::Kind::give_up)
-      display_.line("gave up: " + finish_->reason + "\n  logs: " + (layout_.root / "logs").string());
+      display_.line("gave up: " + (finish_->conclusion.empty() ? finish_->reason : finish_->conclusion) +
+                    "\n  logs: " + (layout_.root / "logs").string());
     if (finish_->kind == Decision::Kind::stopped) display_.line(finish_->reason);
     display_.line(summary_table(supervision_.outcomes(), *finish_, seconds, record));
     return finish_->exit_code;

@@ -1,18 +1,52 @@
 #include "trainer/training_step.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <torch/torch.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <exception>
 
 #include "base/error.h"
+#include "base/injection.h"
 #include "trainer/stop_request.h"
 
 namespace holdfast {
 namespace {
 
 constexpr std::int32_t kEndOfBatch = 0;  // in Vote::lowest_call; above it the optimizers, counted from 1
+
+/// "[64, 1, 28, 28], [64]"
+std::string shapes_of(const Batch& batch) {
+  std::string text;
+  for (const at::Tensor& field : batch.fields) text += fmt::format("{}[{}]", text.empty() ? "" : ", ", fmt::join(field.sizes(), ", "));
+  return text;
+}
+
+/// What the task itself has thrown; empty for what was injected, and for errors whose type says what is to be done.
+std::string words_of_task(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const InjectedException&) {
+    return {};
+  } catch (const Error&) {
+    return {};
+  } catch (const c10::Error& error) {
+    return error.what_without_backtrace();
+  } catch (const std::exception& error) {
+    return error.what();
+  } catch (...) {
+    return {};
+  }
+}
+
+/// Ranks whose batches differ in size tell the same failure with other numbers.
+std::string without_numbers(std::string text) {
+  std::erase_if(text, [](unsigned char c) { return std::isdigit(c) != 0; });
+  return text;
+}
 
 }  // namespace
 
@@ -67,6 +101,7 @@ void TrainingStep::add_gradient(Vote& mine, std::int64_t step) {
   d_.sections.enter(Section::data, step);
   d_.sections.point();
   const Batch batch = d_.loader.next();
+  if (step == 1) shapes_ = shapes_of(batch);
   if (batch.samples == 0) return;  // takes part in every collective all the same
   d_.sections.enter(Section::forward, step);
   d_.sections.point();
@@ -102,6 +137,7 @@ void TrainingStep::begin_update(std::int64_t step) {
 
 void TrainingStep::act_on_failures(const Vote& facts, const std::exception_ptr& mine, std::int64_t step) {
   is_failure_agreed_ = is_set(facts.failed_rank) || is_set(facts.nonfinite_rank);
+  if (is_set(facts.failed_rank) && step == 1) end_if_futile(mine);
   if (mine) std::rethrow_exception(mine);
   if (is_set(facts.failed_rank)) throw PeerLost(fmt::format("rank {} failed in step {}; its log says why", facts.failed_rank, step));
   if (has_diverged(facts))
@@ -114,6 +150,20 @@ void TrainingStep::act_on_failures(const Vote& facts, const std::exception_ptr& 
                             "trainer.clip_norm",
                             step, facts.nonfinite_rank),
                 kExitSoftware);
+}
+
+void TrainingStep::end_if_futile(const std::exception_ptr& mine) {
+  const Section section = d_.sections.section();
+  const bool is_in_task = section == Section::forward || section == Section::backward;
+  const std::string words = mine && is_in_task ? words_of_task(mine) : "";
+  const std::vector<std::string> all = d_.ranks.gather(without_numbers(words), 0);
+  std::byte is_futile{!all.empty() && !all[0].empty() &&
+                      std::all_of(all.begin(), all.end(), [&](const auto& one) { return one == all[0]; })};
+  d_.ranks.broadcast(std::span(&is_futile, 1), 0);
+  if (is_futile == std::byte{0}) return;
+  throw FutileError(ErrorText{.attempted = fmt::format("train on the first batch, whose fields have the shapes {}", shapes_),
+                              .cause = words,
+                              .next = "make the task and the data fit together: task.options, data.options"});
 }
 
 std::string TrainingStep::call_name(std::int32_t call) const {
@@ -182,6 +232,7 @@ Vote TrainingStep::run_manual(RunState& state) {
     d_.sections.enter(Section::data, step);
     d_.sections.point();
     const Batch batch = d_.loader.next();
+    if (step == 1) shapes_ = shapes_of(batch);
     d_.sections.enter(Section::forward, step);
     d_.sections.point();
     each_callback("on_batch_start", [&](Callback& callback, const RunView& view) { callback.on_batch_start(view, batch); });

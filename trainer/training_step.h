@@ -45,6 +45,9 @@ class TrainingStep {
   Vote run_manual(RunState& state);
   void add_gradient(Vote& mine, std::int64_t step);
   void act_on_failures(const Vote& facts, const std::exception_ptr& mine, std::int64_t step);
+  /// Collective, after a failure in the first update of a run. Throws FutileError where the task failed on every rank alike: with the same
+  /// batches it would do so again.
+  void end_if_futile(const std::exception_ptr& mine);
   std::string call_name(std::int32_t call) const;
   Vote my_vote() const;
   template <class Call>
@@ -60,6 +63,7 @@ class TrainingStep {
   bool is_epoch_over(const RunState& state) const { return state.samples_seen % d_.loader.epoch_samples() == 0; }
   Dependencies d_;
   bool is_failure_agreed_ = false;
+  std::string shapes_;  // of the fields of this rank's newest batch, in the first update
 };
 
 }  // namespace holdfast

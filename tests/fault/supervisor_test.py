@@ -324,3 +324,29 @@ def test_help_lists_every_kind_of_fault_that_the_parser_knows():
     refused = subprocess.run([runs.BIN / "holdfast", "run", "x", "-n", "1", "--inject", "?:rank=0,step=1"], capture_output=True, text=True, timeout=10)
     kinds = re.search(r"KIND one of (.*?);", refused.stderr)[1]
     assert "flip" in kinds and "stop" in kinds and f"KIND one of {kinds};" in " ".join(shown.stdout.split()), shown.stdout
+
+
+def test_one_error_of_all_ranks_is_told_once_and_no_step_that_was_not_made(tmp_path):
+    config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", max_steps=14, task={"options": {"widths": [64, 16, 10]}}))
+    run = runs.Run(tmp_path / "run").supervised(config)
+    run.supervised(config, arguments=["--set", "task.options.widths=[64, 48, 10]"], check=False)
+    assert run.code == EXIT_CONFIGURATION
+    # In rank 0's log, and with the end of another rank if that was first.
+    assert 1 <= run.output.count("[48, 64]") <= 2 and "rank 0: restore" not in run.output, run.output
+    assert "gave up: starting again cannot help\n" in run.output
+    assert re.search(r"\n +2 +- +- +rank \d on \S+: exited with code 78 in section restore", run.output), run.output
+    assert "[48, 64]" in run.journal("gave_up")[0]["reason"]
+
+
+def test_a_model_that_does_not_fit_the_data_is_not_tried_again_and_an_injected_fault_is(tmp_path):
+    config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", max_steps=14))
+    for ranks in (1, 3):  # of batches of 16 samples the three ranks have 6, 5 and 5
+        run = runs.Run(tmp_path / f"run-{ranks}").supervised(config, ranks=ranks, arguments=["--set", "task.options.widths=[50, 10]"], check=False)
+        assert run.code == EXIT_SOFTWARE and len(run.journal("attempt_started")) == 1, run.output
+        assert "train on the first batch, whose fields have the shapes [" in run.output and ", 64], [" in run.output
+        assert "cannot be multiplied" in run.output and "task.options" in run.output and "starting again cannot help" in run.output
+        assert run.seconds < 20
+    faults = [f"throw:rank=0,step=1,section={section}" for section in ("forward", "backward")]
+    run = runs.Run(tmp_path / "injected").supervised(config, ranks=1, injections=faults)
+    assert [line["injected"] for line in run.journal("rank_lost")] == faults
+    assert run.done()["global_step"] == 14

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include "checkpoint/engine/answers.h"
 #include "checkpoint/format/verify.h"
 #include "training.h"
 
@@ -149,8 +150,17 @@ TEST_F(Fallback, ATensorThatTheRunDoesNotHaveIsAMatterOfConfigurationNotOfDamage
   });
   for (const RankEnd& end : ends)
     EXPECT_THAT(end.error,
-                AllOf(HasSubstr("rng/cpu which this run does not have"), HasSubstr("init_from")));
+                AllOf(testing::StartsWith("restore from"), HasSubstr("rng/cpu which this run does not have"), HasSubstr("init_from")));
   EXPECT_THAT(steps_on_disk(files_), ElementsAre(10, 20, 30)) << "nothing is moved";
+}
+
+TEST(FailuresIn, AreToldOnceForRanksThatSayTheSame) {
+  const std::string broken = failure_answer("broken"), other = failure_answer("another"), good = "{}";
+  EXPECT_EQ(failures_in({good, good}), "");
+  EXPECT_EQ(failures_in({good, broken}), "rank 1: broken");
+  EXPECT_EQ(failures_in({broken, good, broken}), "ranks 0, 2: broken");
+  EXPECT_EQ(failures_in({broken, other, broken}), "ranks 0, 2: broken; rank 1: another");
+  EXPECT_EQ(failures_in({broken, broken, broken}), "broken");
 }
 
 TEST_F(Fallback, APathThatNamesNothingIsRefusedOnEveryRankAndNothingIsTouched) {

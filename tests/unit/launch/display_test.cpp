@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include "tests/unit/launch/outcomes.h"
+
 namespace holdfast {
 namespace {
 
@@ -38,6 +40,30 @@ TEST(Display, ALossThatIsNotFiniteIsShownAsSuch) {
   const nlohmann::json received = nlohmann::json::parse(sent.dump());
   ASSERT_TRUE(received["loss"].is_null());
   EXPECT_THAT(drawn([&](Display& display) { display.status(received, 1, 0); }), testing::HasSubstr("nan"));
+}
+
+TEST(Display, KnowsWhatItHasJustShownByTheFirstLine) {
+  drawn([](Display& display) {
+    display.line("12:00 [rank 0] error: it broke");
+    EXPECT_TRUE(display.has_just_shown("it broke\n  next: mend it"));
+    EXPECT_FALSE(display.has_just_shown("it burnt"));
+    for (int i = 0; i < 30; ++i) display.line("a line");
+    EXPECT_FALSE(display.has_just_shown("it broke")) << "long ago";
+  });
+}
+
+TEST(SummaryTable, TellsNoStepsOfAnAttemptThatHasNotResumed) {
+  AttemptOutcome outcome = attempt(1, {exited(0, kExitConfiguration, "no such key")}, 40, 40);
+  EXPECT_THAT(summary_table({outcome}, {.kind = Decision::Kind::give_up}, 1, {}),
+              testing::ContainsRegex("\n +1 +- +- +rank 0 on a: exited with code 78"));
+  outcome.has_resumed = true;
+  EXPECT_THAT(summary_table({outcome}, {.kind = Decision::Kind::give_up}, 1, {}), testing::ContainsRegex("\n +1 +40 +43 +rank 0"));
+}
+
+TEST(SummaryTable, TellsNoErrorThatStandsAboveIt) {
+  const AttemptOutcome outcome = attempt(1, {exited(0, kExitSoftware, "it broke")});
+  EXPECT_THAT(summary_table({outcome}, {.kind = Decision::Kind::give_up}, 1, {}), testing::Not(testing::HasSubstr("it broke")));
+  EXPECT_THAT(summary_table({outcome}, {.kind = Decision::Kind::done}, 1, {}), testing::HasSubstr("it broke"));
 }
 
 }  // namespace

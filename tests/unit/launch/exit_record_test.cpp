@@ -24,6 +24,7 @@ ExitRecord full_record() {
           .error = "a \"quoted\" line\nand another",
           .last_lines = {"one", "", "three"},
           .was_killed_by_us = true,
+          .is_futile = true,
           .is_shim_lost = true};
 }
 
@@ -50,6 +51,7 @@ TEST(ExitRecord, EachFieldComesBackAsItself) {
   EXPECT_EQ(read.error, full_record().error);
   EXPECT_EQ(read.last_lines, full_record().last_lines);
   EXPECT_TRUE(read.was_killed_by_us);
+  EXPECT_TRUE(read.is_futile);
   EXPECT_TRUE(read.is_shim_lost);
 }
 

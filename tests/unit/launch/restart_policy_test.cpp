@@ -41,6 +41,29 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"KilledBeforeAConfigurationError", {killed(0, 9), exited(1, kExitConfiguration)}, Kind::restart, 0}),
     [](const auto& one) { return one.param.name; });
 
+TEST(RestartPolicy, GivesUpAtOnceWhereARankSaysThatItWouldEndSoAgain) {
+  ExitRecord end = exited(1, kExitSoftware, "cannot multiply");
+  end.is_futile = true;
+  const Decision decision = decide({}, {attempt(1, {end, exited(0, kExitSoftware)}, -1, -1)});
+  EXPECT_EQ(decision.kind, Kind::give_up);
+  EXPECT_EQ(decision.exit_code, kExitSoftware);
+  EXPECT_THAT(decision.reason, HasSubstr("step 12: cannot multiply\n  starting again cannot help"));
+}
+
+TEST(RestartPolicy, ConcludesWithoutTheEndThatPeopleHaveSeen) {
+  EXPECT_EQ(decide({}, {attempt(1, {exited(1, kExitConfiguration, "no such key")})}).conclusion, "starting again cannot help");
+  EXPECT_EQ(decide({}, {attempt(1, {exited(1, kExitSoftware)})}).conclusion, "");
+}
+
+TEST(RestartPolicy, SaysWhatToDoAboutAProgramThatCannotBeLoaded) {
+  const Decision decision = decide({}, {attempt(1, {exited(0, 127)})});
+  EXPECT_EQ(decision.kind, Kind::give_up);
+  EXPECT_EQ(decision.exit_code, 127);
+  for (const std::string& told : {decision.reason, decision.conclusion})
+    EXPECT_THAT(told, testing::AllOf(HasSubstr("starting again cannot help\n  next: "), HasSubstr("scripts/setup.sh"),
+                                     HasSubstr("docs/operations.md")));
+}
+
 TEST(CauseOf, IsTheFirstFailureThatIsNoConsequence) {
   const auto cause =
       cause_of(attempt(1, {exited(0, kExitTemporary), killed_by_us(1), exited(2, kExitUnavailable), killed(3, 11), killed(4, 9)}));
@@ -173,6 +196,17 @@ TEST(Diagnosis, NamesEveryFutileAttemptAndQuotesTheLastCause) {
   EXPECT_THAT(reason, Not(HasSubstr("attempt 1:"))) << "that one made progress";
   EXPECT_THAT(reason, HasSubstr("\n  attempt 4: rank 1 on a: ended by signal 9 (Killed) in section backward of step 12: out of cheese"));
   EXPECT_THAT(reason, HasSubstr("\nlast lines of rank 1:\n  | one\n  | two"));
+}
+
+TEST(Diagnosis, TellsTheSameEndOfSeveralAttemptsOnce) {
+  std::vector<AttemptOutcome> outcomes;
+  for (int i = 1; i <= 3; ++i) outcomes.push_back(attempt(i, {i == 2 ? killed(0, 9) : exited(1, kExitSoftware, "out of cheese")}, 7, 7));
+  outcomes.back().ends[0].last_lines = {"one", "[rank 1] error: out of cheese"};
+  const std::string reason = decide({}, outcomes).reason;
+  EXPECT_THAT(
+      reason,
+      HasSubstr("\n  attempts 1, 3: rank 1 on a: exited with code 70 in section forward of step 12: out of cheese\n  attempt 2: rank 0"));
+  EXPECT_TRUE(reason.ends_with("\nlast lines of rank 1:\n  | one")) << reason;
 }
 
 TEST(Diagnosis, SaysThatAShimKilledItsRankAsItsLeaseBroke) {

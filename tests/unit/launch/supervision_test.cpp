@@ -65,6 +65,11 @@ TEST_F(SupervisionTest, ProgressCountsFromWhereTheAttemptResumed) {
   on(all_gone(3));
   EXPECT_EQ(supervision_.outcomes().back().durable_before, -1);
   EXPECT_EQ(supervision_.outcomes().back().durable_after, 3);
+  EXPECT_TRUE(supervision_.outcomes().back().has_resumed);
+  on(event::DelayOver{});
+  on(event::RankEnded{exited(0, kExitConfiguration)});
+  on(all_gone(3));
+  EXPECT_FALSE(supervision_.outcomes().back().has_resumed);
 }
 
 TEST_F(SupervisionTest, AFinishedRunEndsWith0) {

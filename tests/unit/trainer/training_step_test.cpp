@@ -1,5 +1,6 @@
 // Tasks that later parts need, against the interfaces of today: two optimizers stepped at different times, BatchNorm,
 // frozen and unused parameters, failures that all ranks must hear of.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/torch.h>
@@ -10,6 +11,7 @@
 #include "../format/temporary_directory.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/injection.h"
 #include "late_communicator.h"
 #include "trainer/model_state.h"
 #include "trainer/trainer.h"
@@ -290,6 +292,60 @@ TEST(TrainingStep, AGradientThatIsNotFiniteUpdatesNothing) {
   EXPECT_THROW(run.step->run(run.state), Error);
   EXPECT_TRUE(torch::equal(task.model().named_parameters()["norm.weight"], before));
   EXPECT_EQ(run.state.global_step, 0);
+}
+
+/// Fails as `failure` says, which may depend on the batch.
+class FailingTask final : public Task {
+ public:
+  explicit FailingTask(std::function<void(const Batch&)> failure) : failure_(std::move(failure)) {}
+  torch::nn::Module& model() override { return *module_; }
+  Loss loss(const Batch& batch) override {
+    failure_(batch);
+    return {module_->linear(batch.fields[0]).sum(), batch.samples};
+  }
+  Evaluation evaluate(const Batch&) override { return {}; }
+
+ private:
+  std::function<void(const Batch&)> failure_;
+  std::shared_ptr<Normed> module_ = std::make_shared<Normed>();
+};
+
+class WithAnotherRankThatSays final : public LateCommunicator {
+ public:
+  explicit WithAnotherRankThatSays(std::string words) : words_(std::move(words)) {}
+  std::vector<std::string> gather(const std::string& mine, int) override { return {mine, words_}; }
+
+ private:
+  std::string words_;
+};
+
+void run_first_update(Communicator& ranks, const std::function<void(const Batch&)>& failure, std::int64_t steps_before = 0) {
+  FailingTask task(failure);
+  OneOptimizer run(task, 1);
+  TrainingStep step({ranks, run.sections, task, run.loader, *run.optimization, 1});
+  run.state.global_step = steps_before;
+  step.run(run.state);
+}
+
+TEST(FirstUpdate, WhatTheTaskThrowsOnEveryRankAlikeIsFutileAndTellsTheShapes) {
+  LateCommunicator alike;
+  WithAnotherRankThatSays with_another_batch("cannot multiply x");
+  const auto failure = [](const Batch& batch) { throw std::runtime_error(fmt::format("cannot multiply {}x1", batch.samples)); };
+  for (LateCommunicator* ranks : {&alike, static_cast<LateCommunicator*>(&with_another_batch)})
+    EXPECT_THAT([&] { run_first_update(*ranks, failure); },
+                testing::ThrowsMessage<FutileError>(testing::AllOf(testing::HasSubstr("the shapes [4, 1]: cannot multiply 4x1\n  next: "),
+                                                                   testing::HasSubstr("task.options"))));
+}
+
+TEST(FirstUpdate, WhatALaterAttemptMayNotMeetIsWorthOne) {
+  LateCommunicator alike;
+  WithAnotherRankThatSays nothing(""), something_else("no luck");
+  const auto task_failure = [](const Batch&) { throw std::logic_error("a fault"); };
+  EXPECT_THROW(run_first_update(nothing, task_failure), std::logic_error);
+  EXPECT_THROW(run_first_update(something_else, task_failure), std::logic_error);
+  EXPECT_THROW(run_first_update(alike, task_failure, 1), std::logic_error) << "it has stepped before";
+  EXPECT_THROW(run_first_update(alike, [](const Batch&) { throw InjectedException("a fault"); }), InjectedException);
+  EXPECT_THROW(run_first_update(alike, [](const Batch&) { throw StorageError("a disk"); }), StorageError);
 }
 
 TEST(ModelEntries, RunningStatisticsArePerRankAndParametersReplicated) {
