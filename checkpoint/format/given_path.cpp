@@ -15,7 +15,7 @@ std::vector<Path> states_of(FileSystem& files, const Path& given) {
   Path path = std::filesystem::weakly_canonical(std::filesystem::absolute(given));
   if (!path.has_filename()) path = path.parent_path();  // "runs/a/" is "runs/a"
   const bool has_name_of_one = parse_directory_name(path.filename().string()).has_value() && files.kind(path) == FileKind::directory;
-  if (files.kind(path / kManifestName) == FileKind::file || has_name_of_one) return {path};
+  if (files.kind(path / kManifestName) != FileKind::none || has_name_of_one) return {path};
   std::vector<Path> states;
   const Path checkpoints = RunLayout{path}.checkpoints();
   if (files.kind(checkpoints) == FileKind::none) return states;

@@ -39,7 +39,7 @@ Targets checkpoints_of(FileSystem& files, const Path& path) {
                               .found = "a file",
                               .next = "name the directory that it lies in"});
   const Path named = name_proper(files, path);
-  if (files.kind(named / kManifestName) == FileKind::file) return {.directory = named.parent_path(), .checkpoints = {named}};
+  if (files.kind(named / kManifestName) != FileKind::none) return {.directory = named.parent_path(), .checkpoints = {named}};
   Targets found{.directory = checkpoints_directory(files, named), .checkpoints = {}, .is_whole_directory = true};
   if (!found.directory.empty())
     for (const CheckpointName& name : list_all_checkpoints(files, found.directory))
