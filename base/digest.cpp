@@ -42,8 +42,7 @@ std::string to_hex(const Digest& digest) {
 Digest digest_from_hex(std::string_view hex) {
   const auto value_of = [](char digit) {
     if (digit >= '0' && digit <= '9') return digit - '0';
-    const char lower = static_cast<char>(digit | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
   };
   Digest digest;
   bool good = hex.size() == 2 * digest.bytes.size();
@@ -52,7 +51,7 @@ Digest digest_from_hex(std::string_view hex) {
     good = high >= 0 && low >= 0;
     digest.bytes[i] = static_cast<std::uint8_t>(high * 16 + low);
   }
-  if (!good) throw std::invalid_argument(fmt::format("expected a digest of 32 hexadecimal digits, found '{}'", hex));
+  if (!good) throw std::invalid_argument(fmt::format("expected a digest of 32 lower-case hexadecimal digits, found '{}'", hex));
   return digest;
 }
 

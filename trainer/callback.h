@@ -96,7 +96,7 @@ class Callback {
   /// which is started again ends where it had ended.
   virtual std::optional<std::string> end_reason() const { return std::nullopt; }
   /// What the next calls depend on; rank 0's is stored with every state, and given to every rank. null: nothing, and restore() is not
-  /// called. Numbers that are not finite: number_to_json (checkpoint/format/json_number.h).
+  /// called. Numbers that are not finite: number_to_json (base/json_value.h).
   virtual nlohmann::json state() const { return nullptr; }
   /// Options are those of the new configuration, whatever they were. Throws where `state` is not of this callback.
   virtual void restore(const nlohmann::json&) {}

@@ -1,6 +1,6 @@
 #include "trainer/run_state.h"
 
-#include "checkpoint/format/json_number.h"
+#include "base/json_value.h"
 
 namespace holdfast {
 

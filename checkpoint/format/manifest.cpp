@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "checkpoint/format/json_number.h"
+#include "base/json_value.h"
 #include "checkpoint/format/layout.h"
 
 namespace holdfast {
@@ -130,7 +130,7 @@ ShardRecord shard_record_from_json(const json& stored, const std::string& where)
                       .bytes = integer_from_json<std::uint64_t>(stored.at("bytes")),
                       .head_bytes = integer_from_json<std::uint64_t>(stored.at("head_bytes")),
                       .head = digest_from_hex(stored.at("head").get<std::string>())};
-    for (const json& piece : stored.at("pieces"))
+    for (const json& piece : list_from_json(stored.at("pieces")))
       shard.pieces.push_back(
           {.tensor = piece.at("tensor"),
            .slice = {integer_from_json<std::int64_t>(piece.at("offset")), integer_from_json<std::int64_t>(piece.at("count"))},
@@ -245,8 +245,8 @@ Manifest manifest_from_text(const std::string& text, const std::string& where) {
   Manifest manifest = read_or_refuse(where, [&] {
     const json stored = parse(text);
     Manifest read = facts_from(stored, where);
-    for (const json& tensor : stored.at("tensors")) read.tensors.push_back(tensor_from(tensor));
-    for (const json& shard : stored.at("shards")) read.shards.push_back(shard_record_from_json(shard, where));
+    for (const json& tensor : list_from_json(stored.at("tensors"))) read.tensors.push_back(tensor_from(tensor));
+    for (const json& shard : list_from_json(stored.at("shards"))) read.shards.push_back(shard_record_from_json(shard, where));
     read.transformed = stored.value("transformed", std::vector<std::string>());
     return read;
   });

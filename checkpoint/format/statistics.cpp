@@ -7,8 +7,8 @@
 #include <type_traits>
 
 #include "base/error.h"
+#include "base/json_value.h"
 #include "checkpoint/format/element.h"
-#include "checkpoint/format/json_number.h"
 
 namespace holdfast {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "checkpoint/format/json_number.h"
+#include "base/json_value.h"
 #include "options/name_template.h"
 
 namespace holdfast {
@@ -29,7 +29,7 @@ CheckpointName state_from(const json& stored) {
 
 std::vector<CheckpointName> states_from(const json& stored) {
   std::vector<CheckpointName> states;
-  for (const json& state : stored) states.push_back(state_from(state));
+  for (const json& state : list_from_json(stored)) states.push_back(state_from(state));
   return states;
 }
 
@@ -74,7 +74,7 @@ EntryState entry_from_json(const json& stored) {
                    .is_waiting = stored.at("is_waiting"),
                    .asked_at_minutes = number_from_json(stored.at("asked_at_minutes")),
                    .inherited_best = stored.at("inherited_best")};
-  for (const json& named : stored.at("names")) {
+  for (const json& named : list_from_json(stored.at("names"))) {
     entry.names.push_back(
         {.state = state_from(named.at("state")), .name = named.at("name"), .slot = slot_from(named.at("slot")), .score = {}});
     require_file_name(entry.names.back().name);
@@ -130,7 +130,7 @@ json to_json(const PolicyState& state) {
 
 PolicyState policy_state_from_json(const json& stored) {
   PolicyState state;
-  for (const json& entry : stored.at("entries")) state.entries.push_back(entry_from_json(entry));
+  for (const json& entry : list_from_json(stored.at("entries"))) state.entries.push_back(entry_from_json(entry));
   state.states = states_from(stored.at("states"));
   if (!stored.at("newest").is_null()) state.newest = state_from(stored.at("newest"));
   state.position = position_from(stored.at("position"));

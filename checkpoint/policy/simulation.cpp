@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "checkpoint/format/json_number.h"
+#include "base/json_value.h"
 #include "checkpoint/policy/simulated_disk.h"
 #include "options/read.h"
 

@@ -7,7 +7,7 @@
 #include <sstream>
 
 #include "base/error.h"
-#include "checkpoint/format/json_number.h"
+#include "base/json_value.h"
 #include "options/nearest.h"
 
 namespace holdfast {

@@ -11,8 +11,8 @@
 #include "apps/commands/checkpoint/commands.h"
 #include "apps/commands/checkpoint/progress_line.h"
 #include "apps/commands/checkpoint/targets.h"
+#include "base/json_value.h"
 #include "checkpoint/format/copies.h"
-#include "checkpoint/format/json_number.h"
 #include "checkpoint/format/verify.h"
 
 namespace holdfast {

@@ -15,7 +15,7 @@
 #include "apps/commands/checkpoint/verdicts.h"
 #include "base/clock.h"
 #include "base/host.h"
-#include "checkpoint/format/json_number.h"
+#include "base/json_value.h"
 #include "checkpoint/format/verify.h"
 #include "checkpoint/store/inventory.h"
 

@@ -73,20 +73,25 @@ TEST(RootDigest, IsTheDigestOfTheDigestsInTheirOrder) {
 TEST(Hex, ComesBackAsTheSameDigest) {
   const Digest digest = digest_of("abc");
   EXPECT_EQ(digest_from_hex(to_hex(digest)), digest);
-  EXPECT_EQ(digest_from_hex("06B05AB6733A618578AF5F94892F3950"), digest);
   EXPECT_EQ(to_hex(Digest{}), "00000000000000000000000000000000");
 }
 
 TEST(Hex, OfAnotherLengthOrWithOtherCharactersIsRefused) {
   const std::string good = to_hex(digest_of("abc"));
-  std::vector<std::string> bad = {
-      "", good.substr(1), good + "0", good.substr(0, 31) + "g", "-1" + good.substr(2), " 1" + good.substr(2), "0x" + good.substr(2)};
+  std::vector<std::string> bad = {"",
+                                  good.substr(1),
+                                  good + "0",
+                                  good.substr(0, 31) + "g",
+                                  "-1" + good.substr(2),
+                                  " 1" + good.substr(2),
+                                  "0x" + good.substr(2),
+                                  good.substr(0, 31) + "F"};
   for (const std::string& hex : bad) {
     try {
       digest_from_hex(hex);
       ADD_FAILURE() << "taken: " << hex;
     } catch (const std::invalid_argument& error) {
-      EXPECT_THAT(error.what(), HasSubstr("expected a digest of 32 hexadecimal digits, found '" + hex + "'"));
+      EXPECT_THAT(error.what(), HasSubstr("expected a digest of 32 lower-case hexadecimal digits, found '" + hex + "'"));
     }
   }
 }

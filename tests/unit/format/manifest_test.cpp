@@ -133,7 +133,7 @@ INSTANTIATE_TEST_SUITE_P(
              "a digest for each block of model/w"},
         Edit{"half_a_digest", [](auto& m) { m["shards"][0]["pieces"][0]["blocks"] = "0000"; }, "no multiple of 32"},
         Edit{"digest_that_is_no_number", [](auto& m) { m["shards"][0]["head"] = std::string(32, 'x'); },
-             "expected a digest of 32 hexadecimal digits"},
+             "expected a digest of 32 lower-case hexadecimal digits"},
         Edit{"unknown_dtype", [](auto& m) { m["tensors"][0]["dtype"] = "float8"; }, "unknown dtype 'float8'"},
         Edit{"unknown_kind", [](auto& m) { m["tensors"][0]["kind"] = "shared"; }, "unknown kind of tensor 'shared'"},
         Edit{"negative_extent",
@@ -146,6 +146,15 @@ INSTANTIATE_TEST_SUITE_P(
                m["tensors"][0]["shape"] = {std::int64_t{1} << 40, std::int64_t{1} << 40};
              },
              "model/w has more bytes than any file"},
+        Edit{"digest_in_capitals", [](auto& m) { m["shards"][0]["head"] = std::string(32, 'A'); },
+             "32 lower-case hexadecimal digits, found 'AA"},
+        Edit{"nothing_for_a_list_of_tensors", [](auto& m) { m["tensors"] = nullptr; }, "expected a list, found null"},
+        Edit{"object_for_a_list_of_shards",
+             [](auto& m) {
+               m["shards"] = {{"first", m["shards"][0]}, {"second", m["shards"][1]}};
+             },
+             "expected a list, found {"},
+        Edit{"nothing_for_a_list_of_pieces", [](auto& m) { m["shards"][1]["pieces"] = nullptr; }, "expected a list, found null"},
         Edit{"text_for_a_number", [](auto& m) { m["global_step"] = "ten"; }, "expected a whole number, found \"ten\""}),
     [](const auto& made) { return made.param.what; });
 

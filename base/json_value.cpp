@@ -1,4 +1,4 @@
-#include "checkpoint/format/json_number.h"
+#include "base/json_value.h"
 
 #include <fmt/format.h>
 
@@ -18,6 +18,11 @@ double number_from_json(const json& stored) {
   if (stored == "-inf") return -infinity;
   if (stored == "nan" || stored == "-nan") return std::numeric_limits<double>::quiet_NaN();
   throw std::invalid_argument("expected a number, inf, -inf or nan, found " + stored.dump());
+}
+
+const json& list_from_json(const json& stored) {
+  if (!stored.is_array()) throw std::invalid_argument("expected a list, found " + stored.dump());
+  return stored;
 }
 
 }  // namespace holdfast

@@ -1,5 +1,6 @@
-// Numbers in JSON. For infinities and NaN it has no word: they are the texts "inf", "-inf" and "nan". And nlohmann's get<int>() would make
-// a number of 1.5, of true and of 2^32, where a manifest that says so is damaged.
+// Numbers and lists in JSON, taken strictly. For infinities and NaN it has no word: they are the texts "inf", "-inf" and "nan". And
+// nlohmann's get<int>() would make a number of 1.5, of true and of 2^32, and a loop over null or over an object would pass for one over a
+// list, where a manifest that says so is damaged.
 #pragma once
 
 #include <concepts>
@@ -27,12 +28,14 @@ Integer integer_from_json(const nlohmann::json& stored) {
   throw std::invalid_argument("expected a whole number, found " + stored.dump());
 }
 
-/// The same for each member of a list.
+/// `stored` itself. Throws std::invalid_argument unless it is a list.
+const nlohmann::json& list_from_json(const nlohmann::json& stored);
+
+/// Throws std::invalid_argument unless it is a list of whole numbers that Integer can hold.
 template <std::integral Integer>
 std::vector<Integer> integers_from_json(const nlohmann::json& stored) {
-  if (!stored.is_array()) throw std::invalid_argument("expected a list of whole numbers, found " + stored.dump());
   std::vector<Integer> values;
-  for (const nlohmann::json& value : stored) values.push_back(integer_from_json<Integer>(value));
+  for (const nlohmann::json& value : list_from_json(stored)) values.push_back(integer_from_json<Integer>(value));
   return values;
 }
 
