@@ -1,6 +1,4 @@
 // holdfast-train CONFIG [--set key=value]...: what every rank runs, under `holdfast run`, mpirun or srun alike.
-#include <c10/util/Exception.h>
-
 #include "apps/train/arguments.h"
 #include "apps/train/evaluation.h"
 #include "apps/train/training.h"
@@ -8,6 +6,7 @@
 #include "base/error.h"
 #include "base/heartbeat.h"
 #include "base/log.h"
+#include "trainer/thrown.h"
 
 int main(int argc, char** argv) {
   using namespace holdfast;
@@ -29,9 +28,7 @@ int main(int argc, char** argv) {
     return fail(error.what(), error.exit_code());
   } catch (const Error& error) {
     return fail(error.what(), error.exit_code());
-  } catch (const c10::Error& error) {
-    return fail(error.what_without_backtrace(), kExitSoftware);
-  } catch (const std::exception& error) {
-    return fail(error.what(), kExitSoftware);
+  } catch (...) {
+    return fail(words_of(std::current_exception()), kExitSoftware);
   }
 }

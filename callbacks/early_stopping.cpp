@@ -1,13 +1,13 @@
 #include "callbacks/early_stopping.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
 #include "base/json_value.h"
+#include "checkpoint/policy/score.h"
 #include "options/nearest.h"
 
 namespace holdfast {
@@ -15,9 +15,8 @@ namespace holdfast {
 using nlohmann::json;
 
 void EarlyStoppingOptions::describe(FieldVisitor& visitor) {
-  static constexpr std::pair<std::string_view, Mode> kModes[] = {{"min", Mode::min}, {"max", Mode::max}};
   visitor.field({.name = "monitor", .doc = "The metric of the validation that has to get better.", .synonyms = "metric"}, monitor);
-  visitor.choice({.name = "mode", .doc = "Which way is better."}, mode, kModes);
+  visitor.choice({.name = "mode", .doc = "Which way is better."}, mode, kModeNames);
   visitor.field(
       {.name = "patience", .doc = "So many validations in a row without an improvement end the run.", .unit = "validations", .min = 1},
       patience);
@@ -41,16 +40,13 @@ void require_consistent(const EarlyStoppingOptions& options, const OptionTree& t
   std::vector<std::string> known;
   std::copy_if(metrics.begin(), metrics.end(), std::back_inserter(known),
                [](const std::string& metric) { return metric.starts_with("val_"); });
-  const auto near = nearest(options.monitor, known);
-  throw ConfigError(ErrorText{.attempted = tree.locate("monitor", "callbacks: early_stopping: monitor"),
-                              .expected = known.empty() ? "a metric of the validation (there is none)"
-                                                        : fmt::format("a metric of the validation ({})", fmt::join(known, ", ")),
-                              .found = fmt::format("'{}'", options.monitor),
-                              .cause = near ? fmt::format("did you mean '{}'?", known[*near]) : ""});
+  ErrorText text = unknown_word("a metric of the validation", options.monitor, known);
+  text.attempted = tree.locate("monitor", "callbacks: early_stopping: monitor");
+  throw ConfigError(text);
 }
 
 bool EarlyStopping::is_better(double value, double than, double delta) const {
-  return options_.mode == Mode::min ? value < than - delta : value > than + delta;
+  return holdfast::is_better(options_.mode, value, options_.mode == Mode::min ? than - delta : than + delta);
 }
 
 void EarlyStopping::on_validation_end(const RunView& run, const std::map<std::string, double>& metrics, Communicator&) {
@@ -83,14 +79,12 @@ std::optional<std::string> EarlyStopping::end_reason() const {
 
 json EarlyStopping::state() const {
   const auto number = [](const std::optional<double>& value) { return value ? number_to_json(*value) : json(); };
-  return {{"monitor", options_.monitor}, {"mode", options_.mode == Mode::min ? "min" : "max"},
-          {"best", number(best_)},       {"best_step", best_step_},
-          {"newest", number(newest_)},   {"newest_step", newest_step_},
-          {"waited", waited_},           {"weights", weights_}};
+  return {{"monitor", options_.monitor}, {"mode", name_of(options_.mode)}, {"best", number(best_)}, {"best_step", best_step_},
+          {"newest", number(newest_)},   {"newest_step", newest_step_},    {"waited", waited_},     {"weights", weights_}};
 }
 
 void EarlyStopping::restore(const json& state) {
-  if (state.at("monitor") != options_.monitor || state.at("mode") != (options_.mode == Mode::min ? "min" : "max")) return;
+  if (state.at("monitor") != options_.monitor || state.at("mode") != name_of(options_.mode)) return;
   const auto number = [](const json& value) { return value.is_null() ? std::nullopt : std::optional(number_from_json(value)); };
   best_ = number(state.at("best"));
   best_step_ = state.at("best_step");

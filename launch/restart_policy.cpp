@@ -1,7 +1,6 @@
 #include "launch/restart_policy.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <signal.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 #include <utility>
 
 #include "base/exit_code.h"
+#include "base/same_texts.h"
 
 namespace holdfast {
 namespace {
@@ -42,21 +42,17 @@ std::int64_t attempts_without_progress(const std::vector<AttemptOutcome>& outcom
 }
 
 /// How the newest `count` attempts ended, and which of them ended so.
-std::vector<std::pair<std::string, std::vector<int>>> ends_of(const std::vector<AttemptOutcome>& outcomes, std::int64_t count) {
-  std::vector<std::pair<std::string, std::vector<int>>> ends;
-  for (auto outcome = outcomes.end() - count; outcome != outcomes.end(); ++outcome) {
-    const std::string text = describe_end(*outcome);
-    const auto same = std::find_if(ends.begin(), ends.end(), [&](const auto& end) { return end.first == text; });
-    (same == ends.end() ? ends.emplace_back(text, std::vector<int>{}) : *same).second.push_back(outcome->attempt);
-  }
+SameTexts ends_of(const std::vector<AttemptOutcome>& outcomes, std::int64_t count) {
+  SameTexts ends;
+  for (auto outcome = outcomes.end() - count; outcome != outcomes.end(); ++outcome)
+    add_text(ends, describe_end(*outcome), outcome->attempt);
   return ends;
 }
 
 std::string diagnosis(const std::vector<AttemptOutcome>& outcomes, std::int64_t count) {
   std::string text =
       fmt::format("{} ended without a new durable step:", count == 1 ? "1 attempt" : fmt::format("{} attempts in a row", count));
-  for (const auto& [end, attempts] : ends_of(outcomes, count))
-    text += fmt::format("\n  attempt{} {}: {}", attempts.size() == 1 ? "" : "s", fmt::join(attempts, ", "), end);
+  for (const auto& [end, attempts] : ends_of(outcomes, count)) text += fmt::format("\n  {}: {}", numbered("attempt", attempts), end);
   const std::optional<ExitRecord> last = cause_of(outcomes.back());
   const std::vector<std::string>& lines = last ? last->last_lines : outcomes.back().launcher_lines;
   if (!lines.empty()) text += last ? fmt::format("\nlast lines of rank {}:", last->rank) : "\nlast lines of mpirun:";

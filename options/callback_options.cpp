@@ -1,4 +1,5 @@
 // `callbacks:`: what their keys mean. The built-in types' own options are described where they are: callbacks/.
+#include "options/plugin_field.h"
 #include "options/run_options.h"
 
 namespace holdfast {
@@ -9,12 +10,7 @@ void CallbackOptions::describe(FieldVisitor& visitor) {
                         "registers.",
                  .synonyms = "name kind"},
                 type);
-  visitor.field(
-      {.name = "plugin",
-       .doc = "A shared library that registers `type`, relative to the directory of the configuration file. Empty: a built-in one, "
-              "or one of the task's plugin.",
-       .synonyms = "library"},
-      plugin);
+  describe_plugin_of_type(visitor, plugin);
   visitor.subtree({.name = "options", .doc = "Its own options, which it checks itself.", .synonyms = "config params args"}, options);
 }
 

@@ -49,7 +49,6 @@ void CheckpointOptions::describe_triggers(FieldVisitor& visitor) {
 }
 
 void CheckpointOptions::describe_choice(FieldVisitor& visitor) {
-  static constexpr std::pair<std::string_view, Mode> kDirections[] = {{"min", Mode::min}, {"max", Mode::max}};
   visitor.field({.name = "only_best",
                  .doc = "Of the states that are asked for, saves only one whose `monitor` is better than that of all that the entry keeps.",
                  .synonyms = "on_best best"},
@@ -63,7 +62,7 @@ void CheckpointOptions::describe_choice(FieldVisitor& visitor) {
        .synonyms = "metric metric_for_best_model"},
       monitor);
   visitor.choice({.name = "mode", .doc = "Whether a smaller or a larger `monitor` is better.", .synonyms = "greater_is_better"}, mode,
-                 kDirections);
+                 kModeNames);
   visitor.field({.name = "top_k",
                  .doc = "How many states stay, the best by `monitor`; a worse one is not saved. -1: all are saved and stay. 0: none. "
                         "Without `monitor`: -1, 0 or 1, the newest. null: 1 with `monitor` and without `limit`.",

@@ -1,6 +1,5 @@
 // require_consistent: what the keys of an entry of `checkpoints:` say together, and what its entries do.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -81,11 +80,7 @@ class EntryRules {
   void check_metric(const std::string& key, const std::string& metric) const {
     if (metric.empty() || metric == "epoch" || metric == "step" || std::find(metrics_.begin(), metrics_.end(), metric) != metrics_.end())
       return;
-    const auto near = nearest(metric, metrics_);
-    refuse(key, {.expected = metrics_.empty() ? "a metric that the run measures (there is none)"
-                                              : fmt::format("a metric that the run measures ({})", fmt::join(metrics_, ", ")),
-                 .found = fmt::format("'{}'", metric),
-                 .cause = near ? fmt::format("did you mean '{}'?", metrics_[*near]) : ""});
+    refuse(key, unknown_word("a metric that the run measures", metric, metrics_));
   }
 
   void check_template(const std::string& key, const std::string& text) const {

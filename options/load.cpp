@@ -1,6 +1,5 @@
 // load_configuration: the fields one by one (read.cpp), then what concerns several of them.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <cmath>
 #include <filesystem>
@@ -100,12 +99,7 @@ class CrossChecks {
     if (optimizer.schedule.empty() || configuration_.schedules.count(optimizer.schedule) > 0) return;
     std::vector<std::string> names;
     for (const auto& [name, schedule] : configuration_.schedules) names.push_back(name);
-    const auto near = nearest(optimizer.schedule, names);
-    const std::string expected =
-        names.empty() ? "a name under schedules (there are none)" : fmt::format("a name under schedules ({})", fmt::join(names, ", "));
-    refuse(path + ".schedule", {.expected = expected,
-                                .found = fmt::format("'{}'", optimizer.schedule),
-                                .cause = near ? fmt::format("did you mean '{}'?", names[*near]) : ""});
+    refuse(path + ".schedule", unknown_word("a name under schedules", optimizer.schedule, names));
   }
 
   void check_validation() const {

@@ -1,5 +1,8 @@
 #include "options/nearest.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cctype>
 
@@ -39,6 +42,13 @@ std::optional<std::size_t> nearest(std::string_view word, const std::vector<std:
     best_distance = distance;
   }
   return best;
+}
+
+ErrorText unknown_word(std::string_view what, std::string_view word, const std::vector<std::string>& words) {
+  const std::optional<std::size_t> near = nearest(word, words);
+  return {.expected = fmt::format("{} ({})", what, words.empty() ? "there is none" : fmt::format("{}", fmt::join(words, ", "))),
+          .found = fmt::format("'{}'", word),
+          .cause = near ? fmt::format("did you mean '{}'?", words[*near]) : ""};
 }
 
 }  // namespace holdfast

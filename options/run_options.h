@@ -96,6 +96,8 @@ struct ValidationOptions {
 
 enum class HalfType { bf16, fp16 };
 enum class Mode { min, max };
+inline constexpr std::pair<std::string_view, Mode> kModeNames[] = {{"min", Mode::min}, {"max", Mode::max}};
+constexpr std::string_view name_of(Mode mode) { return kModeNames[static_cast<std::size_t>(mode)].first; }
 
 /// The transform that is state of the training, and no function of the weights at one moment.
 inline constexpr const char* kAverageType = "ema";

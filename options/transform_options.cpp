@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/name.h"
 #include "options/nearest.h"
+#include "options/plugin_field.h"
 #include "options/run_options.h"
 
 namespace holdfast {
@@ -28,12 +29,7 @@ void TransformOptions::describe(FieldVisitor& visitor) {
   visitor.choice({.name = "precision", .doc = "`half` only: the type of numbers.", .synonyms = "dtype"}, precision, kHalves);
   visitor.field({.name = "factor", .doc = "`scale` only: what each number is multiplied by.", .min = -1e9, .max = 1e9, .synonyms = "scale"},
                 factor);
-  visitor.field(
-      {.name = "plugin",
-       .doc = "A shared library that registers `type`, relative to the directory of the configuration file. Empty: a built-in one, "
-              "or one of the task's plugin.",
-       .synonyms = "library"},
-      plugin);
+  describe_plugin_of_type(visitor, plugin);
   visitor.subtree({.name = "options", .doc = "The options of a registered type, which it checks itself.", .synonyms = "config params args"},
                   options);
 }
@@ -91,11 +87,7 @@ class TransformRules {
 
   void require_known(const std::string& path, const std::string& name, const std::vector<std::string>& known, const char* what) const {
     if (std::find(known.begin(), known.end(), name) != known.end()) return;
-    const auto near = nearest(name, known);
-    refuse(path, {.expected = known.empty() ? fmt::format("a name under transforms{} (there is none)", what)
-                                            : fmt::format("a name under transforms{} ({})", what, fmt::join(known, ", ")),
-                  .found = fmt::format("'{}'", name),
-                  .cause = near ? fmt::format("did you mean '{}'?", known[*near]) : ""});
+    refuse(path, unknown_word(fmt::format("a name under transforms{}", what), name, known));
   }
 
   void check_validation() const {

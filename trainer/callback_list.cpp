@@ -1,6 +1,5 @@
 #include "trainer/callback_list.h"
 
-#include <c10/util/Exception.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "trainer/thrown.h"
 
 namespace holdfast {
 
@@ -32,19 +32,12 @@ CallbackList::CallbackList(const Configuration& configuration, const Registry& r
 }
 
 void CallbackList::call(const Named& named, const char* method, const std::function<void(Callback&)>& call) {
-  const auto error_of = [&](const std::string& what) {
-    return Error(fmt::format("callbacks.{}, {}: {}", named.name, method, what), kExitSoftware);
-  };
   try {
     call(*named.callback);
   } catch (const PeerLost&) {
     throw;
-  } catch (const c10::Error& error) {
-    throw error_of(error.what_without_backtrace());
-  } catch (const std::exception& error) {
-    throw error_of(error.what());
   } catch (...) {
-    throw error_of("something that is no std::exception was thrown");
+    throw Error(fmt::format("callbacks.{}, {}: {}", named.name, method, words_of(std::current_exception())), kExitSoftware);
   }
 }
 

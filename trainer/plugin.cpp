@@ -1,6 +1,5 @@
 #include "trainer/plugin.h"
 
-#include <c10/util/Exception.h>
 #include <dlfcn.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -15,6 +14,7 @@
 #include "base/error.h"
 #include "base/file_system.h"
 #include "trainer/plugin_record.h"
+#include "trainer/thrown.h"
 
 namespace holdfast {
 namespace {
@@ -88,17 +88,12 @@ void* open_plugin(const std::string& plugin, const char* symbol) {
 void call_plugin(const std::string& plugin, const std::string& what, Heartbeat* heartbeat, const std::function<void()>& call) {
   const std::string doing = fmt::format("{} of the plugin {}", what, plugin);
   const CrashNotice notice("in " + doing, heartbeat);
-  const auto refuse = [&doing](const std::string& cause) { return Error(to_string({.attempted = doing, .cause = cause}), kExitSoftware); };
   try {
     call();
   } catch (const Error&) {
     throw;
-  } catch (const c10::Error& error) {
-    throw refuse(error.what_without_backtrace());
-  } catch (const std::exception& error) {
-    throw refuse(error.what());
   } catch (...) {
-    throw refuse("an exception that is no std::exception");
+    throw Error(to_string({.attempted = doing, .cause = words_of(std::current_exception())}), kExitSoftware);
   }
 }
 

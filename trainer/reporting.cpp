@@ -15,7 +15,7 @@ void Trainer::begin_metrics(const json& options_before) {
   if (options_before != options_) metrics_->write_configuration(kept.step + 1, options_);
 }
 
-void Trainer::report_step(const Vote& facts, const RunState& before) {
+void Trainer::report_step(const Vote& facts, const StepStart& before) {
   set_log_step(state_.global_step);
   const double loss = facts.count > 0 ? facts.loss_sum / static_cast<double>(facts.count) : 0.0;
   progress_->update(state_.global_step, state_.samples_seen - before.samples_seen, loss);

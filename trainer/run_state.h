@@ -30,6 +30,12 @@ struct RunState {
   bool owes_validation = false;  // one is due at global_step: a run that is asked to stop leaves it to the next start
 };
 
+/// Where an update began: what it has crossed is told from this.
+struct StepStart {
+  std::int64_t global_step = 0, samples_seen = 0;
+};
+inline StepStart start_of(const RunState& state) { return {state.global_step, state.samples_seen}; }
+
 /// Under the names that triggers and callbacks know: val_loss, val_accuracy.
 std::map<std::string, double> metrics_of(const ValidationRecord& record);
 

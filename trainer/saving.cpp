@@ -36,7 +36,7 @@ void Trainer::save_if_due(const Boundary& boundary, bool is_time_up, bool must_s
 void Trainer::save_before_failure(const RunState& before) try {
   state_ = before;
   copy_->put_back();
-  Boundary here = boundary({state_.global_step, state_.global_step, epochs_finished(state_), epochs_finished(state_), false}, std::nullopt);
+  Boundary here = boundary(count_step(start_of(state_)), std::nullopt);
   here.interruption = Interruption::exception;
   save_if_due(here, false, true);
 } catch (const std::exception& error) {

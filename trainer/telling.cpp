@@ -11,10 +11,10 @@ RunView Trainer::view() const {
           .clock = parts_.clock};
 }
 
-void Trainer::tell_callbacks(const Vote& facts, const RunState& before) {
+void Trainer::tell_callbacks(const Vote& facts, const StepStart& before) {
   const StepFacts step{.loss_sum = facts.loss_sum, .count = facts.count};
   parts_.callbacks.each("on_step_end", [&](Callback& callback) { callback.on_step_end(view(), step, parts_.ranks); });
-  if (epochs_finished(state_) > epochs_finished(before))
+  if (epochs_in(state_.samples_seen) > epochs_in(before.samples_seen))
     parts_.callbacks.each("on_epoch_end", [&](Callback& callback) { callback.on_epoch_end(view(), parts_.ranks); });
   ask_for_end();
 }

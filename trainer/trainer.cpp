@@ -66,7 +66,7 @@ RunEnd Trainer::train() {
     validate();
     ask_for_end();
     state_.callbacks = parts_.callbacks.state();
-    save_if_due(boundary(count_step(state_), std::nullopt), false, false);
+    save_if_due(boundary(count_step(start_of(state_)), std::nullopt), false, false);
   }
   if (is_over()) {
     if (is_rank_0())
@@ -76,7 +76,7 @@ RunEnd Trainer::train() {
     return RunEnd::was_finished;
   }
   while (!is_over()) {
-    const RunState before = state_;
+    const StepStart before = start_of(state_);
     const Vote facts = step();
     report_save(checkpointer_.advance(facts));
     tell_callbacks(facts, before);
@@ -170,19 +170,22 @@ void Trainer::go_on_from(const Restored& restored) {
 Vote Trainer::step() {
   if (state_.samples_seen % parts_.training.epoch_samples() == 0)
     parts_.callbacks.each("on_epoch_start", [&](Callback& callback) { callback.on_epoch_start(view(), parts_.ranks); });
-  if (copy_) copy_->take();
-  const RunState before = state_;
+  std::optional<RunState> before;
+  if (copy_) {
+    copy_->take();
+    before = state_;
+  }
   try {
     return training_step_.run(state_);
   } catch (...) {
     const std::exception_ptr failure = std::current_exception();
-    if (copy_ && training_step_.is_failure_agreed()) save_before_failure(before);
+    if (before && training_step_.is_failure_agreed()) save_before_failure(*before);
     std::rethrow_exception(failure);
   }
 }
 
-StepEvent Trainer::count_step(const RunState& before) const {
-  return {before.global_step, state_.global_step, epochs_finished(before), epochs_finished(state_), is_over()};
+StepEvent Trainer::count_step(const StepStart& before) const {
+  return {before.global_step, state_.global_step, epochs_in(before.samples_seen), epochs_in(state_.samples_seen), is_over()};
 }
 
 void Trainer::validate() {
@@ -202,7 +205,7 @@ void Trainer::validate() {
   const std::map<std::string, double> metrics = metrics_of(record);
   parts_.callbacks.each("on_validation_end", [&](Callback& callback) { callback.on_validation_end(view(), metrics, parts_.ranks); });
   if (!is_rank_0()) return;
-  json line = {{"kind", "validation"}, {"step", record.step}, {"loss", record.loss}, {"accuracy", record.accuracy}};
+  json line = {{"kind", kValidationKind}, {"step", record.step}, {"loss", record.loss}, {"accuracy", record.accuracy}};
   if (!weights.empty()) line["weights"] = weights;
   metrics_->write(line);
   progress_->print(fmt::format("step {}/{}  validation{}: loss {:.4f}, accuracy {:.2f} %", record.step, last_step_,

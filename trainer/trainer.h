@@ -57,7 +57,7 @@ class Trainer {
   RunEnd train();
   RunView view() const;
   /// Collective: what callbacks are told of a completed update.
-  void tell_callbacks(const Vote& facts, const RunState& before);
+  void tell_callbacks(const Vote& facts, const StepStart& before);
   void end_callbacks();
   /// Collective: asks the callbacks whether the run ends here.
   void ask_for_end();
@@ -68,10 +68,10 @@ class Trainer {
   /// Collective: one update. Before what all ranks know to have failed is thrown on, saves the state before it where that is asked for.
   Vote step();
   void save_before_failure(const RunState& before);
-  StepEvent count_step(const RunState& before) const;
+  StepEvent count_step(const StepStart& before) const;
   /// Rank 0. `options_before`: those that the restored state of this run was made with; null: the run begins.
   void begin_metrics(const nlohmann::json& options_before);
-  void report_step(const Vote& facts, const RunState& before);
+  void report_step(const Vote& facts, const StepStart& before);
   void write_metrics_line();
   /// Rank 0: of every trained parameter.
   void write_histograms();
@@ -87,7 +87,7 @@ class Trainer {
   nlohmann::json final_metrics(bool has_other_weights);
   void finish();
   Snapshot snapshot() const;
-  std::int64_t epochs_finished(const RunState& state) const { return state.samples_seen / parts_.training.epoch_samples(); }
+  std::int64_t epochs_in(std::int64_t samples) const { return samples / parts_.training.epoch_samples(); }
   bool is_rank_0() const { return parts_.ranks.rank() == 0; }
 
   Parts parts_;

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/injection.h"
 #include "trainer/stop_request.h"
+#include "trainer/thrown.h"
 
 namespace holdfast {
 namespace {
@@ -33,12 +34,8 @@ std::string words_of_task(const std::exception_ptr& failure) {
     return {};
   } catch (const Error&) {
     return {};
-  } catch (const c10::Error& error) {
-    return error.what_without_backtrace();
-  } catch (const std::exception& error) {
-    return error.what();
   } catch (...) {
-    return {};
+    return words_of(failure);
   }
 }
 

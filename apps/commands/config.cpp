@@ -5,11 +5,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/program_options.hpp>
 #include <cstdio>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
+#include "apps/command_line/parse.h"
 #include "apps/commands/plan.h"
 #include "apps/commands/trainer_program.h"
 #include "base/error.h"
@@ -55,15 +54,7 @@ ConfigArguments parse_arguments(const std::vector<std::string>& arguments) {
       "schema", po::bool_switch(&parsed.wants_schema))("help,h", po::bool_switch(&parsed.wants_help));
   po::positional_options_description positions;
   positions.add("command", 1).add("config", 1);
-  try {
-    po::variables_map values;
-    // No guessing: an abbreviated option would change its meaning when another one is added.
-    const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
-    po::store(po::command_line_parser(arguments).options(options).positional(positions).style(style).run(), values);
-    po::notify(values);
-  } catch (const po::error& error) {
-    throw UsageError(fmt::format("holdfast config: {}\n  next: holdfast config --help", error.what()));
-  }
+  parse_words({"holdfast config", "holdfast config --help", options, positions}, arguments);
   return parsed;
 }
 

@@ -4,13 +4,12 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/program_options.hpp>
 #include <filesystem>
 #include <optional>
 #include <span>
-#include <sstream>
 #include <string_view>
 
+#include "apps/command_line/parse.h"
 #include "base/error.h"
 #include "base/file_system.h"
 
@@ -38,19 +37,9 @@ std::optional<NewArguments> parse(const std::vector<std::string>& words) {
   po::options_description shown(kUsage), all;
   shown.add_options()("directory", po::value(&arguments.directory), "where to write it (default: ./NAME)")("help,h", "print this and end");
   all.add(shown).add_options()("name", po::value(&arguments.name));
-  po::variables_map values;
-  try {
-    const auto positions = po::positional_options_description().add("name", 1);
-    const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;  // as every other command
-    po::store(po::command_line_parser(words).options(all).positional(positions).style(style).run(), values);
-    po::notify(values);
-  } catch (const po::error& error) {
-    throw UsageError(fmt::format("holdfast new: {}\n  next: holdfast new --help", error.what()));
-  }
-  if (values.count("help")) {
-    std::ostringstream text;
-    text << shown;
-    fmt::print("{}", text.str());
+  const auto positions = po::positional_options_description().add("name", 1);
+  if (parse_words({"holdfast new", "holdfast new --help", all, positions}, words).count("help")) {
+    print_help(shown);
     return std::nullopt;
   }
   return arguments;

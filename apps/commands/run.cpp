@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <boost/program_options.hpp>
+#include <charconv>
 #include <cstdlib>
 #include <optional>
-#include <sstream>
 
+#include "apps/command_line/parse.h"
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/injection.h"
@@ -35,15 +35,25 @@ struct RunArguments {
   int ranks = 0;
 };
 
+/// 0 when it is not given, or given as 0.
+int count_from(const std::string& text) {
+  int count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (!text.empty() && (error != std::errc() || end != text.data() + text.size()))
+    throw UsageError(fmt::format(
+        "holdfast run: the argument ('{}') for option '--ranks' is invalid: expected 1 or more\n  next: holdfast run --help", text));
+  return count;
+}
+
 /// nullopt: help was asked for and printed.
 std::optional<RunArguments> parse(const std::vector<std::string>& words) {
   RunArguments arguments;
-  std::string run_directory;
+  std::string run_directory, ranks;
   const std::string inject_help = fmt::format(
       "KIND:rank=R,step=S[,section=NAME][,occurrence=N]: a fault to recover from, KIND one of {}; fires once per run; may be repeated",
       fault_kinds());
   po::options_description shown(kUsage), all;
-  shown.add_options()("ranks,n", po::value(&arguments.ranks), "processes, one for each rank")(
+  shown.add_options()("ranks,n", po::value(&ranks), "processes, one for each rank")(
       "run-dir", po::value(&run_directory), "directory of the run (default: run.directory, else runs/NAME)")(
       "set", po::value(&arguments.overrides)->composing(), "KEY=VALUE, overrides the file; may be repeated")(
       "export,x", po::value(&arguments.exported)->composing(), "VARIABLE of the environment that every rank gets; may be repeated")(
@@ -51,23 +61,13 @@ std::optional<RunArguments> parse(const std::vector<std::string>& words) {
       "trainer", po::value(&arguments.trainer), "program of each rank (default: holdfast-train beside this program)")("help,h",
                                                                                                                       "print this and end");
   all.add(shown).add_options()("config", po::value(&arguments.config));
-  po::variables_map values;
-  try {
-    const auto positions = po::positional_options_description().add("config", 1);
-    const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;  // as every other command
-    po::store(po::command_line_parser(words).options(all).positional(positions).style(style).run(), values);
-    po::notify(values);
-  } catch (const po::invalid_option_value& error) {  // only RANKS is a number
-    throw UsageError(fmt::format("holdfast run: {}: expected 1 or more\n  next: holdfast run --help", error.what()));
-  } catch (const po::error& error) {
-    throw UsageError(fmt::format("holdfast run: {}\n  next: holdfast run --help", error.what()));
-  }
+  const auto positions = po::positional_options_description().add("config", 1);
+  const po::variables_map values = parse_words({"holdfast run", "holdfast run --help", all, positions}, words);
   if (values.count("help")) {
-    std::ostringstream text;
-    text << shown;
-    fmt::print("{}", text.str());
+    print_help(shown);
     return std::nullopt;
   }
+  arguments.ranks = count_from(ranks);
   if (values.count("run-dir")) arguments.run_directory = run_directory;
   return arguments;
 }

@@ -2,9 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <boost/program_options.hpp>
-#include <sstream>
-
+#include "apps/command_line/parse.h"
 #include "base/error.h"
 #include "dist/communicator.h"
 #include "trainer/provenance.h"
@@ -48,23 +46,11 @@ std::optional<TrainArguments> parse_train_arguments(int argc, char** argv) {
   const po::options_description shown = described_options(arguments, injections);
   po::options_description all;
   all.add(shown).add_options()("config", po::value(&arguments.config));
-  po::variables_map values;
-  try {
-    const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
-    po::store(po::command_line_parser(argc, argv)
-                  .options(all)
-                  .positional(po::positional_options_description().add("config", 1))
-                  .style(style)
-                  .run(),
-              values);
-    po::notify(values);
-  } catch (const po::error& error) {
-    throw UsageError(fmt::format("{}\n  next: holdfast-train --help", error.what()));
-  }
+  const auto positions = po::positional_options_description().add("config", 1);
+  const po::variables_map values =
+      parse_words({"holdfast-train", "holdfast-train --help", all, positions}, std::vector<std::string>(argv + 1, argv + argc));
   if (values.count("help")) {
-    std::ostringstream text;
-    text << shown;
-    fmt::print("{}", text.str());
+    print_help(shown);
     return std::nullopt;
   }
   if (values.count("version")) {

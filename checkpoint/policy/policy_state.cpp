@@ -56,7 +56,7 @@ json entry_to_json(const EntryState& entry) {
                      {"score", named.score ? number_to_json(*named.score) : json()}});
   json stored = {{"entry", entry.entry},
                  {"monitor", entry.monitor},
-                 {"mode", entry.mode == Mode::min ? "min" : "max"},
+                 {"mode", name_of(entry.mode)},
                  {"names", std::move(names)},
                  {"is_waiting", entry.is_waiting},
                  {"asked_at_minutes", entry.asked_at_minutes},
@@ -68,7 +68,7 @@ json entry_to_json(const EntryState& entry) {
 EntryState entry_from_json(const json& stored) {
   EntryState entry{.entry = stored.at("entry"),
                    .monitor = stored.at("monitor"),
-                   .mode = stored.at("mode") == "min" ? Mode::min : Mode::max,
+                   .mode = stored.at("mode") == name_of(Mode::min) ? Mode::min : Mode::max,
                    .weights = stored.value("weights", ""),
                    .names = {},
                    .is_waiting = stored.at("is_waiting"),

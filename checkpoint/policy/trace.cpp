@@ -94,10 +94,7 @@ class LineReader {
   [[noreturn]] void refuse_key(const std::string& key, const Keys& keys) const {
     std::vector<std::string> names;
     for (const auto& [name, reader] : keys) names.push_back(name);
-    const auto near = nearest(key, names);
-    refuse({.expected = fmt::format("a key of this event ({})", fmt::join(names, ", ")),
-            .found = "'" + key + "'",
-            .cause = near ? fmt::format("did you mean '{}'?", names[*near]) : ""});
+    refuse(unknown_word("a key of this event", key, names));
   }
 
   std::int64_t positive(const json& value) const {

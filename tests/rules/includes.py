@@ -16,10 +16,11 @@ BELOW = {  # folder: the folders that it may include besides itself
     "tasks": ["base", "options", "dist", "checkpoint/format", "checkpoint/policy", "checkpoint/store", "checkpoint/engine", "trainer/metrics", "trainer"],
     "callbacks": ["base", "options", "dist", "checkpoint/format", "checkpoint/policy", "checkpoint/store", "checkpoint/engine", "trainer/metrics", "trainer"],
     "data": ["base", "options", "dist", "checkpoint/format", "checkpoint/policy", "checkpoint/store", "checkpoint/engine", "trainer/metrics", "trainer"],
+    "apps/command_line": ["base"],
     # The program `holdfast`, which loads neither MPI nor LibTorch ...
-    "apps/commands": ["base", "options", "checkpoint/format", "checkpoint/policy", "checkpoint/store", "launch"],
+    "apps/commands": ["apps/command_line", "base", "options", "checkpoint/format", "checkpoint/policy", "checkpoint/store", "launch"],
     # ... and the program of a rank.
-    "apps/train": ["base", "options", "dist", "checkpoint/format", "checkpoint/policy", "checkpoint/store", "checkpoint/engine", "trainer/metrics", "trainer", "tasks", "data", "callbacks"],
+    "apps/train": ["apps/command_line", "base", "options", "dist", "checkpoint/format", "checkpoint/policy", "checkpoint/store", "checkpoint/engine", "trainer/metrics", "trainer", "tasks", "data", "callbacks"],
 }
 PROGRAMS = {"apps/holdfast.cpp": "apps/commands", "apps/holdfast_train.cpp": "apps/train"}
 

@@ -12,7 +12,7 @@ const Path& cut_back(FileSystem& files, const Path& path, const KeptMetrics& met
     std::istringstream lines(read_text(files, path));
     for (std::string line; std::getline(lines, line);) {
       const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-      if (!json.is_discarded() && metrics.keeps(json.value("step", INT64_MAX), json.value("kind", ""))) kept += line + "\n";
+      if (json.is_object() && metrics.keeps(json.value("step", INT64_MAX), json.value("kind", ""))) kept += line + "\n";
     }
   }
   write_text_durably(files, path, kept);

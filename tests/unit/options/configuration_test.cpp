@@ -89,7 +89,7 @@ TEST(Configuration, RefusesAScheduleThatDoesNotExist) {
   EXPECT_EQ(error_with({"schedules.warm={}", "optimizers.main.schedule=wram"}),
             "--set optimizers.main.schedule=wram: optimizers.main.schedule: expected a name under schedules (warm), found 'wram': "
             "did you mean 'warm'?");
-  EXPECT_THAT(error_with({"optimizers.main.schedule=warm"}), HasSubstr("expected a name under schedules (there are none), found 'warm'"));
+  EXPECT_THAT(error_with({"optimizers.main.schedule=warm"}), HasSubstr("expected a name under schedules (there is none), found 'warm'"));
 }
 
 TEST(Configuration, RefusesAWarmUpLongerThanItsSchedule) {

@@ -1,0 +1,31 @@
+#include "apps/command_line/parse.h"
+
+#include <fmt/format.h>
+
+#include <sstream>
+
+#include "base/error.h"
+
+namespace holdfast {
+
+namespace po = boost::program_options;
+
+po::variables_map parse_words(const CommandLine& line, const std::vector<std::string>& words) {
+  po::variables_map values;
+  try {
+    const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
+    po::store(po::command_line_parser(words).options(line.options).positional(line.positions).style(style).run(), values);
+    po::notify(values);
+  } catch (const po::error& error) {
+    throw UsageError(fmt::format("{}: {}\n  next: {}", line.command, error.what(), line.help));
+  }
+  return values;
+}
+
+void print_help(const po::options_description& options) {
+  std::ostringstream text;
+  text << options;
+  fmt::print("{}", text.str());
+}
+
+}  // namespace holdfast
