@@ -234,21 +234,27 @@ class Bench {
     Vote mine;
     checkpointer.state_facts(mine);
     const Vote facts = ranks_.vote(mine);
-    checkpointer.finish_staging();
+    hold([&] { checkpointer.finish_staging(); });
     state_.update();
-    require_durable(checkpointer.advance(facts));
+    hold([&] { require_durable(checkpointer.advance(facts)); });
+  }
+  /// Counts the time in which the training waits for the checkpoint engine.
+  void hold(const std::function<void()>& call) {
+    const double start = clock_.seconds();
+    call();
+    held_ += clock_.seconds() - start;
   }
   /// What one asynchronous save costs: the extra time of the steps around it over undisturbed ones.
   std::vector<double> steps() {
     begin_directory();
     const auto checkpointer = make_checkpointer();
     checkpointer->save(snapshot(1), after_step(1));
-    std::vector<double> extra, undisturbed, durable;
+    std::vector<double> extra, undisturbed, durable, held;
     const auto series = [&](std::int64_t save_at) {
       return timed([&] {
         for (int i = 0; i < kSteps || checkpointer->is_saving(); ++i) {
           step(*checkpointer);
-          if (i == 1 && save_at > 0) checkpointer->begin_save(snapshot(save_at), after_step(save_at));
+          if (i == 1 && save_at > 0) hold([&] { checkpointer->begin_save(snapshot(save_at), after_step(save_at)); });
           steps_done_ = i + 1;
         }
       });
@@ -256,14 +262,16 @@ class Bench {
     for (int i = 0; i < arguments_.repeat; ++i) {
       const double before = series(0) / steps_done_;
       drop_cache();
+      held_ = 0;
       const double with = series(i + 2);
+      held.push_back(held_);
       const int steps = steps_done_;
       const double after = series(0) / steps_done_;
       undisturbed.push_back((before + after) / 2);
       extra.push_back(with - steps * undisturbed.back());
       durable.push_back(durable_after_);
     }
-    facts_ = {{"step_seconds", undisturbed}, {"durable_after", durable}};
+    facts_ = {{"step_seconds", undisturbed}, {"durable_after", durable}, {"held_seconds", held}};
     return extra;
   }
 
@@ -328,6 +336,7 @@ class Bench {
   SystemClock clock_;
   std::unique_ptr<FileSystem> files_ = make_posix_file_system();
   HugeBuffer raw_bytes_;
+  double held_ = 0;  // seconds
   std::vector<float> work_ = std::vector<float>(kStepFloats, 1.5f);
   volatile float sink_ = 0;
   int steps_done_ = 0;

@@ -4,8 +4,9 @@ Figures, for each size of --mib and for many small tensors; both sides in turns,
   save.blocking       a save from the call to the durable commit, as a share of raw speed (O_DIRECT, the same bytes, fsync);
                       peer: DCP's save, as a share of the raw speed that its own script measures
   save.small_tensors  the same with 20,000 tensors of 50 KiB
-  save.blocked        seconds that an asynchronous save costs the training: ours, the extra time of the steps around it over
-                      undisturbed ones; peer, DCP's async_save call alone (cached: with buffers that it keeps)
+  save.blocked        seconds that an asynchronous save costs the training, on both sides: the extra time of the steps around it
+                      over undisturbed ones (peer_cached: DCP with buffers that it keeps). `call`, `peer_call`,
+                      `peer_cached_call`: the time within the calls alone
   save.core_seconds   the same as core-seconds a GB: all ranks compute on all cores
   load.cold           a load with nothing in the page cache, as a share of raw reads of the same files
   verify.raw          `verify`, likewise (the peer has none)
@@ -71,8 +72,11 @@ def print_figures(mib, tensor_kib, left, right):
                  seconds=rounded(median(seconds(left, "verify"))))
     extra = seconds(left, "steps")
     if "dcp_async" in right[0]:
-        print_figure("save.blocked", "s", extra, [turn["dcp_async"]["blocked"] for turn in right], **facts,
-                     peer_cached=rounded(median([turn["dcp_cached"]["blocked"] for turn in right])))
+        print_figure("save.blocked", "s", extra, [turn["dcp_async"]["extra"] for turn in right], **facts,
+                     peer_cached=rounded(median([turn["dcp_cached"]["extra"] for turn in right])),
+                     call=rounded(median([turn["steps"]["held_seconds"][0] for turn in left])),
+                     peer_call=rounded(median([turn["dcp_async"]["blocked"] for turn in right])),
+                     peer_cached_call=rounded(median([turn["dcp_cached"]["blocked"] for turn in right])))
     gigabytes = left[0]["steps"]["bytes"] / 1e9
     print_figure("save.core_seconds", "core-s/GB", [value * RANKS / gigabytes for value in extra], [], **facts)
 

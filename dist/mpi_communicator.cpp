@@ -1,5 +1,6 @@
 #define OMPI_SKIP_MPICXX 1  // the C++ bindings are not used
 #include <mpi.h>
+#include <sched.h>
 
 #include <fmt/format.h>
 
@@ -92,7 +93,13 @@ class MpiCommunicator final : public Communicator {
     constexpr std::size_t kChunk = std::size_t{1} << 30;
     for (std::size_t at = 0; at < buffer.size(); at += kChunk) {
       const auto part = buffer.subspan(at, std::min(kChunk, buffer.size() - at));
-      check(MPI_Bcast(part.data(), int_count(part.size()), MPI_BYTE, root, MPI_COMM_WORLD), "MPI_Bcast");
+      MPI_Request request{};
+      check(MPI_Ibcast(part.data(), int_count(part.size()), MPI_BYTE, root, MPI_COMM_WORLD, &request), "MPI_Ibcast");
+      // Not MPI_Bcast, which polls: in a restore this core is wanted by the threads that read what is handed on next.
+      for (int is_done = 0; is_done == 0;) {
+        check(MPI_Test(&request, &is_done, MPI_STATUS_IGNORE), "MPI_Test");
+        if (is_done == 0) ::sched_yield();
+      }
     }
     sections_.collective(false);
   }

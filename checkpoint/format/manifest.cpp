@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/json_value.h"
 #include "checkpoint/format/layout.h"
+#include "checkpoint/format/manifest_lists.h"
 
 namespace holdfast {
 namespace {
@@ -23,14 +24,6 @@ std::string hex_of(const std::vector<Digest>& blocks) {
   std::string text;
   for (const Digest& block : blocks) text += to_hex(block);
   return text;
-}
-
-std::vector<Digest> blocks_from(const std::string& text) {
-  std::vector<Digest> blocks;
-  if (text.size() % kDigestDigits != 0) throw std::invalid_argument("a list of digests of a length that is no multiple of 32");
-  for (std::size_t at = 0; at < text.size(); at += kDigestDigits)
-    blocks.push_back(digest_from_hex(std::string_view(text).substr(at, kDigestDigits)));
-  return blocks;
 }
 
 /// Where the checksum's digits stand in the text: the last member.
@@ -96,19 +89,6 @@ void append_list(std::string& text, const Items& items, std::string_view before,
   text += ']';
 }
 
-TensorInfo tensor_from(const json& stored) {
-  TensorInfo tensor{.name = stored.at("name"),
-                    .dtype = dtype_from(stored.at("dtype").get<std::string>()),
-                    .shape = integers_from_json<std::int64_t>(stored.at("shape")),
-                    .kind = tensor_kind_from(stored.at("kind").get<std::string>())};
-  auto bytes = static_cast<std::int64_t>(size_of(tensor.dtype));
-  for (const std::int64_t extent : tensor.shape) {
-    if (extent < 0) throw std::invalid_argument("a negative extent in the shape of " + tensor.name);
-    if (__builtin_mul_overflow(bytes, extent, &bytes)) throw std::invalid_argument(tensor.name + " has more bytes than any file");
-  }
-  return tensor;
-}
-
 constexpr std::string_view kItemLine = "\n    ", kEndLine = "\n  ";  // one line an item: a person can read it
 
 }  // namespace
@@ -120,27 +100,6 @@ std::string to_text(const ShardRecord& shard) {
                                  json(shard.file).dump(), to_hex(shard.head), shard.head_bytes, json(shard.host).dump());
   append_list(text, shard.pieces, "", "");
   return text + fmt::format(R"(,"rank":{}}})", shard.rank);
-}
-
-ShardRecord shard_record_from_json(const json& stored, const std::string& where) {
-  try {
-    ShardRecord shard{.file = stored.at("file"),
-                      .rank = integer_from_json<int>(stored.at("rank")),
-                      .host = stored.at("host"),
-                      .bytes = integer_from_json<std::uint64_t>(stored.at("bytes")),
-                      .head_bytes = integer_from_json<std::uint64_t>(stored.at("head_bytes")),
-                      .head = digest_from_hex(stored.at("head").get<std::string>())};
-    for (const json& piece : list_from_json(stored.at("pieces")))
-      shard.pieces.push_back(
-          {.tensor = piece.at("tensor"),
-           .slice = {integer_from_json<std::int64_t>(piece.at("offset")), integer_from_json<std::int64_t>(piece.at("count"))},
-           .file_offset = integer_from_json<std::uint64_t>(piece.at("file_offset")),
-           .blocks = blocks_from(piece.at("blocks"))});
-    return shard;
-  } catch (const std::exception& error) {
-    throw CorruptCheckpoint(
-        ErrorText{.attempted = "read a shard's record in " + where, .cause = error.what(), .next = "use another checkpoint"});
-  }
 }
 
 std::string facts_text(const Manifest& manifest) {
@@ -233,21 +192,30 @@ Manifest read_or_refuse(const std::string& where, const Read& read) {
 
 }  // namespace
 
+namespace {
+
+/// Of what stands before the tensors, where facts_text puts all that is no list; of the whole where there are none.
+json facts_before_lists(const std::string& text) {
+  const std::size_t tensors = text.find(",\n  \"tensors\": ");
+  return parse(tensors == text.npos ? text : text.substr(0, tensors) + "}");
+}
+
+}  // namespace
+
 Manifest facts_from_text(const std::string& text, const std::string& where) {
   require_checksum(text, where);
-  // What is long comes last (facts_text); a manifest that somebody else has written in another order is read whole.
-  const std::size_t tensors = text.find(",\n  \"tensors\": ");
-  return read_or_refuse(where, [&] { return facts_from(parse(tensors == text.npos ? text : text.substr(0, tensors) + "}"), where); });
+  return read_or_refuse(where, [&] { return facts_from(facts_before_lists(text), where); });
 }
 
 Manifest manifest_from_text(const std::string& text, const std::string& where) {
   require_checksum(text, where);
   Manifest manifest = read_or_refuse(where, [&] {
-    const json stored = parse(text);
-    Manifest read = facts_from(stored, where);
-    for (const json& tensor : list_from_json(stored.at("tensors"))) read.tensors.push_back(tensor_from(tensor));
-    for (const json& shard : list_from_json(stored.at("shards"))) read.shards.push_back(shard_record_from_json(shard, where));
-    read.transformed = stored.value("transformed", std::vector<std::string>());
+    Manifest lists;
+    const bool is_in_our_order = read_lists(text, lists);  // else somebody else has written it
+    Manifest read = facts_from(is_in_our_order ? facts_before_lists(text) : parse(text), where);
+    read.tensors = std::move(lists.tensors);
+    read.shards = std::move(lists.shards);
+    read.transformed = std::move(lists.transformed);
     return read;
   });
   require_consistent(manifest, where);

@@ -66,8 +66,6 @@ CheckpointName own_name(const Manifest& manifest);
 
 /// A record as it stands in a manifest: one JSON object on one line.
 std::string to_text(const ShardRecord& shard);
-/// Throws CorruptCheckpoint naming `where` and the field.
-ShardRecord shard_record_from_json(const nlohmann::json& json, const std::string& where);
 
 /// The file's text: JSON whose member "checksum" holds the XXH3-128 of the same text with that value's 32 digits as '0'.
 std::string to_text(const Manifest& manifest);

@@ -17,69 +17,76 @@ class Check {
   Check(const Manifest& manifest, const std::string& where) : manifest_(manifest), where_(where) {}
 
   void run() {
-    require(manifest_.world_size >= 1 && static_cast<int>(manifest_.shards.size()) == manifest_.world_size,
-            fmt::format("{} shards", manifest_.world_size), std::to_string(manifest_.shards.size()));
+    if (manifest_.world_size < 1 || static_cast<int>(manifest_.shards.size()) != manifest_.world_size)
+      refuse(fmt::format("{} shards", manifest_.world_size), std::to_string(manifest_.shards.size()));
+    tensors_.reserve(manifest_.tensors.size());
     for (const TensorInfo& tensor : manifest_.tensors)
-      require(tensors_.emplace(tensor.name, &tensor).second, "each tensor once", tensor.name + " twice");
+      if (!tensors_.emplace(tensor.name, Known{&tensor, {}}).second) refuse("each tensor once", tensor.name + " twice");
     for (int rank = 0; rank < manifest_.world_size; ++rank) check_shard(manifest_.shards[static_cast<std::size_t>(rank)], rank);
     for (const TensorInfo& tensor : manifest_.tensors) check_cover(tensor);
-    for (const std::string& name : manifest_.transformed) require(is_transform_name(name), "names of transformed copies", name);
+    for (const std::string& name : manifest_.transformed)
+      if (!is_transform_name(name)) refuse("names of transformed copies", name);
   }
 
  private:
-  void require(bool is_good, const std::string& expected, const std::string& found) const {
-    if (!is_good)
-      throw CorruptCheckpoint(
-          ErrorText{.attempted = "read " + where_, .expected = expected, .found = found, .next = "use another checkpoint"});
+  [[noreturn]] void refuse(const std::string& expected, const std::string& found) const {
+    throw CorruptCheckpoint(
+        ErrorText{.attempted = "read " + where_, .expected = expected, .found = found, .next = "use another checkpoint"});
   }
 
   void check_shard(const ShardRecord& shard, int rank) {
     const std::string name = shard_name(rank, manifest_.world_size);
-    require(shard.rank == rank && shard.file == name, "shard " + name, fmt::format("'{}' of rank {}", shard.file, shard.rank));
-    require(shard.head_bytes <= shard.bytes, name + ": a head inside the file", std::to_string(shard.head_bytes));
+    if (shard.rank != rank || shard.file != name) refuse("shard " + name, fmt::format("'{}' of rank {}", shard.file, shard.rank));
+    if (shard.head_bytes > shard.bytes) refuse(name + ": a head inside the file", std::to_string(shard.head_bytes));
     for (const PieceRecord& piece : shard.pieces) {
       const auto found = tensors_.find(piece.tensor);
-      require(found != tensors_.end(), name + ": pieces of listed tensors", piece.tensor);
-      const TensorInfo& tensor = *found->second;
-      const std::int64_t elements = tensor.elements();
-      require(piece.slice.offset >= 0 && piece.slice.count >= 0 && piece.slice.offset <= elements &&
-                  piece.slice.count <= elements - piece.slice.offset,
-              fmt::format("{}: a slice inside {} elements of {}", name, elements, piece.tensor),
-              fmt::format("{} from {}", piece.slice.count, piece.slice.offset));
-      const std::uint64_t bytes = static_cast<std::uint64_t>(piece.slice.count) * size_of(tensor.dtype);
-      require(piece.file_offset <= shard.bytes && bytes <= shard.bytes - piece.file_offset &&
-                  (bytes == 0 || piece.file_offset >= shard.head_bytes),
-              fmt::format("{}: {} inside the file of {} bytes", name, piece.tensor, shard.bytes),
-              fmt::format("{} bytes at {}", bytes, piece.file_offset));
-      require(piece.blocks.size() == (bytes + kDigestBlockBytes - 1) / kDigestBlockBytes,
-              name + ": a digest for each block of " + piece.tensor, std::to_string(piece.blocks.size()));
-      slices_[piece.tensor].push_back(piece.slice);
+      if (found == tensors_.end()) refuse(name + ": pieces of listed tensors", piece.tensor);
+      check_piece(piece, shard, *found->second.info);
+      found->second.slices.push_back(piece.slice);
     }
   }
 
+  /// Its slice lies inside of the tensor, and its bytes inside of the file's data.
+  void check_piece(const PieceRecord& piece, const ShardRecord& shard, const TensorInfo& tensor) const {
+    const std::int64_t elements = tensor.elements();
+    if (piece.slice.offset < 0 || piece.slice.count < 0 || piece.slice.offset > elements ||
+        piece.slice.count > elements - piece.slice.offset)
+      refuse(fmt::format("{}: a slice inside {} elements of {}", shard.file, elements, piece.tensor),
+             fmt::format("{} from {}", piece.slice.count, piece.slice.offset));
+    const std::uint64_t bytes = static_cast<std::uint64_t>(piece.slice.count) * size_of(tensor.dtype);
+    if (piece.file_offset > shard.bytes || bytes > shard.bytes - piece.file_offset || (bytes > 0 && piece.file_offset < shard.head_bytes))
+      refuse(fmt::format("{}: {} inside the file of {} bytes", shard.file, piece.tensor, shard.bytes),
+             fmt::format("{} bytes at {}", bytes, piece.file_offset));
+    if (piece.blocks.size() != (bytes + kDigestBlockBytes - 1) / kDigestBlockBytes)
+      refuse(fmt::format("{}: a digest for each block of {}", shard.file, piece.tensor), std::to_string(piece.blocks.size()));
+  }
+
   void check_cover(const TensorInfo& tensor) {
-    std::vector<Slice>& slices = slices_[tensor.name];
+    std::vector<Slice>& slices = tensors_.at(tensor.name).slices;
     if (tensor.kind == TensorKind::per_rank) {
-      require(static_cast<int>(slices.size()) == manifest_.world_size, tensor.name + " once for each rank",
-              fmt::format("{} times", slices.size()));
+      if (static_cast<int>(slices.size()) != manifest_.world_size)
+        refuse(tensor.name + " once for each rank", fmt::format("{} times", slices.size()));
       for (const Slice& slice : slices)
-        require(slice == Slice{0, tensor.elements()}, "the whole of " + tensor.name, std::to_string(slice.count));
+        if (slice != Slice{0, tensor.elements()}) refuse("the whole of " + tensor.name, std::to_string(slice.count));
       return;
     }
     std::sort(slices.begin(), slices.end(), [](const Slice& a, const Slice& b) { return a.offset < b.offset; });
     std::int64_t covered = 0;
     for (const Slice& slice : slices) {
-      require(slice.offset == covered, fmt::format("element {} of {} next", covered, tensor.name), std::to_string(slice.offset));
+      if (slice.offset != covered) refuse(fmt::format("element {} of {} next", covered, tensor.name), std::to_string(slice.offset));
       covered += slice.count;
     }
-    require(covered == tensor.elements() && !slices.empty(), fmt::format("all {} elements of {}", tensor.elements(), tensor.name),
-            std::to_string(covered));
+    if (covered != tensor.elements() || slices.empty())
+      refuse(fmt::format("all {} elements of {}", tensor.elements(), tensor.name), std::to_string(covered));
   }
 
+  struct Known {
+    const TensorInfo* info;
+    std::vector<Slice> slices;  // of all shards
+  };
   const Manifest& manifest_;
   const std::string& where_;
-  std::unordered_map<std::string_view, const TensorInfo*> tensors_;
-  std::unordered_map<std::string_view, std::vector<Slice>> slices_;
+  std::unordered_map<std::string_view, Known> tensors_;
 };
 
 }  // namespace

@@ -10,7 +10,7 @@
 namespace holdfast {
 namespace {
 
-constexpr std::size_t kThreads = 2;  // one reads while the other checks what it has read
+constexpr std::size_t kThreads = 3;  // some read while another checks what it has read
 constexpr std::size_t kSlots = 4;
 
 std::uint64_t round_down(std::uint64_t bytes) { return bytes / kDirectAlignment * kDirectAlignment; }
@@ -43,7 +43,6 @@ std::vector<Window> plan_windows(const Manifest& manifest, const ShardRecord& sh
 
 WindowReader::WindowReader(FileSystem& files, Path checkpoint, std::span<const Window> windows)
     : files_(files), checkpoint_(std::move(checkpoint)), windows_(windows), slots_(std::min(kSlots, windows.size())) {
-  for (Slot& slot : slots_) slot.memory = HugeBuffer(kWindowBytes + 2 * kDirectAlignment);
   for (std::size_t i = 0; i < std::min(kThreads, slots_.size()); ++i) threads_.emplace_back([this] { work(); });
 }
 
@@ -97,6 +96,7 @@ void WindowReader::fill(Slot& slot, const Window& window) {
   const auto file = open(*window.shard);
   const std::uint64_t begin = round_down(window.begin());
   slot.skipped = window.begin() - begin;
+  if (slot.memory.bytes().empty()) slot.memory = HugeBuffer(kWindowBytes + 2 * kDirectAlignment);  // here: not all before the first read
   const std::uint64_t bytes = std::min(round_down(window.end() + kDirectAlignment - 1), window.shard->bytes) - begin;
   file->read_at(begin, slot.memory.bytes().first(bytes));
   {

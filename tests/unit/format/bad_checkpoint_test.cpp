@@ -208,7 +208,7 @@ TEST_F(BadCheckpoint, ManifestThatIsALinkOrAPipe) {
 
 TEST_F(BadCheckpoint, ManifestThatIsNoJson) {
   replace_text(checkpoint_ / kManifestName, with_checksum("{ \"checksum\": \"00000000000000000000000000000000\"\n"));
-  expect_refused(AllOf(HasSubstr("manifest.json"), HasSubstr("parse error")));
+  expect_refused(AllOf(HasSubstr("manifest.json"), HasSubstr("improper structure")));
 }
 
 TEST_F(BadCheckpoint, ManifestWithANumberThatIsNoneOfItsKind) {
@@ -225,6 +225,14 @@ TEST_F(BadCheckpoint, ManifestNestedSoDeepThatItWouldOverflowTheStack) {
   const std::string deep = std::string(1000000, '[') + std::string(1000000, ']');
   replace_text(checkpoint_ / kManifestName,
                with_checksum("{\"format\": " + deep + ", \"checksum\": \"00000000000000000000000000000000\"}\n"));
+  expect_refused(HasSubstr("too deep"));
+}
+
+TEST_F(BadCheckpoint, ManifestWhoseStateIsNestedDeeperThanAnyIs) {
+  const std::string sound = read_text(*files_, checkpoint_ / kManifestName), key = "\"state\": ";
+  const std::size_t at = sound.find(key) + key.size();
+  const std::string deep = std::string(200, '[') + std::string(200, ']');
+  replace_text(checkpoint_ / kManifestName, with_checksum(std::string(sound).replace(at, sound.find(",\n", at) - at, deep)));
   expect_refused(HasSubstr("nested deeper than 100 levels"));
 }
 
