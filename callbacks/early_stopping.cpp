@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/json_value.h"
 #include "checkpoint/policy/score.h"
+#include "options/metric_name.h"
 #include "options/nearest.h"
 
 namespace holdfast {
@@ -36,10 +37,9 @@ void EarlyStoppingOptions::describe(FieldVisitor& visitor) {
 }
 
 void require_consistent(const EarlyStoppingOptions& options, const OptionTree& tree, const std::vector<std::string>& metrics) {
-  if (options.monitor.starts_with("val_") && std::find(metrics.begin(), metrics.end(), options.monitor) != metrics.end()) return;
+  if (is_of_validation(options.monitor) && std::find(metrics.begin(), metrics.end(), options.monitor) != metrics.end()) return;
   std::vector<std::string> known;
-  std::copy_if(metrics.begin(), metrics.end(), std::back_inserter(known),
-               [](const std::string& metric) { return metric.starts_with("val_"); });
+  std::copy_if(metrics.begin(), metrics.end(), std::back_inserter(known), is_of_validation);
   ErrorText text = unknown_word("a metric of the validation", options.monitor, known);
   text.attempted = tree.locate("monitor", "callbacks: early_stopping: monitor");
   throw ConfigError(text);

@@ -15,7 +15,6 @@ void combine(Vote& into, const Vote& from) {
   into.is_time_up = std::max(into.is_time_up, from.is_time_up);
   into.loss_sum += from.loss_sum;
   into.count += from.count;
-  into.correct += from.correct;
 }
 
 }  // namespace holdfast

@@ -16,7 +16,6 @@ struct Vote {
   std::int32_t is_time_up = 0;           // 1: rank 0's clock says that a save is due
   double loss_sum = 0;                   // of the update's samples (or tokens)
   std::int64_t count = 0;                // samples (or tokens) of the update
-  double correct = 0;                    // correctly predicted ones, for tasks that count them
   std::int32_t lowest_call = kNone;      // which of the calls that a task may make this vote answers: they must be
   std::int32_t highest_call = -1;        // the same on every rank
   static constexpr std::int32_t kNone = INT32_MAX;

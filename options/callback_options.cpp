@@ -6,7 +6,7 @@ namespace holdfast {
 
 void CallbackOptions::describe(FieldVisitor& visitor) {
   visitor.field({.name = "type",
-                 .doc = "`early_stopping`, `gradient_norm`, `time_limit` ([callbacks.md](callbacks.md)), or the name of one that a plugin "
+                 .doc = "`early_stopping`, `gradient_norm`, `samples`, `time_limit` ([callbacks.md](callbacks.md)), or the name of one that a plugin "
                         "registers.",
                  .synonyms = "name kind"},
                 type);

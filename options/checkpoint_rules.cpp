@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/name.h"
+#include "options/metric_name.h"
 #include "options/name_template.h"
 #include "options/nearest.h"
 #include "options/run_options.h"
@@ -14,22 +15,23 @@
 namespace holdfast {
 namespace {
 
-constexpr std::string_view kValidationMetrics[] = {"val_loss", "val_accuracy"};
-
 class EntryRules {
  public:
-  EntryRules(const CheckpointOptions& entry, std::string path, const OptionTree& tree, const std::vector<std::string>& metrics)
-      : entry_(entry), path_(std::move(path)), tree_(tree), metrics_(metrics) {}
+  EntryRules(const CheckpointOptions& entry, std::string path, const OptionTree& tree)
+      : entry_(entry), path_(std::move(path)), tree_(tree) {}
 
   void run() const {
     check_name();
     check_triggers();
     check_choice();
-    check_metric("monitor", entry_.monitor);
-    check_template("filename", entry_.filename);
-    check_template("last_filename", entry_.last_filename);
-    check_template("exception_filename", entry_.exception_filename);
-    check_template("signal_filename", entry_.signal_filename);
+    for (const auto& [key, text] : names()) check_template(key, *text);
+  }
+
+  /// That what it ranks by, and what its names are made of, is one of `metrics`.
+  void check_metrics(const std::vector<std::string>& metrics) const {
+    check_metric("monitor", entry_.monitor, metrics);
+    for (const auto& [key, text] : names())
+      for (const std::string& metric : NameTemplate(*text, entry_.auto_insert_metric_name).metrics()) check_metric(key, metric, metrics);
   }
 
   [[noreturn]] void refuse(const std::string& key, ErrorText text) const {
@@ -77,17 +79,23 @@ class EntryRules {
                            .next = "name one, for example `monitor: val_loss`"});
   }
 
-  void check_metric(const std::string& key, const std::string& metric) const {
-    if (metric.empty() || metric == "epoch" || metric == "step" || std::find(metrics_.begin(), metrics_.end(), metric) != metrics_.end())
+  std::vector<std::pair<const char*, const std::string*>> names() const {
+    return {{"filename", &entry_.filename},
+            {"last_filename", &entry_.last_filename},
+            {"exception_filename", &entry_.exception_filename},
+            {"signal_filename", &entry_.signal_filename}};
+  }
+
+  void check_metric(const char* key, const std::string& metric, const std::vector<std::string>& metrics) const {
+    if (metric.empty() || metric == "epoch" || metric == "step" || std::find(metrics.begin(), metrics.end(), metric) != metrics.end())
       return;
-    refuse(key, unknown_word("a metric that the run measures", metric, metrics_));
+    refuse(key, unknown_word("a metric that the run measures", metric, metrics));
   }
 
   void check_template(const std::string& key, const std::string& text) const {
     try {
       const NameTemplate name(text, entry_.auto_insert_metric_name);
       require_file_name(name.format({}));
-      for (const std::string& metric : name.metrics()) check_metric(key, metric);
     } catch (const std::invalid_argument& error) {
       refuse(key, {.expected = "a name such as {epoch}-{val_loss:.2f}", .found = fmt::format("'{}'", text), .cause = error.what()});
     }
@@ -96,32 +104,28 @@ class EntryRules {
   const CheckpointOptions& entry_;
   std::string path_;
   const OptionTree& tree_;
-  const std::vector<std::string>& metrics_;
 };
 
 }  // namespace
 
-std::vector<std::string> measured_metrics(const ValidationOptions& validation) {
-  std::vector<std::string> metrics = {"train_loss"};
-  if (validation.at_end || validation.every_steps.value_or(0) > 0 || validation.every_epochs.value_or(0) > 0)
-    metrics.insert(metrics.end(), std::begin(kValidationMetrics), std::end(kValidationMetrics));
-  return metrics;
+bool is_ever_due(const ValidationOptions& validation) {
+  return validation.at_end || validation.every_steps.value_or(0) > 0 || validation.every_epochs.value_or(0) > 0;
+}
+
+void require_measured(const std::vector<CheckpointOptions>& checkpoints, const OptionTree& tree, const std::vector<std::string>& metrics) {
+  for (std::size_t i = 0; i < checkpoints.size(); ++i)
+    EntryRules(checkpoints[i], fmt::format("checkpoints.{}", i), tree).check_metrics(metrics);
 }
 
 void note_measured_weights(std::vector<CheckpointOptions>& checkpoints, const ValidationOptions& validation) {
-  for (CheckpointOptions& entry : checkpoints) {
-    const bool is_of_validation =
-        std::find(std::begin(kValidationMetrics), std::end(kValidationMetrics), entry.monitor) != std::end(kValidationMetrics);
-    entry.measured_weights = is_of_validation ? validation.weights : "";
-  }
+  for (CheckpointOptions& entry : checkpoints) entry.measured_weights = is_of_validation(entry.monitor) ? validation.weights : "";
 }
 
-void require_consistent(const std::vector<CheckpointOptions>& checkpoints, const OptionTree& tree,
-                        const std::vector<std::string>& metrics) {
+void require_consistent(const std::vector<CheckpointOptions>& checkpoints, const OptionTree& tree) {
   std::set<std::string> names;
   std::string loads_best;
   for (std::size_t i = 0; i < checkpoints.size(); ++i) {
-    const EntryRules rules(checkpoints[i], fmt::format("checkpoints.{}", i), tree, metrics);
+    const EntryRules rules(checkpoints[i], fmt::format("checkpoints.{}", i), tree);
     rules.run();
     if (!names.insert(checkpoints[i].name).second)
       rules.refuse("name",
@@ -133,7 +137,7 @@ void require_consistent(const std::vector<CheckpointOptions>& checkpoints, const
   }
   const auto is_weights_only = [](const CheckpointOptions& entry) { return entry.weights_only; };
   if (!checkpoints.empty() && std::all_of(checkpoints.begin(), checkpoints.end(), is_weights_only))
-    EntryRules(checkpoints[0], "checkpoints.0", tree, metrics)
+    EntryRules(checkpoints[0], "checkpoints.0", tree)
         .refuse("weights_only", {.expected = "an entry that saves whole states, too",
                                  .found = "weights_only in every entry",
                                  .cause = "no run goes on from weights alone: after a stop or a failure, or when it is finished, it would "

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "options/nearest.h"
+#include "options/metric_name.h"
 #include "options/read.h"
 #include "options/run_options.h"
 
@@ -21,11 +21,15 @@ class CrossChecks {
   void run() const {
     check_task();
     check_end();
-    for (const auto& [name, schedule] : configuration_.schedules) check_schedule("schedules." + name, schedule);
     check_optimizers();
     check_validation();
+    require_consistent_schedules(configuration_, tree_);
     require_consistent_transforms(configuration_, tree_);
-    require_consistent(configuration_.checkpoints, tree_, measured_metrics(configuration_.validation));
+    require_consistent(configuration_.checkpoints, tree_);
+    if (!is_ever_due(configuration_.validation)) {
+      require_measured(configuration_.checkpoints, tree_, {kTrainLoss});
+      require_measured(configuration_.schedules, tree_, {kTrainLoss});
+    }
     if (configuration_.resume.empty()) refuse("resume", {.expected = "auto, none or a checkpoint directory", .found = "an empty text"});
     if (configuration_.init_from && configuration_.resume != "auto" && configuration_.resume != "none")
       refuse("init_from", {.cause = "a run starts either from the weights of init_from or from the checkpoint of resume",
@@ -52,12 +56,6 @@ class CrossChecks {
         {.expected = "max_steps or max_epochs", .found = "neither: the run would not end", .next = "add one, for example `max_epochs: 1`"});
   }
 
-  void check_schedule(const std::string& path, const ScheduleOptions& schedule) const {
-    if (!schedule.total_steps || schedule.warmup_steps <= *schedule.total_steps) return;
-    refuse(path + ".warmup_steps",
-           {.expected = fmt::format("at most total_steps ({})", *schedule.total_steps), .found = fmt::format("{}", schedule.warmup_steps)});
-  }
-
   void check_optimizers() const {
     if (configuration_.optimizers.empty())
       refuse("optimizers",
@@ -66,7 +64,6 @@ class CrossChecks {
     for (const auto& [name, optimizer] : configuration_.optimizers) {
       const std::string path = "optimizers." + name;
       check_kind(path, optimizer);
-      check_schedule_name(path, optimizer);
       if (!optimizer.parameters.empty()) continue;
       if (!takes_the_rest.empty())
         refuse(path + ".parameters", {.expected = "prefixes of parameter names",
@@ -93,13 +90,6 @@ class CrossChecks {
     check_owner("eps", optimizer.eps != defaults.eps, !is_sgd);
     if (optimizer.nesterov && optimizer.momentum == 0)
       refuse(path + ".nesterov", {.expected = "momentum above 0 with nesterov", .found = "momentum 0"});
-  }
-
-  void check_schedule_name(const std::string& path, const OptimizerOptions& optimizer) const {
-    if (optimizer.schedule.empty() || configuration_.schedules.count(optimizer.schedule) > 0) return;
-    std::vector<std::string> names;
-    for (const auto& [name, schedule] : configuration_.schedules) names.push_back(name);
-    refuse(path + ".schedule", unknown_word("a name under schedules", optimizer.schedule, names));
   }
 
   void check_validation() const {

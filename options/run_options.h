@@ -57,15 +57,33 @@ struct OptimizerOptions {
   void describe(FieldVisitor&);
 };
 
-enum class ScheduleKind { constant, linear, cosine };
+/// Which way a metric is better.
+enum class Mode { min, max };
+inline constexpr std::pair<std::string_view, Mode> kModeNames[] = {{"min", Mode::min}, {"max", Mode::max}};
+constexpr std::string_view name_of(Mode mode) { return kModeNames[static_cast<std::size_t>(mode)].first; }
 
-/// `schedules: {NAME: ...}`: a factor on lr as a function of the optimizer's completed updates.
+enum class ScheduleKind { constant, linear, cosine, plateau, sequence };
+
+/// `schedules: {NAME: ...}`: a factor on lr as a function of the optimizer's completed updates, and of validations (plateau).
 struct ScheduleOptions {
   ScheduleKind type = ScheduleKind::constant;
-  std::int64_t warmup_steps = 0;
-  std::optional<std::int64_t> total_steps;  // where the decay ends; none: the end of the run
-  double final_factor = 0.0;                // of lr at total_steps
+  std::int64_t warmup_steps = 0;            // all but sequence
+  std::optional<std::int64_t> total_steps;  // linear, cosine: where the decay ends; none: the end of the run
+  double final_factor = 0.0;                // linear, cosine: of lr at total_steps
+  std::string monitor = "val_loss";         // plateau, as all that follow but the last two
+  Mode mode = Mode::min;
+  double factor = 0.1;
+  std::int64_t patience = 10;  // validations
+  double threshold = 1e-4;
+  bool is_relative = true;  // the threshold is a share of the best
+  std::int64_t cooldown = 0;
+  double min_factor = 0;
+  std::vector<std::string> parts;        // sequence: names of other schedules
+  std::vector<std::int64_t> milestones;  // sequence: where each part but the first begins
   void describe(FieldVisitor&);
+
+ private:
+  void describe_plateau(FieldVisitor&);
 };
 
 enum class Determinism { fast, run };
@@ -95,10 +113,6 @@ struct ValidationOptions {
 };
 
 enum class HalfType { bf16, fp16 };
-enum class Mode { min, max };
-inline constexpr std::pair<std::string_view, Mode> kModeNames[] = {{"min", Mode::min}, {"max", Mode::max}};
-constexpr std::string_view name_of(Mode mode) { return kModeNames[static_cast<std::size_t>(mode)].first; }
-
 /// The transform that is state of the training, and no function of the weights at one moment.
 inline constexpr const char* kAverageType = "ema";
 /// The functions of weights that are built in.
@@ -230,13 +244,20 @@ struct Configuration {
 Configuration load_configuration(const std::string& path, const std::vector<std::string>& overrides = {});
 /// Likewise, from a configuration that has been read; `file`: where relative paths start.
 Configuration configuration_from(const OptionTree& tree, const std::string& file);
-/// What several keys of an entry of `checkpoints:` say together, and that its names can be formatted from `metrics`, from `epoch`
-/// and `step`. Throws ConfigError with the place in `tree`, which holds the list as `checkpoints`. Part of load_configuration.
-void require_consistent(const std::vector<CheckpointOptions>& checkpoints, const OptionTree& tree, const std::vector<std::string>& metrics);
+/// What several keys of an entry of `checkpoints:` say together, and that its names are names of files. Throws ConfigError with the place
+/// in `tree`, which holds the list as `checkpoints`. Part of load_configuration.
+void require_consistent(const std::vector<CheckpointOptions>& checkpoints, const OptionTree& tree);
+/// That entries rank by, and make their names of, nothing but `metrics`, the epoch and the step. Throws ConfigError likewise. What a
+/// validation measures is known to the task, and so this is no part of load_configuration unless there is none.
+void require_measured(const std::vector<CheckpointOptions>& checkpoints, const OptionTree& tree, const std::vector<std::string>& metrics);
+/// Likewise for what schedules of type plateau go by.
+void require_measured(const std::map<std::string, ScheduleOptions>& schedules, const OptionTree& tree, const std::vector<std::string>& metrics);
 /// What the keys of `transforms` say together, and that whoever names one finds it. Throws ConfigError. Part of load_configuration.
 void require_consistent_transforms(const Configuration& configuration, const OptionTree& tree);
-/// The metrics that a run of this configuration measures.
-std::vector<std::string> measured_metrics(const ValidationOptions& validation);
+/// What the keys of `schedules` say together, and that optimizers name one that is there. Throws ConfigError. Part of load_configuration.
+void require_consistent_schedules(const Configuration& configuration, const OptionTree& tree);
+/// Whether a run validates at all.
+bool is_ever_due(const ValidationOptions& validation);
 /// Of which weights each entry's `monitor` is measured. Part of load_configuration.
 void note_measured_weights(std::vector<CheckpointOptions>& checkpoints, const ValidationOptions& validation);
 /// Every text and name in it is UTF-8: manifest and journal, which are JSON, hold no other. Throws ConfigError. Part of

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numbers>
 
 #include "base/error.h"
 
@@ -59,6 +58,12 @@ std::int64_t last_step(const TrainerOptions& options, const EpochShape& epoch) {
   return last;
 }
 
+std::int64_t last_sample(const TrainerOptions& options, const EpochShape& epoch, std::int64_t global_batch_size) {
+  if (!options.max_epochs) return std::numeric_limits<std::int64_t>::max();
+  const std::int64_t batches = steps_of_epochs(*options.max_epochs, epoch.batches);
+  return batches / epoch.batches * epoch.samples + std::min(batches % epoch.batches * global_batch_size, epoch.samples);
+}
+
 RunShape resolve_run(Configuration& configuration, std::int64_t samples) {
   const DataOptions& data = configuration.data;
   const EpochShape epoch = epoch_shape(samples, data.global_batch_size, data.drop_last, configuration.trainer.accumulate_batches);
@@ -108,16 +113,6 @@ void require_measured_saves(const ValidationOptions& validation, const std::vect
          .cause = "a state that was not measured cannot be the best",
          .next = "let every_steps (or every_epochs) of the entry be a multiple of that of `validation`, or save with after_validation"});
   }
-}
-
-double schedule_factor(const ScheduleOptions& options, std::int64_t completed, std::int64_t end) {
-  const std::int64_t warmup = options.warmup_steps;
-  if (completed < warmup) return static_cast<double>(completed + 1) / static_cast<double>(warmup);
-  if (options.type == ScheduleKind::constant) return 1.0;
-  if (completed >= end) return options.final_factor;
-  const double progress = static_cast<double>(completed - warmup) / static_cast<double>(end - warmup);
-  const double part = options.type == ScheduleKind::linear ? 1 - progress : (1 + std::cos(std::numbers::pi * progress)) / 2;
-  return options.final_factor + (1 - options.final_factor) * part;
 }
 
 }  // namespace holdfast

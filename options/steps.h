@@ -22,6 +22,9 @@ EpochShape epoch_shape(std::int64_t dataset_samples, std::int64_t global_batch_s
 /// The update after which the run ends: max_steps, or ceil(max_epochs * updates), whichever is smaller.
 std::int64_t last_step(const TrainerOptions& options, const EpochShape& epoch);
 
+/// The position in the data (samples) after which the run ends by max_epochs, whatever was stepped on the way; the largest number without.
+std::int64_t last_sample(const TrainerOptions& options, const EpochShape& epoch, std::int64_t global_batch_size);
+
 struct RunShape {
   EpochShape epoch;
   std::int64_t last_step;  // updates of the whole run
@@ -54,10 +57,5 @@ void resolve_fractions(ValidationOptions& validation, std::vector<CheckpointOpti
 /// grids.
 void require_measured_saves(const ValidationOptions& validation, const std::vector<CheckpointOptions>& checkpoints,
                             std::int64_t updates_per_epoch);
-
-/// The factor on lr for the update that follows `completed` updates. `end`: total_steps or the run's last step.
-/// linear: from 1 to final_factor; cosine: half a cosine between the same (Loshchilov and Hutter 2017, without restarts);
-/// warm-up: linear from 1/warmup_steps to 1 over the first warmup_steps updates.
-double schedule_factor(const ScheduleOptions& options, std::int64_t completed, std::int64_t end);
 
 }  // namespace holdfast

@@ -1,4 +1,4 @@
-// The description of `optimizers`, `schedules`, `trainer` and `validation`: defaults are the members' initial values, everything else
+// The description of `optimizers`, `trainer` and `validation`: defaults are the members' initial values, everything else
 // is here.
 #include "options/run_options.h"
 
@@ -40,30 +40,6 @@ void OptimizerOptions::describe(FieldVisitor& visitor) {
                  .doc = "A name under `schedules`. Empty: the learning rate stays as it is.",
                  .synonyms = "scheduler lr_schedule lr_scheduler"},
                 schedule);
-}
-
-void ScheduleOptions::describe(FieldVisitor& visitor) {
-  static constexpr std::pair<std::string_view, ScheduleKind> kKinds[] = {
-      {"constant", ScheduleKind::constant}, {"linear", ScheduleKind::linear}, {"cosine", ScheduleKind::cosine}};
-  visitor.choice({.name = "type",
-                  .doc = "How the factor falls from 1 to `final_factor` after the warm-up. `constant`: not at all.",
-                  .synonyms = "name kind"},
-                 type, kKinds);
-  visitor.field({.name = "warmup_steps",
-                 .doc = "Over these first updates the factor grows from 1/warmup_steps to 1.",
-                 .unit = "updates",
-                 .min = 0,
-                 .synonyms = "warmup num_warmup_steps"},
-                warmup_steps);
-  visitor.field({.name = "total_steps",
-                 .doc = "Where the fall ends; later updates keep `final_factor`. null: the end of the run.",
-                 .unit = "updates",
-                 .min = 1,
-                 .synonyms = "num_training_steps max_steps"},
-                total_steps);
-  visitor.field(
-      {.name = "final_factor", .doc = "The factor at the end of the fall.", .min = 0, .max = 1, .synonyms = "min_factor min_lr_ratio"},
-      final_factor);
 }
 
 void TrainerOptions::describe(FieldVisitor& visitor) {
@@ -143,12 +119,11 @@ void ValidationOptions::describe(FieldVisitor& visitor) {
                  .min = 1,
                  .synonyms = "limit_val_batches batches"},
                 max_batches);
-  visitor.field(
-      {.name = "weights",
-       .doc = "The name of a transform of type `ema`: its average is measured, and `val_loss` and `val_accuracy` are those of the "
-              "average. Empty: the model's own weights.",
-       .synonyms = "use_ema of"},
-      weights);
+  visitor.field({.name = "weights",
+                 .doc = "The name of a transform of type `ema`: its average is measured, and `val_loss` and the like are those of the "
+                        "average. Empty: the model's own weights.",
+                 .synonyms = "use_ema of"},
+                weights);
 }
 
 }  // namespace holdfast

@@ -3,7 +3,12 @@
 #include <fmt/format.h>
 #include <torch/torch.h>
 
+#include <algorithm>
+#include <string_view>
+
 #include "base/error.h"
+#include "trainer/accuracy.h"
+#include "trainer/staged_task.h"
 
 namespace holdfast {
 namespace {
@@ -53,47 +58,88 @@ struct GptModule final : nn::Module {
     register_module("norm", norm);
   }
 
+  /// float32 [n, length, width] of tokens int64 [n, length]
+  at::Tensor embed(const at::Tensor& tokens) { return token(tokens) + position(torch::arange(tokens.size(1))); }
   /// float32 [n, length, vocabulary]; the head is tied to the embedding.
-  at::Tensor forward(const at::Tensor& tokens) {
-    at::Tensor x = token(tokens) + position(torch::arange(tokens.size(1)));
-    for (const auto& block : *blocks) x = block->as<Block>()->forward(x);
-    return norm(x).matmul(token->weight.t());
-  }
+  at::Tensor head(const at::Tensor& x) { return norm(x).matmul(token->weight.t()); }
 
   nn::Embedding token, position;
   nn::ModuleList blocks;
   nn::LayerNorm norm;
 };
 
-class Gpt final : public Task {
+/// In stages: the embedding, each block, the head.
+class Gpt final : public StagedTask {
  public:
   explicit Gpt(const GptOptions& options) : options_(options), module_(std::make_shared<GptModule>(options)) {}
   nn::Module& model() override { return *module_; }
 
-  Loss loss(const Batch& batch) override {
-    const Prediction prediction = predict(batch);
-    return {prediction.loss_sum, prediction.targets.numel()};
-  }
-  Evaluation evaluate(const Batch& batch) override {
-    const Prediction prediction = predict(batch);
-    return {.loss_sum = prediction.loss_sum.item<double>(),
-            .count = prediction.targets.numel(),
-            .correct = prediction.logits.argmax(1).eq(prediction.targets).sum().item<std::int64_t>()};
-  }
-
- private:
-  struct Prediction {
-    at::Tensor logits, targets, loss_sum;
-  };
-  Prediction predict(const Batch& batch) {
+  std::size_t stage_count() const override { return static_cast<std::size_t>(options_.layers) + 2; }
+  Tensors inputs_of(const Batch& batch) const override {
     const at::Tensor& tokens = batch.fields[0];
     const std::int64_t length = tokens.size(1) - 1;
     if (length > options_.context)
       throw ConfigError(ErrorText{.attempted = "task gpt",
                                   .expected = fmt::format("sequences of at most {} tokens (task.options.context)", options_.context),
                                   .found = fmt::format("{}", length)});
-    const at::Tensor logits = module_->forward(tokens.narrow(1, 0, length)).reshape({-1, options_.vocabulary});
-    const at::Tensor targets = tokens.narrow(1, 1, length).reshape({-1});
+    return {tokens.narrow(1, 0, length)};
+  }
+  Tensors run_stage(std::size_t stage, const Tensors& inputs) override {
+    if (stage == 0) return {module_->embed(inputs[0])};
+    if (stage + 1 == stage_count()) return {module_->head(inputs[0])};
+    return {module_->blocks[stage - 1]->as<Block>()->forward(inputs[0])};
+  }
+  Loss loss_of(const Tensors& outputs, const Batch& batch) override {
+    const Prediction prediction = predict(outputs[0], batch);
+    return {prediction.loss_sum, prediction.targets.numel()};
+  }
+  Evaluation evaluation_of(const Tensors& outputs, const Batch& batch) override {
+    const Prediction prediction = predict(outputs[0], batch);
+    Evaluation sums{.loss_sum = prediction.loss_sum.item<double>(),
+                    .count = prediction.targets.numel(),
+                    .metrics = measure_accuracy(prediction.logits, prediction.targets)};
+    sums.metrics["perplexity"] = {sums.loss_sum, sums.count};
+    return sums;
+  }
+  std::vector<Metric> metrics() const override {
+    std::vector<Metric> metrics = accuracy_metrics();
+    metrics.push_back({.name = "perplexity", .value = Metric::Value::exp_of_mean});
+    return metrics;
+  }
+
+  bool has_samples() const override { return true; }
+  std::vector<std::string> samples(std::int64_t count, at::Generator& generator) override {
+    std::vector<std::string> texts;
+    for (std::int64_t i = 0; i < count; ++i) texts.push_back(continued(options_.sample_prompt, generator));
+    return texts;
+  }
+
+ private:
+  /// `text` and `sample_length` bytes that the model puts after it.
+  std::string continued(std::string text, at::Generator& generator) {
+    for (std::int64_t i = 0; i < options_.sample_length; ++i) {
+      const auto context = static_cast<std::size_t>(options_.context);
+      text += next_byte(std::string_view(text).substr(text.size() - std::min(text.size(), context)), generator);
+    }
+    return text;
+  }
+  char next_byte(std::string_view before, at::Generator& generator) {
+    std::vector<std::int64_t> tokens;
+    for (const char letter : before) tokens.push_back(static_cast<unsigned char>(letter));
+    Tensors tensors = {at::tensor(tokens).unsqueeze(0)};
+    for (std::size_t stage = 0; stage < stage_count(); ++stage) tensors = run_stage(stage, tensors);
+    const at::Tensor scores = tensors[0].select(0, 0).select(0, -1).narrow(0, 0, std::min<std::int64_t>(options_.vocabulary, 256));
+    const double temperature = options_.sample_temperature;
+    const at::Tensor chosen = temperature == 0 ? scores.argmax() : scores.div(temperature).softmax(0).multinomial(1, false, generator);
+    return static_cast<char>(chosen.item<std::int64_t>());
+  }
+
+  struct Prediction {
+    at::Tensor logits, targets, loss_sum;
+  };
+  Prediction predict(const at::Tensor& scores, const Batch& batch) const {
+    const at::Tensor logits = scores.reshape({-1, options_.vocabulary});
+    const at::Tensor targets = batch.fields[0].narrow(1, 1, scores.size(1)).reshape({-1});
     return {logits, targets, F::cross_entropy(logits, targets, F::CrossEntropyFuncOptions().reduction(torch::kSum))};
   }
 
@@ -109,6 +155,13 @@ void GptOptions::describe(FieldVisitor& v) {
   v.field({.name = "layers", .doc = "Transformer blocks.", .min = 1}, layers);
   v.field({.name = "width", .doc = "Of the residual stream; a multiple of heads.", .min = 1}, width);
   v.field({.name = "heads", .doc = "Of attention.", .min = 1}, heads);
+  v.field({.name = "sample_prompt", .doc = "What a sample (callback `samples`) goes on from: at least one byte.", .synonyms = "prompt"}, sample_prompt);
+  v.field({.name = "sample_length", .doc = "How much a sample adds to it.", .unit = "bytes", .min = 1, .synonyms = "max_new_tokens"}, sample_length);
+  v.field({.name = "sample_temperature",
+           .doc = "What scores are divided by before a byte is drawn. 0: the most likely byte, always.",
+           .min = 0,
+           .synonyms = "temperature"},
+          sample_temperature);
 }
 
 std::unique_ptr<Task> make_gpt(const GptOptions& options) { return std::make_unique<Gpt>(options); }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "options/field.h"
 #include "trainer/task.h"
@@ -16,6 +17,9 @@ struct GptOptions {
   std::int64_t layers = 4;
   std::int64_t width = 256;
   std::int64_t heads = 8;
+  std::string sample_prompt = "\n";
+  std::int64_t sample_length = 100;  // bytes
+  double sample_temperature = 0.8;
   void describe(FieldVisitor&);
 };
 

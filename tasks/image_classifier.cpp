@@ -2,6 +2,8 @@
 
 #include <torch/torch.h>
 
+#include "trainer/accuracy.h"
+
 namespace holdfast {
 namespace {
 
@@ -11,7 +13,7 @@ namespace F = torch::nn::functional;
 /// Cross-entropy of whatever maps images to logits.
 class ImageClassifier : public Task {
  public:
-  explicit ImageClassifier(double label_smoothing) : label_smoothing_(label_smoothing) {}
+  ImageClassifier(double label_smoothing, std::vector<std::int64_t> top_k) : label_smoothing_(label_smoothing), top_k_(std::move(top_k)) {}
 
   Loss loss(const Batch& batch) override {
     const auto options = F::CrossEntropyFuncOptions().reduction(torch::kSum).label_smoothing(label_smoothing_);
@@ -20,9 +22,9 @@ class ImageClassifier : public Task {
   Evaluation evaluate(const Batch& batch) override {
     const at::Tensor scores = logits(batch.fields[0]);
     const at::Tensor sum = F::cross_entropy(scores, batch.fields[1], F::CrossEntropyFuncOptions().reduction(torch::kSum));
-    return {
-        .loss_sum = sum.item<double>(), .count = batch.samples, .correct = scores.argmax(1).eq(batch.fields[1]).sum().item<std::int64_t>()};
+    return {.loss_sum = sum.item<double>(), .count = batch.samples, .metrics = measure_accuracy(scores, batch.fields[1], top_k_)};
   }
+  std::vector<Metric> metrics() const override { return accuracy_metrics(top_k_); }
 
  protected:
   /// float32 [n, classes]
@@ -30,11 +32,12 @@ class ImageClassifier : public Task {
 
  private:
   double label_smoothing_;
+  std::vector<std::int64_t> top_k_;
 };
 
 class Mlp final : public ImageClassifier {
  public:
-  explicit Mlp(const MlpOptions& options) : ImageClassifier(options.label_smoothing) {
+  explicit Mlp(const MlpOptions& options) : ImageClassifier(options.label_smoothing, options.top_k) {
     for (std::size_t i = 0; i + 1 < options.widths.size(); ++i) {
       if (i > 0) layers_->push_back(nn::ReLU());
       layers_->push_back(nn::Linear(options.widths[i], options.widths[i + 1]));
@@ -66,7 +69,9 @@ struct CnnModule final : nn::Module {
 class Cnn final : public ImageClassifier {
  public:
   explicit Cnn(const CnnOptions& options)
-      : ImageClassifier(options.label_smoothing), channels_last_(options.channels_last), module_(std::make_shared<CnnModule>(options)) {}
+      : ImageClassifier(options.label_smoothing, options.top_k),
+        channels_last_(options.channels_last),
+        module_(std::make_shared<CnnModule>(options)) {}
   nn::Module& model() override { return *module_; }
 
  protected:
@@ -79,6 +84,12 @@ class Cnn final : public ImageClassifier {
   std::shared_ptr<CnnModule> module_;
 };
 
+constexpr Field kTopK = {.name = "top_k",
+                         .doc =
+                             "Measures, beside the accuracy, how often the right class is among the so many with the highest scores: [5] "
+                             "gives val_top5_accuracy.",
+                         .unit = "classes",
+                         .min = 2};
 constexpr const char* kSmoothingDoc = "This share of each label is spread over all classes, in training only.";
 
 }  // namespace
@@ -86,12 +97,14 @@ constexpr const char* kSmoothingDoc = "This share of each label is spread over a
 void MlpOptions::describe(FieldVisitor& v) {
   v.field({.name = "widths", .doc = "Inputs, hidden widths, classes: at least two numbers.", .min = 1}, widths);
   v.field({.name = "label_smoothing", .doc = kSmoothingDoc, .min = 0, .max = 1}, label_smoothing);
+  v.field(kTopK, top_k);
 }
 
 void CnnOptions::describe(FieldVisitor& v) {
   v.field({.name = "classes", .doc = "Labels are 0 to classes - 1.", .min = 2}, classes);
   v.field({.name = "dropout", .doc = "Two probabilities: after the pooling and after the hidden layer.", .min = 0, .max = 1}, dropout);
   v.field({.name = "label_smoothing", .doc = kSmoothingDoc, .min = 0, .max = 1}, label_smoothing);
+  v.field(kTopK, top_k);
   v.field({"channels_last", "Memory format of the convolutions: faster on most processors; the values are the same up to rounding."},
           channels_last);
 }

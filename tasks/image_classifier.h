@@ -14,6 +14,7 @@ namespace holdfast {
 struct MlpOptions {
   std::vector<std::int64_t> widths = {784, 512, 256, 10};  // input, hidden…, classes
   double label_smoothing = 0;
+  std::vector<std::int64_t> top_k = {};
   void describe(FieldVisitor&);
 };
 
@@ -22,6 +23,7 @@ struct CnnOptions {
   std::int64_t classes = 10;
   std::vector<double> dropout = {0.25, 0.5};  // after the pooling, after the hidden layer
   double label_smoothing = 0;
+  std::vector<std::int64_t> top_k = {};
   bool channels_last = true;  // memory format of the convolutions
   void describe(FieldVisitor&);
 };

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "tasks/script_module.h"
+#include "trainer/accuracy.h"
 
 namespace holdfast {
 namespace {
@@ -27,12 +28,31 @@ class Script final : public Task {
 
   Loss loss(const Batch& batch) override {
     const at::Tensor target = target_of(batch);
-    return {sum_of(output_of(batch), target, options_.label_smoothing), target.numel()};
+    return {sum_of(output_of(batch), target, options_.label_smoothing), count_of(target)};
   }
 
   Evaluation evaluate(const Batch& batch) override {
     const at::Tensor output = output_of(batch), target = target_of(batch);
-    return {.loss_sum = sum_of(output, target, 0).item<double>(), .count = target.numel(), .correct = correct(output, target)};
+    Evaluation sums{.loss_sum = sum_of(output, target, 0).item<double>(), .count = count_of(target)};
+    switch (options_.loss) {
+      case ScriptLoss::cross_entropy: sums.metrics = measure_accuracy(output, target, options_.top_k); break;
+      case ScriptLoss::binary_cross_entropy:
+        sums.metrics["accuracy"] = {static_cast<double>(output.gt(0).eq(target.gt(0.5)).sum().item<std::int64_t>()), target.numel()};
+        break;
+      case ScriptLoss::mse: sums.metrics["rmse"] = {sums.loss_sum, sums.count}; break;
+      case ScriptLoss::l1: break;  // the loss says it
+    }
+    return sums;
+  }
+
+  std::vector<Metric> metrics() const override {
+    switch (options_.loss) {
+      case ScriptLoss::cross_entropy: return accuracy_metrics(options_.top_k);
+      case ScriptLoss::binary_cross_entropy: return accuracy_metrics();
+      case ScriptLoss::mse: return {{.name = "rmse", .value = Metric::Value::root_of_mean}};
+      case ScriptLoss::l1: return {};
+    }
+    throw std::logic_error("a loss without metrics");
   }
 
  private:
@@ -43,6 +63,11 @@ class Script final : public Task {
                                 .found = fmt::format("{}", batch.fields.size()),
                                 .next = "take another `data`"});
     return batch.fields.back();
+  }
+
+  /// Elements that the loss is a sum over: cross_entropy leaves negative labels out (PyTorch's ignore_index is -100).
+  std::int64_t count_of(const at::Tensor& target) const {
+    return options_.loss == ScriptLoss::cross_entropy ? target.ge(0).sum().item<std::int64_t>() : target.numel();
   }
 
   at::Tensor output_of(const Batch& batch) {
@@ -65,12 +90,6 @@ class Script final : public Task {
       case ScriptLoss::l1: return at::l1_loss(output, target, at::Reduction::Sum);
     }
     throw std::logic_error("a loss without a formula");
-  }
-
-  std::int64_t correct(const at::Tensor& output, const at::Tensor& target) const {
-    if (options_.loss == ScriptLoss::cross_entropy) return output.argmax(1).eq(target).sum().item<std::int64_t>();
-    if (options_.loss == ScriptLoss::binary_cross_entropy) return output.gt(0).eq(target.gt(0.5)).sum().item<std::int64_t>();
-    return 0;  // a number is not right or wrong
   }
 
   ScriptOptions options_;
@@ -101,6 +120,12 @@ void ScriptOptions::describe(FieldVisitor& v) {
            .min = 0,
            .max = 1},
           label_smoothing);
+  v.field({.name = "top_k",
+           .doc = "`cross_entropy` only: measures how often the right class is among the so many with the highest scores: [5] gives "
+                  "val_top5_accuracy.",
+           .unit = "classes",
+           .min = 2},
+          top_k);
 }
 
 std::unique_ptr<Task> make_script(const ScriptOptions& options) { return std::make_unique<Script>(options); }

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "options/field.h"
 #include "trainer/task.h"
@@ -16,7 +17,8 @@ enum class ScriptLoss { cross_entropy, binary_cross_entropy, mse, l1 };
 struct ScriptOptions {
   std::string file;
   ScriptLoss loss = ScriptLoss::cross_entropy;
-  double label_smoothing = 0;  // cross_entropy
+  double label_smoothing = 0;            // cross_entropy
+  std::vector<std::int64_t> top_k = {};  // cross_entropy
   void describe(FieldVisitor&);
 };
 

@@ -12,7 +12,8 @@
 //     on_step_end
 //     on_epoch_end                               after the last update of a pass; then end_reason is asked
 //     add_metrics                                rank 0, where a line is due
-//     on_validation_start, on_validation_end     where a validation is due, and nobody has asked for a stop; then end_reason is asked
+//     on_validation_start, on_validation_end     where a validation is due, and nobody has asked for a stop
+//     texts                                      rank 0; then end_reason is asked
 //     state                                      then a state is saved where one is due
 //   on_fit_end                                   finished or ended: before DONE.json is written; stopped: after the last save
 // With several batches an update, the calls for a batch come as often; a task that steps its optimizers itself makes one update of each
@@ -30,6 +31,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -90,6 +92,9 @@ class Callback {
 
   /// Rank 0: numbers, or objects of numbers, for a line of metrics of kind train, which has no such keys yet.
   virtual void add_metrics(nlohmann::json&) {}
+  /// Rank 0, after on_validation_end: texts for people to look at. They go into the line of that validation, to TensorBoard and to the
+  /// terminal.
+  virtual std::vector<std::string> texts() { return {}; }
   /// True: end_reason is asked. The same on every rank, always.
   virtual bool may_end() const { return false; }
   /// Why the run is to end here, as finished. One rank that has a reason is enough. A function of what restore() brings back, so that a run

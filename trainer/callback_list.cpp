@@ -65,6 +65,16 @@ void CallbackList::add_metrics(json& line) const {
   });
 }
 
+json CallbackList::texts() const {
+  json all = json::object();
+  for (const Named& named : callbacks_)
+    call(named, "texts", [&](Callback& callback) {
+      const json texts = callback.texts();
+      if (!texts.empty()) all[named.name] = json::parse(texts.dump(-1, ' ', false, json::error_handler_t::replace));
+    });
+  return all;
+}
+
 json CallbackList::state() const {
   json states = json::object();
   for (const Named& named : callbacks_)

@@ -24,6 +24,8 @@ class CallbackList {
   void tell_of(const std::exception& error, const RunView& view) const;
   /// Adds the numbers of all of them to `line`. Throws Error: something that is no number, or that the line has already.
   void add_metrics(nlohmann::json& line) const;
+  /// {name: [texts]} of those that have any; what is not UTF-8 in them is replaced.
+  nlohmann::json texts() const;
   /// {name: {type, state}} of those that have a state. Throws Error: a number that is not finite, or a text that is not UTF-8, which JSON
   /// would not give back.
   nlohmann::json state() const;

@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "options/steps.h"
+#include "options/schedule.h"
 
 namespace holdfast {
 namespace {
@@ -45,6 +45,8 @@ Optimization::Optimization(const Configuration& configuration, std::vector<Named
     : schedules_(configuration.schedules),
       clip_norm_(configuration.trainer.clip_norm),
       update_samples_(configuration.data.global_batch_size * configuration.trainer.accumulate_batches) {
+  for (const auto& [name, schedule] : schedules_)
+    if (schedule.type == ScheduleKind::plateau) plateaus_[name] = {};
   require_match("trainer.frozen", configuration.trainer.frozen, parameters);
   for (const auto& [name, options] : configuration.optimizers)
     require_match("optimizers." + name + ".parameters", options.parameters, parameters);
@@ -117,9 +119,20 @@ std::int32_t Optimization::index_of(const Optimizer& optimizer) const {
 }
 
 double Optimization::lr(const Optimizer& optimizer) const {
-  const auto schedule = schedules_.find(optimizer.options().schedule);
-  if (schedule == schedules_.end()) return optimizer.options().lr;
-  return optimizer.options().lr * schedule_factor(schedule->second, optimizer.updates(), schedule->second.total_steps.value_or(last_step_));
+  const std::string& schedule = optimizer.options().schedule;
+  if (schedule.empty()) return optimizer.options().lr;
+  const auto plateau = plateaus_.find(schedule);
+  const double fallen = plateau == plateaus_.end() ? 1 : plateau->second.factor;
+  return optimizer.options().lr * schedule_factor(schedules_, schedule, optimizer.updates(), last_step_) * fallen;
+}
+
+void Optimization::take_in(const std::map<std::string, double>& metrics) {
+  for (auto& [name, plateau] : plateaus_) holdfast::take_in(plateau, schedules_.at(name), metrics.at(schedules_.at(name).monitor));
+}
+
+void Optimization::set_plateaus(const std::map<std::string, Plateau>& plateaus) {
+  for (auto& [name, plateau] : plateaus_)
+    if (const auto stored = plateaus.find(name); stored != plateaus.end()) plateau = stored->second;
 }
 
 std::int64_t Optimization::updates() const {

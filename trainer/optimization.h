@@ -10,6 +10,7 @@
 #include "dist/communicator.h"
 #include "options/run_options.h"
 #include "trainer/optimizer.h"
+#include "trainer/plateau.h"
 
 namespace holdfast {
 
@@ -43,6 +44,11 @@ class Optimization {
 
   Optimizer& find(const std::string& name);
   std::int32_t index_of(const Optimizer& optimizer) const;
+  /// Lets schedules of type plateau take in a validation, whose metrics have the names that monitors know.
+  void take_in(const std::map<std::string, double>& metrics);
+  const std::map<std::string, Plateau>& plateaus() const { return plateaus_; }
+  /// Those of schedules that are no longer there, or of another type, are dropped.
+  void set_plateaus(const std::map<std::string, Plateau>& plateaus);
   /// The lr of the next update.
   double lr(const Optimizer& optimizer) const;
   /// Completed updates of all optimizers.
@@ -52,6 +58,7 @@ class Optimization {
 
  private:
   std::map<std::string, ScheduleOptions> schedules_;
+  std::map<std::string, Plateau> plateaus_;  // of all schedules of that type
   std::optional<double> clip_norm_;
   std::int64_t update_samples_;
   std::int64_t last_step_ = 0;

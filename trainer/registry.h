@@ -23,7 +23,8 @@ struct ComponentContext {
   std::string directory;                    // of the configuration file: relative paths start here
   bool is_check_only = false;               // check the options, touch no data
   OptionTree configuration = OptionTree();  // the whole, for the places of its keys in messages
-  std::vector<std::string> metrics = {};    // those that the run measures: val_loss, ...
+  Task* task = nullptr;                     // of callbacks: that of the run, which outlives them
+  std::vector<std::string> metrics = {};    // of callbacks: those that the run measures, train_loss, val_loss, ...
 };
 
 class Registry {

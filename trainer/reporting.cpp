@@ -48,6 +48,21 @@ void Trainer::write_metrics_line() {
                                rates.samples_per_second));
 }
 
+/// What a model makes may be any bytes: those that would steer a terminal are left out.
+void Trainer::print_texts(const json& texts) {
+  for (const auto& [name, list] : texts.items())
+    for (const std::string text : list) {
+      std::string shown = "  | ";
+      for (const char letter : text) {
+        if (letter == '\n')
+          shown += "\n  | ";
+        else if (static_cast<unsigned char>(letter) >= ' ' && letter != '\x7f')
+          shown += letter;
+      }
+      progress_->print(fmt::format("step {}/{}  {}:\n{}", state_.global_step, last_step_, name, shown));
+    }
+}
+
 void Trainer::write_histograms() {
   for (const auto& optimizer : optimization_.all())
     for (const NamedParameter& parameter : optimizer->gradients().parameters()) {

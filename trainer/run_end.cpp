@@ -39,19 +39,28 @@ json Trainer::load_best() {
   return loaded;
 }
 
-json Trainer::final_metrics(bool has_other_weights) {
+std::optional<ValidationRecord> Trainer::final_validation(bool has_other_weights) {
   if (has_other_weights && parts_.validation) {
     const ValidationRecord record = run_validation({parts_.ranks, parts_.sections, parts_.task, *parts_.validation},
                                                    configuration_.validation.max_batches, state_.global_step);
     parts_.sections.enter(Section::finish, state_.global_step);
-    return {{"validation_loss", record.loss}, {"validation_accuracy", record.accuracy}};
+    return record;
   }
-  if (has_other_weights || state_.validations.empty()) return json::object();
-  const ValidationRecord& last = state_.validations.back();
-  json metrics = {{"validation_loss", last.loss}, {"validation_accuracy", last.accuracy}};
-  if (!last.weights.empty()) metrics["validation_weights"] = last.weights;
+  if (has_other_weights || state_.validations.empty()) return std::nullopt;
+  return state_.validations.back();
+}
+
+namespace {
+
+json done_metrics(const std::optional<ValidationRecord>& record) {
+  json metrics = json::object();
+  if (!record) return metrics;
+  for (const auto& [name, value] : record->metrics) metrics["validation_" + name] = value;
+  if (!record->weights.empty()) metrics["validation_weights"] = record->weights;
   return metrics;
 }
+
+}  // namespace
 
 void Trainer::finish() {
   report_save(checkpointer_.finish_save(), true);
@@ -61,22 +70,20 @@ void Trainer::finish() {
   progress_->finish();
   end_callbacks();
   const json best = load_best();
-  const json metrics = final_metrics(!best.is_null());
+  const std::optional<ValidationRecord> measured = final_validation(!best.is_null());
   const std::string hash = parameter_hash(parts_.task.model());
   if (!is_rank_0()) return;
   json done = {{"global_step", state_.global_step},
                {"samples_seen", state_.samples_seen},
                {"parameter_hash", hash},
-               {"metrics", metrics},
+               {"metrics", done_metrics(measured)},
                {"attempt", settings_.attempt},
                {"world_size", parts_.ranks.size()},
                {"finished", utc_time(parts_.clock.unix_seconds())}};
   if (!best.is_null()) done["best"] = best;
   if (!end_reason_.empty()) done["ended_early"] = end_reason_;
   write_text_durably(parts_.files, settings_.layout.done(), done.dump(2) + "\n");
-  if (!best.is_null() && parts_.validation)
-    fmt::print("weights of {}: loss {:.4f}, accuracy {:.2f} %\n", best["checkpoint"].get<std::string>(),
-               metrics["validation_loss"].get<double>(), 100 * metrics["validation_accuracy"].get<double>());
+  if (!best.is_null() && measured) fmt::print("weights of {}: {}\n", best["checkpoint"].get<std::string>(), text_of(*measured));
   if (!end_reason_.empty()) fmt::print("ended before step {}: {}\n", last_step_, end_reason_);
   fmt::print("finished: step {}, parameter hash {}\n", state_.global_step, hash);
   std::fflush(stdout);

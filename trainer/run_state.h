@@ -8,14 +8,15 @@
 
 #include <nlohmann/json.hpp>
 
+#include "trainer/plateau.h"
+
 namespace holdfast {
 
 /// One finished validation.
 struct ValidationRecord {
   std::int64_t step = 0;
-  double loss = 0;           // mean
-  double accuracy = 0;       // of 1
-  std::string weights = {};  // the average that was measured; empty: the model's own
+  std::map<std::string, double> metrics;  // loss (mean), and what the task measures
+  std::string weights = {};               // the average that was measured; empty: the model's own
 };
 
 struct RunState {
@@ -26,6 +27,7 @@ struct RunState {
   std::int64_t window_count = 0;
   std::map<std::string, std::int64_t> optimizer_updates;
   std::vector<ValidationRecord> validations;
+  std::map<std::string, Plateau> plateaus;  // by the name of the schedule
   nlohmann::json callbacks = nlohmann::json::object();  // their states, as of the newest update
   bool owes_validation = false;  // one is due at global_step: a run that is asked to stop leaves it to the next start
 };
@@ -36,7 +38,7 @@ struct StepStart {
 };
 inline StepStart start_of(const RunState& state) { return {state.global_step, state.samples_seen}; }
 
-/// Under the names that triggers and callbacks know: val_loss, val_accuracy.
+/// Under the names that triggers and callbacks know: val_loss, ...
 std::map<std::string, double> metrics_of(const ValidationRecord& record);
 
 nlohmann::json to_json(const RunState& state);

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "options/metric_name.h"
 #include "trainer/trainer.h"
 #include "trainer/training_state.h"
 
@@ -13,7 +14,7 @@ namespace holdfast {
 Boundary Trainer::boundary(const StepEvent& event, const std::optional<Vote>& facts) const {
   const std::int64_t epoch = std::max<std::int64_t>(state_.samples_seen - 1, 0) / parts_.training.epoch_samples();
   Boundary here{.position = {.epoch = epoch, .batch = state_.batch_index, .step = state_.global_step}, .step = event};
-  if (facts && facts->count > 0) here.metrics["train_loss"] = facts->loss_sum / static_cast<double>(facts->count);
+  if (facts && facts->count > 0) here.metrics[kTrainLoss] = facts->loss_sum / static_cast<double>(facts->count);
   here.has_validated = measured_batch_ == state_.batch_index;
   if (here.has_validated) here.metrics.merge(metrics_of(state_.validations.back()));
   return here;

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -13,6 +14,9 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+namespace at {
+struct Generator;
+}
 namespace torch::nn {
 class Module;
 }
@@ -31,11 +35,24 @@ struct Loss {
   std::int64_t count = 0;  // the update is divided by the global count of all its batches
 };
 
+/// A number that validation measures beside the loss. What evaluate() gives for it is added up over batches and ranks as a sum and a count;
+/// so its value is that of all samples at once, however they were divided.
+struct Metric {
+  enum class Value { mean, exp_of_mean, root_of_mean, sum };  // of what was added up: accuracy, perplexity, root mean square error, a total
+  std::string name;                                           // "accuracy": val_accuracy to monitors and callbacks. Letters, digits and _
+  Value value = Value::mean;
+};
+
+struct MetricSum {
+  double sum = 0;
+  std::int64_t count = 0;  // of samples, tokens, positives: what the mean divides by. 0 of all together: the metric is not a number
+};
+
 /// What validation adds up.
 struct Evaluation {
   double loss_sum = 0;
-  std::int64_t count = 0;
-  std::int64_t correct = 0;  // predictions that are right, out of `count`
+  std::int64_t count = 0;                         // samples (or tokens)
+  std::map<std::string, MetricSum> metrics = {};  // by the names of Task::metrics(); one that is left out adds nothing
 };
 
 /// Steps optimizers by hand: for tasks whose `is_manual()` is true. Collective: every rank makes the same calls in the same
@@ -57,8 +74,15 @@ class Task {
   virtual torch::nn::Module& model() = 0;
   /// The training loss of a batch with at least one sample (the model is in training mode). Automatic optimization only.
   virtual Loss loss(const Batch& batch) = 0;
-  /// Loss and hits of a batch with at least one sample (evaluation mode, no gradient).
+  /// Loss and metrics of a batch with at least one sample (evaluation mode, no gradient).
   virtual Evaluation evaluate(const Batch& batch) = 0;
+  /// What evaluate() measures beside the loss: the same for the task's whole life, known without data.
+  virtual std::vector<Metric> metrics() const { return {}; }
+  /// Whether samples() has anything to show.
+  virtual bool has_samples() const { return false; }
+  /// `count` texts that show a person what the model makes now (evaluation mode, no gradient). Rank 0 alone is asked, between updates; random
+  /// numbers come from `generator`, and from nowhere else.
+  virtual std::vector<std::string> samples(std::int64_t /*count*/, at::Generator& /*generator*/) { return {}; }
   virtual bool is_manual() const { return false; }
   /// Manual optimization: everything that training on one batch means. Called on every rank, also without samples.
   virtual void train_batch(const Batch&, ManualOptimization&) {

@@ -1,4 +1,5 @@
 // Trainer: what callbacks are told, and when they are asked.
+#include "base/log.h"
 #include "trainer/trainer.h"
 
 namespace holdfast {
@@ -15,8 +16,26 @@ void Trainer::tell_callbacks(const Vote& facts, const StepStart& before) {
   const StepFacts step{.loss_sum = facts.loss_sum, .count = facts.count};
   parts_.callbacks.each("on_step_end", [&](Callback& callback) { callback.on_step_end(view(), step, parts_.ranks); });
   if (epochs_in(state_.samples_seen) > epochs_in(before.samples_seen))
-    parts_.callbacks.each("on_epoch_end", [&](Callback& callback) { callback.on_epoch_end(view(), parts_.ranks); });
+    end_epoch();
   ask_for_end();
+}
+
+void Trainer::begin_epoch() {
+  updates_before_epoch_.clear();
+  for (const auto& optimizer : optimization_.all()) updates_before_epoch_[optimizer->name()] = optimizer->updates();
+  parts_.callbacks.each("on_epoch_start", [&](Callback& callback) { callback.on_epoch_start(view(), parts_.ranks); });
+}
+
+/// A task that steps its optimizers itself may have forgotten one: its parameters stay as they are, and nothing else would say so.
+void Trainer::end_epoch() {
+  for (const auto& optimizer : optimization_.all()) {
+    const auto before = updates_before_epoch_.find(optimizer->name());
+    if (!is_rank_0() || before == updates_before_epoch_.end() || optimizer->updates() > before->second) continue;
+    if (idle_optimizers_.insert(optimizer->name()).second)
+      log_warning("optimizers.{}: the task has not stepped it in epoch {}, which is over; {} updates so far", optimizer->name(),
+                  epochs_in(state_.samples_seen) - 1, optimizer->updates());
+  }
+  parts_.callbacks.each("on_epoch_end", [&](Callback& callback) { callback.on_epoch_end(view(), parts_.ranks); });
 }
 
 void Trainer::end_callbacks() {

@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -18,12 +19,25 @@ namespace holdfast {
 
 using nlohmann::json;
 
+namespace {
+
+/// Where the data of a task end that steps its optimizers itself: it may make fewer updates of them than there are batches. All others end
+/// by their last step.
+std::int64_t last_sample_of(const Trainer::Parts& parts, const Configuration& configuration) {
+  if (!parts.task.is_manual()) return std::numeric_limits<std::int64_t>::max();
+  const std::int64_t batch = configuration.data.global_batch_size;
+  return last_sample(configuration.trainer, epoch_shape(parts.training.epoch_samples(), batch, configuration.data.drop_last, 1), batch);
+}
+
+}  // namespace
+
 Trainer::Trainer(const Parts& parts, Configuration configuration, json resolved_options, Settings settings)
     : parts_(parts),
       configuration_(std::move(configuration)),
       options_(std::move(resolved_options)),
       settings_(std::move(settings)),
       last_step_(resolve_run(configuration_, parts_.training.epoch_samples()).last_step),
+      last_sample_(last_sample_of(parts_, configuration_)),
       optimization_(configuration_, named_parameters(parts_.task.model())),
       training_step_({parts_.ranks, parts_.sections, parts_.task, parts_.training, optimization_, configuration_.trainer.accumulate_batches,
                       &checkpointer_, &parts_.copies, &parts_.callbacks, [this] { return view(); }}),
@@ -154,6 +168,8 @@ void Trainer::go_on_from(const Restored& restored) {
         ErrorText{.attempted = "read the trainer's state in the manifest of " + restored.path.string(), .cause = error.what()});
   }
   for (const auto& optimizer : optimization_.all()) optimizer->set_updates(state_.optimizer_updates[optimizer->name()]);
+  optimization_.set_plateaus(state_.plateaus);
+  state_.plateaus = optimization_.plateaus();
   if (restored.is_new_rank) seed_generators(static_cast<std::uint64_t>(configuration_.run.seed), parts_.ranks.rank(), state_.global_step);
   parts_.callbacks.restore(state_.callbacks);
   const std::vector<std::string> begun = parts_.copies.reset_missing(restored.manifest.tensors);
@@ -168,8 +184,7 @@ void Trainer::go_on_from(const Restored& restored) {
 }
 
 Vote Trainer::step() {
-  if (state_.samples_seen % parts_.training.epoch_samples() == 0)
-    parts_.callbacks.each("on_epoch_start", [&](Callback& callback) { callback.on_epoch_start(view(), parts_.ranks); });
+  if (state_.samples_seen % parts_.training.epoch_samples() == 0) begin_epoch();
   std::optional<RunState> before;
   if (copy_) {
     copy_->take();
@@ -203,13 +218,19 @@ void Trainer::validate() {
   state_.validations.push_back(record);
   measured_batch_ = state_.batch_index;
   const std::map<std::string, double> metrics = metrics_of(record);
+  optimization_.take_in(metrics);
+  state_.plateaus = optimization_.plateaus();
   parts_.callbacks.each("on_validation_end", [&](Callback& callback) { callback.on_validation_end(view(), metrics, parts_.ranks); });
   if (!is_rank_0()) return;
-  json line = {{"kind", kValidationKind}, {"step", record.step}, {"loss", record.loss}, {"accuracy", record.accuracy}};
+  json line = {{"kind", kValidationKind}, {"step", record.step}};
+  line.update(json(record.metrics));
   if (!weights.empty()) line["weights"] = weights;
+  const json texts = parts_.callbacks.texts();
+  if (!texts.empty()) line["texts"] = texts;
   metrics_->write(line);
-  progress_->print(fmt::format("step {}/{}  validation{}: loss {:.4f}, accuracy {:.2f} %", record.step, last_step_,
-                               weights.empty() ? "" : " of " + weights, record.loss, 100 * record.accuracy));
+  progress_->print(
+      fmt::format("step {}/{}  validation{}: {}", record.step, last_step_, weights.empty() ? "" : " of " + weights, text_of(record)));
+  print_texts(texts);
 }
 
 }  // namespace holdfast

@@ -1,7 +1,9 @@
 // The training loop. One object per rank and attempt; run() is collective and blocks until the run is finished or stopped.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -58,10 +60,12 @@ class Trainer {
   RunView view() const;
   /// Collective: what callbacks are told of a completed update.
   void tell_callbacks(const Vote& facts, const StepStart& before);
+  void begin_epoch();
+  void end_epoch();
   void end_callbacks();
   /// Collective: asks the callbacks whether the run ends here.
   void ask_for_end();
-  bool is_over() const { return state_.global_step >= last_step_ || !end_reason_.empty(); }
+  bool is_over() const { return state_.global_step >= last_step_ || state_.samples_seen >= last_sample_ || !end_reason_.empty(); }
   void begin();
   void go_on_from(const Restored& restored);
   void start_from_scratch();
@@ -73,6 +77,7 @@ class Trainer {
   void begin_metrics(const nlohmann::json& options_before);
   void report_step(const Vote& facts, const StepStart& before);
   void write_metrics_line();
+  void print_texts(const nlohmann::json& texts);
   /// Rank 0: of every trained parameter.
   void write_histograms();
   void validate();
@@ -83,8 +88,9 @@ class Trainer {
   void report_save(const std::optional<SaveResult>& result, bool must_succeed = false);
   /// Collective: the weights of the best state, where an entry has load_best_at_end, and which those are; null: the model is as it was.
   nlohmann::json load_best();
-  /// Collective where the model has other weights than those of the last validation.
-  nlohmann::json final_metrics(bool has_other_weights);
+  /// Of the weights that the run ends with; nullopt: they were not measured. Collective where those are other ones than the last
+  /// validation's.
+  std::optional<ValidationRecord> final_validation(bool has_other_weights);
   void finish();
   Snapshot snapshot() const;
   std::int64_t epochs_in(std::int64_t samples) const { return samples / parts_.training.epoch_samples(); }
@@ -95,6 +101,7 @@ class Trainer {
   nlohmann::json options_;
   Settings settings_;
   std::int64_t last_step_;
+  std::int64_t last_sample_;  // of a task that steps its optimizers itself: where the data end, however often it does
   Optimization optimization_;
   TrainingStep training_step_;
   Checkpointer checkpointer_;
@@ -103,6 +110,8 @@ class Trainer {
   std::int64_t measured_batch_ = -1;     // batch_index at the newest validation of this attempt
   std::optional<BoundaryCopy> copy_;     // if an entry has on_exception
   std::int64_t failed_saves_ = 0;        // in a row
+  std::map<std::string, std::int64_t> updates_before_epoch_;  // by optimizer; empty: the attempt began in the middle of this epoch
+  std::set<std::string> idle_optimizers_;                      // of which rank 0 has warned
   std::string end_reason_;               // why the run ends before its last step; empty: it does not
   std::unique_ptr<RunMetrics> metrics_;  // rank 0
   std::unique_ptr<Progress> progress_;

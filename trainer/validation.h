@@ -1,7 +1,9 @@
-// Validation: the mean loss and accuracy over the validation data, reduced over the ranks. Collective.
+// Validation: the mean loss and the task's metrics over the validation data, reduced over the ranks. Collective.
 #pragma once
 
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "base/section.h"
 #include "dist/communicator.h"
@@ -18,8 +20,12 @@ struct ValidationParts {
   BatchLoader& loader;
 };
 
-/// Collective, blocks. Sums and counts are added up over ranks, each sample weighs the same. Draws nothing from the training
-/// generators and leaves the model in training mode. Another rank's failure is a PeerLost.
+/// Collective, blocks. Sums and counts are added up over batches and ranks, each sample weighs the same: counts are exact at every world
+/// size, sums are up to rounding. Draws nothing from the training generators and leaves the model in training mode. Throws what a task
+/// throws, and std::logic_error for a metric that it measures but does not name; another rank's failure is a PeerLost.
 ValidationRecord run_validation(const ValidationParts& parts, std::optional<std::int64_t> max_batches, std::int64_t step);
+
+/// "loss 0.3449, accuracy 0.8874": the loss, then the others by name. `number`: a format of fmt.
+std::string text_of(const ValidationRecord& record, std::string_view number = "{:.4f}");
 
 }  // namespace holdfast

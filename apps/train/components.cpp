@@ -1,16 +1,19 @@
 #include "apps/train/components.h"
 
+#include <fmt/format.h>
 #include <torch/torch.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <set>
 
+#include "base/error.h"
 #include "base/file_system.h"
 #include "base/host.h"
 #include "callbacks/built_in.h"
 #include "data/built_in.h"
 #include "data/prefetch_loader.h"
+#include "options/metric_name.h"
 #include "tasks/built_in.h"
 #include "trainer/built_in_transforms.h"
 #include "trainer/registry.h"
@@ -30,6 +33,24 @@ std::set<std::filesystem::path> plugins_of(const Configuration& configuration, c
   return plugins;
 }
 
+/// Those that the run measures, as monitors know them. Throws ConfigError for a metric that the task must not call so.
+std::vector<std::string> measured_metrics(const Configuration& configuration, const Task& task, bool has_validation_data) {
+  std::vector<std::string> metrics = {kTrainLoss};
+  if (!has_validation_data || !is_ever_due(configuration.validation)) return metrics;
+  metrics.push_back(std::string(kValidationPrefix) + "loss");
+  for (const Metric& metric : task.metrics()) {
+    const std::string known = kValidationPrefix + metric.name;
+    if (!is_metric_name(metric.name) || std::find(metrics.begin(), metrics.end(), known) != metrics.end())
+      throw ConfigError(ErrorText{.attempted = fmt::format("{}: task {}", configuration.tree.where("task"), configuration.task.name),
+                                  .expected = "metrics with names of letters, digits and _, each once, and none of kind, step, loss, "
+                                              "weights, wall_clock",
+                                  .found = fmt::format("'{}'", metric.name),
+                                  .next = "rename it in the task's metrics()"});
+    metrics.push_back(known);
+  }
+  return metrics;
+}
+
 }  // namespace
 
 Components build(const Configuration& configuration, bool is_check_only, Heartbeat* heartbeat) {
@@ -40,15 +61,14 @@ Components build(const Configuration& configuration, bool is_check_only, Heartbe
   register_built_in_transforms(registry);
   register_built_in_callbacks(registry);
   for (const std::filesystem::path& plugin : plugins_of(configuration, directory)) registry.load_plugin(plugin.string());
-  ComponentContext context{.directory = directory.string(),
-                           .is_check_only = is_check_only,
-                           .configuration = configuration.tree,
-                           .metrics = measured_metrics(configuration.validation)};
+  ComponentContext context{.directory = directory.string(), .is_check_only = is_check_only, .configuration = configuration.tree};
   torch::manual_seed(static_cast<std::uint64_t>(configuration.run.seed));  // of the initial weights
   Components components{.task = registry.make_task(configuration.task, context)};
   components.data = registry.make_data(configuration.data, context);
-  if (!is_check_only && !components.data.validation)  // there is nothing to measure it on
-    std::erase_if(context.metrics, [](const std::string& metric) { return metric.starts_with("val_"); });
+  context.task = components.task.get();
+  context.metrics = measured_metrics(configuration, *components.task, is_check_only || components.data.validation);
+  require_measured(configuration.checkpoints, configuration.tree, context.metrics);
+  require_measured(configuration.schedules, configuration.tree, context.metrics);
   components.copies = WeightCopies(configuration, registry, context, components.task->model());
   components.callbacks = CallbackList(configuration, registry, context);
   return components;

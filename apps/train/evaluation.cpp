@@ -61,9 +61,7 @@ int run_evaluation(const TrainArguments& arguments) {
   const std::unique_ptr<BatchLoader> loader = validation_loader(configuration, components, *ranks);
   const ValidationRecord record =
       run_validation({*ranks, sections, *components.task, *loader}, configuration.validation.max_batches, manifest.global_step);
-  if (ranks->rank() == 0)
-    fmt::print("{}: step {}, role {}: loss {}, accuracy {}\n", checkpoint.string(), record.step, manifest.role, record.loss,
-               record.accuracy);
+  if (ranks->rank() == 0) fmt::print("{}: step {}, role {}: {}\n", checkpoint.string(), record.step, manifest.role, text_of(record, "{}"));
   ranks->close();
   return kExitOk;
 }

@@ -81,7 +81,9 @@ class Simulation {
     std::set<std::string> metrics = known_;
     for (const CheckpointOptions& entry : given_)
       if (!entry.monitor.empty()) metrics.insert(entry.monitor);  // that it is not measured shows at the first validation
-    require_consistent(given_, OptionTree::from_text(text.dump(), "checkpoints"), {metrics.begin(), metrics.end()});
+    const OptionTree tree = OptionTree::from_text(text.dump(), "checkpoints");
+    require_consistent(given_, tree);
+    require_measured(given_, tree, {metrics.begin(), metrics.end()});
     policy_ = given_;
     note_measured_weights(policy_, validation_);
     for (const CheckpointOptions& entry : policy_)

@@ -53,8 +53,9 @@ class Gan final : public Task {
     const at::Tensor scores = players_->discriminator->forward(batch.fields[0].flatten(1));
     return {.loss_sum = torch::softplus(-scores).sum().item<double>(),
             .count = batch.samples,
-            .correct = scores.gt(0).sum().item<std::int64_t>()};
+            .metrics = {{"recognized", {static_cast<double>(scores.gt(0).sum().item<std::int64_t>()), batch.samples}}}};
   }
+  std::vector<Metric> metrics() const override { return {{.name = "recognized"}}; }
 
  private:
   at::Tensor taken_for_fake(const at::Tensor& images) { return torch::softplus(-players_->discriminator->forward(images)); }

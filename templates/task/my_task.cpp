@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "options/read.h"
+#include "trainer/accuracy.h"
 #include "trainer/registry.h"
 
 namespace {
@@ -37,8 +38,9 @@ class MyTask final : public Task {
     const at::Tensor labels = batch.fields[1], scores = net_->forward(batch.fields[0]);
     return {.loss_sum = at::cross_entropy_loss(scores, labels, {}, at::Reduction::Sum).item<double>(),
             .count = labels.numel(),
-            .correct = scores.argmax(1).eq(labels).sum().item<std::int64_t>()};
+            .metrics = measure_accuracy(scores, labels)};
   }
+  std::vector<Metric> metrics() const override { return accuracy_metrics(); }
 
  private:
   torch::nn::Sequential net_;

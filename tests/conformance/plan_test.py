@@ -11,7 +11,7 @@ HOLDFAST = pathlib.Path(os.environ["HOLDFAST_BIN"]) / "holdfast"
 
 def plan(directory, samples, batch, checkpoints, validation=None, drop_last=False, transforms=None, **trainer):
     config = {"task": {"name": "mlp", "options": {"widths": [1, 10]}},
-              "data": {"name": "random", "global_batch_size": batch, "drop_last": drop_last, "options": {"shape": [1], "samples": samples}},
+              "data": {"name": "random", "global_batch_size": batch, "drop_last": drop_last, "options": {"shape": [1], "samples": samples, "validation_samples": 10}},
               "optimizers": {"main": {"type": "adamw"}}, "trainer": trainer, "checkpoints": checkpoints, "validation": validation or {},
               "transforms": transforms or {}}
     (directory / "config.yaml").write_text(json.dumps(config))

@@ -13,7 +13,7 @@ PLUGIN = runs.BIN.parent / "tests/libfault_test_tasks.so"
 # One of each kind: ties, NaN, names that are taken, every trigger, save_last, a second process from anywhere, another policy, another
 # directory, an exception, fractions, limits with and without a best.
 ROWS = """L01 L03b L06d L57 L08b L08c L09b L46 L29 L28 R14 L13 L14 L14b L15b L16c L17 L18 L20b L20d L40b L41 L42 X05b E01b
-          R01 R12 R13 R01b R02 X09 R03 R04 R05 H03b H07b H10b H12b H13 H14 H17b H18 H19b H28 H29""".split()
+          M01b M02c M02d M03 M04 R01 R12 R13 R01b R02 X09 R03 R04 R05 H03b H07b H10b H12b H13 H14 H17b H18 H19b H28 H29""".split()
 
 
 def all_rows():
@@ -37,9 +37,23 @@ def configuration(row, run, entries):
     script = {"val_loss": [str(value) for value in run.get("val", [])], "train_loss": [str(value) for value in run.get("train_loss", [])]}
     if "raise_after" in run:
         script["throws_after_batches"] = run["raise_after"]
+    if "updates" in run:
+        return manual(run, trainer, validation, entries)
     return {"task": {"name": "scripted", "plugin": str(PLUGIN), "options": script},
             "data": {"name": "random", "global_batch_size": 2, "options": {"shape": [1], "samples": 2 * nb, "validation_samples": 2}},
             "optimizers": {"main": {"type": "sgd", "lr": 0.1}}, "trainer": trainer, "validation": validation, "checkpoints": entries}
+
+
+def manual(run, trainer, validation, entries):
+    """With the optimizers of the row, each stepped every so many batches."""
+    turns = run["updates"]
+    names = sorted(turns[0])
+    every = [len(turns) // sum(turn[name] for turn in turns) for name in names]
+    layers = {names[0]: []} if len(names) == 1 else {name: [layer] for name, layer in zip(names, ("a", "b"))}
+    return {"task": {"name": "stepping", "plugin": str(PLUGIN), "options": {"names": names, "every": every}},
+            "data": {"name": "random", "global_batch_size": 2, "options": {"shape": [4], "samples": 2 * run.get("nb", 2), "validation_samples": 2}},
+            "optimizers": {name: {"type": "sgd", "lr": 0.1, "parameters": layers[name]} for name in names},
+            "trainer": trainer, "validation": validation, "checkpoints": entries}
 
 
 def names_on_disk(directory):

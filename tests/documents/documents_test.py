@@ -82,6 +82,33 @@ def test_every_configuration_that_is_named_exists(document):
         assert (ROOT / name).exists(), f"{document.relative_to(ROOT)} names {name}"
 
 
+COMING_FROM = ROOT / "docs/coming-from.md"
+TRANSLATED = re.findall(r"^```yaml\n(.*?)^```$", COMING_FROM.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("text", TRANSLATED, ids=range(len(TRANSLATED)))
+def test_a_configuration_for_those_who_come_from_elsewhere_trains_and_survives_a_kill(text, tmp_path):
+    (tmp_path / "config.yaml").write_text(text)
+    for words in (["config", "check", "config.yaml"], ["config", "plan", "config.yaml"], ["run", "config.yaml", "-n", "2", "--inject", "kill:rank=1,step=9"]):
+        done = subprocess.run([BUILD / "bin/holdfast", *words], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "finished: step 12" in done.stdout and "1 restart" in done.stdout
+    names = {path.name for entry in ("best", "checkpoint") for path in (tmp_path / "runs/config/checkpoints" / entry).glob("*")}
+    assert len(names) in (2, 3, 4) and all("=" in name or "-" in name or name == "last" for name in names), names
+
+
+def test_there_is_a_configuration_for_each_place_that_one_comes_from():
+    assert len(TRANSLATED) == 2 and len(list(shown(COMING_FROM))) == 2
+
+
+def test_the_commands_for_those_who_come_from_elsewhere_print_what_the_page_says(tmp_path):
+    for command, text in shown(COMING_FROM):
+        words = command.replace("build/release/bin/", f"{BUILD}/bin/").replace("configs/", f"{ROOT}/configs/")
+        done = subprocess.run(words, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert re.search(re.escape(text).replace("…", ".*"), done.stdout, re.DOTALL), done.stdout
+
+
 def names_of_tests():
     listed = subprocess.run(["ctest", "--test-dir", BUILD, "-N"], capture_output=True, text=True, check=True, timeout=60).stdout
     names = set(re.findall(r"Test\s+#\d+: (\S+)", listed))

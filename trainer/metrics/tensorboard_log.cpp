@@ -50,17 +50,23 @@ void TensorBoardLog::write(const nlohmann::json& line) {
   facts.erase("wall_clock");
   for (const auto& [name, number] : numbers_of(facts, '/'))
     file_->write_scalar(time, fmt::format("{}/{}", line.at("kind").get<std::string>(), name), number.get<double>());
+  const nlohmann::json all_texts = line.value("texts", nlohmann::json::object());
+  for (const auto& [name, texts] : all_texts.items())
+    for (std::size_t i = 0; i < texts.size(); ++i)
+      write_code(time, fmt::format("{}/{}/{}", line.at("kind").get<std::string>(), name, i), texts[i]);
   if (!line.contains("wall_clock")) return;
   nlohmann::json rates = line["wall_clock"];
   rates.erase("unix_seconds");  // every event has its own
   for (const auto& [name, number] : numbers_of(rates, '/')) file_->write_scalar(time, "throughput/" + name, number.get<double>());
 }
 
-void TensorBoardLog::write_configuration(std::int64_t step, const std::string& yaml) {
-  std::istringstream lines(yaml);
+void TensorBoardLog::write_configuration(std::int64_t step, const std::string& yaml) { write_code(now(step), "configuration", yaml); }
+
+void TensorBoardLog::write_code(const EventTime& time, const std::string& tag, const std::string& text) {
+  std::istringstream lines(text);
   std::string code;
   for (std::string line; std::getline(lines, line);) code += "    " + line + "\n";  // Markdown's code block
-  file_->write_text(now(step), "configuration", code);
+  file_->write_text(time, tag, code);
 }
 
 void TensorBoardLog::write_histogram(std::int64_t step, const std::string& tag, std::span<const float> values) {

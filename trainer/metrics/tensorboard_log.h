@@ -24,6 +24,7 @@ class TensorBoardLog {
   void sync();
 
  private:
+  void write_code(const EventTime& time, const std::string& tag, const std::string& text);
   EventTime now(std::int64_t step) const { return {step, clock_.unix_seconds()}; }
   const Clock& clock_;
   std::optional<EventFile> file_;

@@ -18,6 +18,7 @@
 #include "base/json_value.h"
 #include "checkpoint/format/verify.h"
 #include "checkpoint/store/inventory.h"
+#include "options/metric_name.h"
 
 namespace holdfast {
 namespace {
@@ -53,9 +54,9 @@ std::string metric_name(const std::string& metric, const std::string& weights) {
 json metrics_of(const Manifest& manifest, const std::vector<Hold>& holds) {
   json metrics = json::object();
   for (const json& validation : manifest.state.value("validations", json::array()))
-    if (validation.value("step", std::int64_t{-1}) == manifest.global_step)
-      for (const auto& [name, key] : {std::pair("val_loss", "loss"), std::pair("val_accuracy", "accuracy")})
-        if (validation.contains(key)) metrics[metric_name(name, validation.value("weights", ""))] = validation[key];
+    if (validation.value("step", std::int64_t{-1}) == manifest.global_step && validation.contains("metrics"))
+      for (const auto& [name, value] : validation.at("metrics").items())
+        metrics[metric_name(kValidationPrefix + name, validation.value("weights", ""))] = value;
   for (const Hold& hold : holds)
     if (hold.score && !hold.metric.empty()) metrics[metric_name(hold.metric, hold.weights)] = number_to_json(*hold.score);
   return metrics;

@@ -10,7 +10,9 @@
 #include <utility>
 
 #include "options/read.h"
+#include "trainer/accuracy.h"
 #include "trainer/registry.h"
+#include "trainer/staged_task.h"
 
 namespace {
 
@@ -20,7 +22,7 @@ using holdfast::Loss;
 
 Evaluation classified(const at::Tensor& logits, const at::Tensor& labels) {
   const at::Tensor loss = torch::cross_entropy_loss(logits, labels, {}, at::Reduction::Sum);
-  return {loss.item<double>(), labels.size(0), logits.argmax(1).eq(labels).sum().item<std::int64_t>()};
+  return {loss.item<double>(), labels.size(0), holdfast::measure_accuracy(logits, labels)};
 }
 
 struct Normalised final : holdfast::Task {
@@ -30,7 +32,73 @@ struct Normalised final : holdfast::Task {
     return {torch::cross_entropy_loss(logits, batch.fields[1], {}, at::Reduction::Sum), batch.samples};
   }
   Evaluation evaluate(const Batch& batch) override { return classified(module->forward(batch.fields[0]), batch.fields[1]); }
+  std::vector<holdfast::Metric> metrics() const override { return holdfast::accuracy_metrics(); }
   torch::nn::Sequential module{torch::nn::Linear(8, 16), torch::nn::BatchNorm1d(16), torch::nn::ReLU(), torch::nn::Linear(16, 10)};
+};
+
+struct Chain final : torch::nn::Module {
+  Chain() {
+    register_module("first", first);
+    register_module("dropout", dropout);
+    register_module("last", last);
+  }
+  torch::nn::Linear first{8, 16}, last{16, 10};
+  torch::nn::Dropout dropout{0.5};
+};
+
+Loss cross_entropy(const at::Tensor& logits, const Batch& batch) {
+  return {torch::cross_entropy_loss(logits, batch.fields[1], {}, at::Reduction::Sum), batch.samples};
+}
+
+struct InOnePiece final : holdfast::Task {
+  torch::nn::Module& model() override { return *chain; }
+  Loss loss(const Batch& batch) override { return cross_entropy(logits(batch), batch); }
+  Evaluation evaluate(const Batch& batch) override { return classified(logits(batch), batch.fields[1]); }
+  std::vector<holdfast::Metric> metrics() const override { return holdfast::accuracy_metrics(); }
+  at::Tensor logits(const Batch& batch) { return chain->last(chain->dropout(torch::relu(chain->first(batch.fields[0])))); }
+  std::shared_ptr<Chain> chain = std::make_shared<Chain>();
+};
+
+struct InStages final : holdfast::StagedTask {
+  torch::nn::Module& model() override { return *chain; }
+  std::size_t stage_count() const override { return 3; }
+  Tensors run_stage(std::size_t stage, const Tensors& inputs) override {
+    if (stage == 0) return {torch::relu(chain->first(inputs[0]))};
+    return {stage == 1 ? chain->dropout(inputs[0]) : chain->last(inputs[0])};
+  }
+  Loss loss_of(const Tensors& outputs, const Batch& batch) override { return cross_entropy(outputs[0], batch); }
+  Evaluation evaluation_of(const Tensors& outputs, const Batch& batch) override { return classified(outputs[0], batch.fields[1]); }
+  std::vector<holdfast::Metric> metrics() const override { return holdfast::accuracy_metrics(); }
+  std::shared_ptr<Chain> chain = std::make_shared<Chain>();
+};
+
+/// Measures with every kind of sum: a total, a mean over some of the samples, and one over none.
+struct Measured final : holdfast::Task {
+  torch::nn::Module& model() override { return normalised.model(); }
+  Loss loss(const Batch& batch) override { return normalised.loss(batch); }
+  Evaluation evaluate(const Batch& batch) override {
+    Evaluation sums = normalised.evaluate(batch);
+    const at::Tensor logits = normalised.module->forward(batch.fields[0]), is_three = batch.fields[1].eq(3);
+    const auto count = [](const at::Tensor& which) { return which.sum().item<std::int64_t>(); };
+    sums.metrics["total"] = {batch.fields[1].sum().item<double>(), batch.samples};
+    sums.metrics["recall"] = {static_cast<double>(count(logits.argmax(1).eq(3).logical_and(is_three))), count(is_three)};
+    sums.metrics["perplexity"] = {sums.loss_sum, sums.count};
+    return sums;
+  }
+  std::vector<holdfast::Metric> metrics() const override {
+    using Value = holdfast::Metric::Value;
+    return {{"accuracy"}, {"total", Value::sum}, {"recall"}, {"perplexity", Value::exp_of_mean}, {"never"}};
+  }
+  Normalised normalised;
+};
+
+/// Calls a metric what a line of metrics calls something else.
+struct Misnamed final : holdfast::Task {
+  torch::nn::Module& model() override { return normalised.model(); }
+  Loss loss(const Batch& batch) override { return normalised.loss(batch); }
+  Evaluation evaluate(const Batch& batch) override { return normalised.evaluate(batch); }
+  std::vector<holdfast::Metric> metrics() const override { return {{"step"}}; }
+  Normalised normalised;
 };
 
 struct Players final : torch::nn::Module {
@@ -51,7 +119,7 @@ struct Adversarial final : holdfast::Task {
   torch::nn::Module& model() override { return *players; }
   Loss loss(const Batch&) override { throw std::logic_error("optimized by hand"); }
   Evaluation evaluate(const Batch& batch) override {
-    return {players->discriminator->forward(batch.fields[0]).sum().item<double>(), batch.samples, 0};
+    return {players->discriminator->forward(batch.fields[0]).sum().item<double>(), batch.samples};
   }
   bool is_manual() const override { return true; }
   void train_batch(const Batch& batch, holdfast::ManualOptimization& optimization) override {
@@ -66,6 +134,61 @@ struct Adversarial final : holdfast::Task {
     if (players->batches.item<std::int64_t>() % 3 == 0) optimization.step("generator");
   }
   std::shared_ptr<Players> players = std::make_shared<Players>();
+};
+
+struct SteppingOptions {
+  std::vector<std::string> names = {"a", "b"};  // of the optimizers, in the order of their turns
+  std::vector<std::int64_t> every = {1, 1};     // batches from one step of each to its next; 0: it is never stepped
+  bool penalty = false;                         // on the norm of the gradient by the input: a second backward pass within the first
+  std::string throws_after_a_step;              // once, in the 10th batch: this file is written first
+  void describe(holdfast::FieldVisitor& visitor) {
+    visitor.field({.name = "names"}, names);
+    visitor.field({.name = "every"}, every);
+    visitor.field({.name = "penalty"}, penalty);
+    visitor.field({.name = "throws_after_a_step"}, throws_after_a_step);
+  }
+};
+
+/// Two layers, each with an optimizer of its own or both with one, stepped as often as its options say.
+struct Stepping final : holdfast::Task {
+  struct Layers final : torch::nn::Module {
+    Layers() {
+      register_module("a", a);
+      register_module("b", b);
+      batches = register_buffer("batches", torch::zeros({}, torch::kLong));
+    }
+    torch::nn::Linear a{4, 8}, b{8, 1};
+    at::Tensor batches;
+  };
+  explicit Stepping(SteppingOptions its) : options(std::move(its)) {}
+  torch::nn::Module& model() override { return *layers; }
+  bool is_manual() const override { return true; }
+  Loss loss(const Batch&) override { throw std::logic_error("optimized by hand"); }
+  Evaluation evaluate(const Batch& batch) override { return {scores(batch.fields[0]).pow(2).sum().item<double>(), batch.samples}; }
+  void train_batch(const Batch& batch, holdfast::ManualOptimization& optimization) override {
+    layers->batches.add_(1);
+    const std::int64_t number = layers->batches.item<std::int64_t>();
+    for (std::size_t i = 0; i < options.names.size(); ++i) {
+      optimization.backward(options.names[i], {loss_of(batch.fields[0]), batch.samples});
+      if (options.every.at(i) > 0 && number % options.every[i] == 0) optimization.step(options.names[i]);
+      if (number == 10 && !options.throws_after_a_step.empty() && !std::ifstream(options.throws_after_a_step)) {
+        std::ofstream(options.throws_after_a_step) << "thrown";
+        throw std::runtime_error("between two steps");
+      }
+    }
+  }
+  at::Tensor scores(const at::Tensor& x) { return layers->b(torch::tanh(layers->a(x))); }
+  at::Tensor loss_of(const at::Tensor& inputs) {
+    const at::Tensor x = inputs.detach().requires_grad_(options.penalty), values = scores(x);
+    at::Tensor sum = (values - x.sum(1, true)).pow(2).sum();
+    if (options.penalty) {
+      const at::Tensor slope = torch::autograd::grad({values.sum()}, {x}, {}, /*retain_graph=*/true, /*create_graph=*/true)[0];
+      sum = sum + 10 * (slope.norm(2, 1) - 1).pow(2).sum();
+    }
+    return sum;
+  }
+  SteppingOptions options;
+  std::shared_ptr<Layers> layers = std::make_shared<Layers>();
 };
 
 struct ScriptOptions {
@@ -89,7 +212,7 @@ struct Scripted final : holdfast::Task {
     return {module->forward(batch.fields[0]).sum() * 0 + value * static_cast<double>(batch.samples), batch.samples};
   }
   Evaluation evaluate(const Batch& batch) override {
-    return {at(options.val_loss, validations++) * static_cast<double>(batch.samples), batch.samples, 0};
+    return {at(options.val_loss, validations++) * static_cast<double>(batch.samples), batch.samples};
   }
   static double at(const std::vector<std::string>& values, std::int64_t index) {
     return index < static_cast<std::int64_t>(values.size()) ? std::stod(values[static_cast<std::size_t>(index)]) : 0;
@@ -208,6 +331,14 @@ extern "C" void holdfast_register(holdfast::Registry& registry) {
   });
   registry.add_task("normalised",
                     [](const holdfast::OptionTree&, const holdfast::ComponentContext&) { return std::make_unique<Normalised>(); });
+  registry.add_task("in_one_piece",
+                    [](const holdfast::OptionTree&, const holdfast::ComponentContext&) { return std::make_unique<InOnePiece>(); });
+  registry.add_task("in_stages",
+                    [](const holdfast::OptionTree&, const holdfast::ComponentContext&) { return std::make_unique<InStages>(); });
+  registry.add_task("measured",
+                    [](const holdfast::OptionTree&, const holdfast::ComponentContext&) { return std::make_unique<Measured>(); });
+  registry.add_task("misnamed",
+                    [](const holdfast::OptionTree&, const holdfast::ComponentContext&) { return std::make_unique<Misnamed>(); });
   registry.add_task("talkative", [](const holdfast::OptionTree&, const holdfast::ComponentContext&) {
     std::printf("a plugin's own words\n");
     return std::make_unique<Normalised>();
@@ -221,6 +352,11 @@ extern "C" void holdfast_register(holdfast::Registry& registry) {
   });
   registry.add_transform("between_batches", [](const holdfast::TransformOptions&, const holdfast::ComponentContext&) {
     return std::make_unique<BetweenBatches>();
+  });
+  registry.add_task("stepping", [](const holdfast::OptionTree& tree, const holdfast::ComponentContext&) {
+    SteppingOptions options;
+    holdfast::read_options(tree, options);
+    return std::make_unique<Stepping>(std::move(options));
   });
   registry.add_task("scripted", [](const holdfast::OptionTree& tree, const holdfast::ComponentContext&) {
     ScriptOptions options;

@@ -96,10 +96,10 @@ TEST(EarlyStopping, HoldsWhatWasSeenAgainstTheNewConfiguration) {
 TEST(EarlyStopping, BeginsAnewWithOtherWeights) {
   Validated run({.patience = 2});
   for (const double value : {.1, .2}) {
-    run.state.validations.push_back({.loss = value});
+    run.state.validations.push_back({.metrics = {{"loss", value}}});
     EXPECT_FALSE(run.validate(value));
   }
-  run.state.validations.push_back({.loss = .3, .weights = "ema"});
+  run.state.validations.push_back({.metrics = {{"loss", .3}}, .weights = "ema"});
   EXPECT_FALSE(run.validate(.3));
   EXPECT_EQ(run.ended_at({.35, .4}), 1);
 }

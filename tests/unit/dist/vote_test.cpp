@@ -43,13 +43,12 @@ TEST(Vote, TellsRanksThatVoteInDifferentCalls) {
   EXPECT_TRUE(has_diverged(all));
 }
 
-TEST(Vote, SumsLossCountAndCorrect) {
+TEST(Vote, SumsLossAndCount) {
   Vote all;
-  combine(all, {.loss_sum = 1.5, .count = 3, .correct = 2});
-  combine(all, {.loss_sum = 2.25, .count = 0, .correct = 1});
+  combine(all, {.loss_sum = 1.5, .count = 3});
+  combine(all, {.loss_sum = 2.25, .count = 0});
   EXPECT_EQ(all.loss_sum, 3.75);
   EXPECT_EQ(all.count, 3);
-  EXPECT_EQ(all.correct, 3);
 }
 
 TEST(Vote, TravelsAsBytes) { EXPECT_TRUE(std::is_trivially_copyable_v<Vote>); }

@@ -93,8 +93,8 @@ TEST(Configuration, RefusesAScheduleThatDoesNotExist) {
 }
 
 TEST(Configuration, RefusesAWarmUpLongerThanItsSchedule) {
-  const std::string text = std::string(kGood) + "schedules:\n  warm:\n    total_steps: 5\n    warmup_steps: 6\n";
-  EXPECT_EQ(error_in(text), "x.yaml:9:19: schedules.warm.warmup_steps: expected at most total_steps (5), found 6");
+  const std::string text = std::string(kGood) + "schedules:\n  warm:\n    type: linear\n    total_steps: 5\n    warmup_steps: 6\n";
+  EXPECT_EQ(error_in(text), "x.yaml:10:19: schedules.warm.warmup_steps: expected at most total_steps (5), found 6");
   EXPECT_EQ(error_in(text, {"schedules.warm.total_steps=6"}), "(no ConfigError)");
 }
 
@@ -138,8 +138,6 @@ TEST(Configuration, RefusesEntriesThatMakeNoSense) {
   EXPECT_THAT(refused("only_best: true"), HasSubstr("checkpoints.0.only_best: expected a monitor beside it"));
   EXPECT_THAT(refused("every_steps: 2.5"),
               HasSubstr("checkpoints.0.every_steps: expected a whole number, or a fraction of the run below 1"));
-  EXPECT_THAT(refused("monitor: val_los"), HasSubstr("found 'val_los': did you mean 'val_loss'?"));
-  EXPECT_THAT(refused("filename: \"{epoch}-{missing:.2f}\""), HasSubstr("checkpoints.0.filename: expected a metric that the run measures"));
   EXPECT_THAT(refused("filename: \"{val_loss:d}\""), HasSubstr("'val_loss' has no format 'd'"));
   EXPECT_THAT(refused("filename: ../x"), HasSubstr("'../x' is no name of a file"));
   EXPECT_THAT(refused("name: step-1"), HasSubstr("checkpoints/ has such names of its own"));
@@ -147,6 +145,31 @@ TEST(Configuration, RefusesEntriesThatMakeNoSense) {
                            "monitor: train_loss, only_best: true", "filename: \"{epoch:03d}-{val_accuracy:.3f}\""})
     EXPECT_EQ(refused(keys), "(no ConfigError)") << keys;
   EXPECT_THAT(error_with({"validation.every_steps=1.5"}), HasSubstr("validation.every_steps: expected a whole number"));
+}
+
+TEST(Configuration, RefusesMetricsThatTheRunDoesNotMeasure) {
+  const auto refused = [](const std::string& keys) {
+    const Configuration configuration = load(kGood, {"checkpoints=[{" + keys + "}]"});
+    try {
+      require_measured(configuration.checkpoints, configuration.tree, {"train_loss", "val_loss", "val_accuracy"});
+    } catch (const ConfigError& error) {
+      return std::string(error.what());
+    }
+    return std::string("(no ConfigError)");
+  };
+  EXPECT_THAT(refused("monitor: val_los"),
+              HasSubstr("checkpoints.0.monitor: expected a metric that the run measures (train_loss, val_loss, val_accuracy), found "
+                        "'val_los': did you mean 'val_loss'?"));
+  EXPECT_THAT(refused("filename: \"{epoch}-{missing:.2f}\""), HasSubstr("checkpoints.0.filename: expected a metric that the run measures"));
+  EXPECT_THAT(refused("last_filename: \"{val_los}\""), HasSubstr("checkpoints.0.last_filename: expected a metric"));
+  EXPECT_EQ(refused("monitor: val_accuracy, filename: \"{epoch}-{step}-{val_loss:.2f}\""), "(no ConfigError)");
+}
+
+TEST(Configuration, KnowsThatWithoutAValidationOnlyTheTrainingLossIsMeasured) {
+  EXPECT_THAT(error_with({"validation.at_end=false", "checkpoints=[{monitor: val_loss}]"}),
+              HasSubstr("checkpoints.0.monitor: expected a metric that the run measures (train_loss), found 'val_loss'"));
+  EXPECT_EQ(error_with({"validation.at_end=false", "checkpoints=[{monitor: train_loss}]"}), "(no ConfigError)");
+  EXPECT_EQ(error_with({"validation.every_epochs=1", "validation.at_end=false", "checkpoints=[{monitor: val_loss}]"}), "(no ConfigError)");
 }
 
 TEST(Configuration, RefusesEntriesOfWhichNoneSavesWhatARunGoesOnFrom) {

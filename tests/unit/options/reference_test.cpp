@@ -34,7 +34,7 @@ TEST(Reference, ShowsTypeDefaultUnitAndRange) {
   const std::string text = configuration_reference();
   EXPECT_THAT(text, HasSubstr("| `global_batch_size` | integer | `128` | samples | 1 or more | "));
   EXPECT_THAT(text, HasSubstr("| `max_epochs` | number or null | `null` | epochs | more than 0 | "));
-  EXPECT_THAT(text, HasSubstr("| `type` | `constant`, `linear`, `cosine` | `constant` |  |  | "));
+  EXPECT_THAT(text, HasSubstr("| `type` | `constant`, `linear`, `cosine`, `plateau`, `sequence` | `constant` |  |  | "));
 }
 
 // The part of the schema that a field's value must satisfy.

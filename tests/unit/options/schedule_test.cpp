@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "options/steps.h"
+#include "options/schedule.h"
 
 namespace holdfast {
 namespace {
@@ -68,6 +68,36 @@ TEST(Schedule, FinishesItsWarmUpEvenWhenTheEndComesFirst) {
   EXPECT_DOUBLE_EQ(schedule_factor(options, 6, 5), 0.7);
   EXPECT_DOUBLE_EQ(schedule_factor(options, 10, 10), 0.5);
   EXPECT_DOUBLE_EQ(schedule_factor(options, 12, 5), 0.5);
+}
+
+TEST(Schedule, ItsOwnEndComesBeforeThatOfTheRun) {
+  const ScheduleOptions options{.type = ScheduleKind::linear, .total_steps = 50};
+  EXPECT_DOUBLE_EQ(schedule_factor(options, 25, 100), 0.5);
+  EXPECT_EQ(schedule_factor(options, 50, 100), 0);
+}
+
+TEST(Schedule, ASequenceGivesEachPartItsOwnUpdates) {
+  const std::map<std::string, ScheduleOptions> schedules = {
+      {"up", {.type = ScheduleKind::constant, .warmup_steps = 10}},
+      {"down", {.type = ScheduleKind::linear, .final_factor = 0.5}},
+      {"last", {.type = ScheduleKind::cosine}},
+      {"all", {.type = ScheduleKind::sequence, .parts = {"up", "down", "last"}, .milestones = {20, 40}}}};
+  const auto factor = [&](std::int64_t completed) { return schedule_factor(schedules, "all", completed, 100); };
+  EXPECT_DOUBLE_EQ(factor(0), 0.1);
+  EXPECT_EQ(factor(19), 1);
+  EXPECT_EQ(factor(20), 1) << "the first update of the second part";
+  EXPECT_DOUBLE_EQ(factor(30), 0.75) << "it falls until the third begins";
+  EXPECT_EQ(factor(40), 1);
+  EXPECT_DOUBLE_EQ(factor(70), 0.5) << "and the last one until the run ends";
+  EXPECT_EQ(factor(100), 0);
+  EXPECT_EQ(schedule_factor(schedules, "up", 0, 100), 0.1);
+}
+
+TEST(Schedule, APlateauHasNoFactorOfItsOwnButTheWarmUp) {
+  const ScheduleOptions options = schedule(ScheduleKind::plateau, 4);
+  EXPECT_DOUBLE_EQ(schedule_factor(options, 1, 10), 0.5);
+  EXPECT_EQ(schedule_factor(options, 9, 10), 1);
+  EXPECT_EQ(schedule_factor(options, 1000, 10), 1);
 }
 
 }  // namespace

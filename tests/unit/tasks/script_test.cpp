@@ -132,10 +132,16 @@ TEST(Script, LossesAreSumsOverTheTargetAsPyTorchsAre) {
   const Evaluation classes = measured("cross_entropy", labels);
   EXPECT_FLOAT_EQ(classes.loss_sum, at::cross_entropy_loss(outputs, labels, {}, at::Reduction::Sum).item<double>());
   EXPECT_EQ(classes.count, 3);
-  EXPECT_EQ(classes.correct, 3);
+  EXPECT_EQ(classes.metrics.at("accuracy").sum, 3);
+  EXPECT_EQ(classes.metrics.at("accuracy").count, 3);
   const Evaluation binary = measured("binary_cross_entropy", at::ones({3, 2}));
   EXPECT_FLOAT_EQ(binary.loss_sum, 6 * std::log1p(std::exp(-2.0)));
-  EXPECT_EQ(binary.correct, 6);
+  EXPECT_EQ(binary.metrics.at("accuracy").sum, 6);
+  EXPECT_EQ(measured("mse", at::zeros({3, 2})).metrics.at("rmse").sum, 24);
+  EXPECT_TRUE(measured("l1", at::zeros({3, 2})).metrics.empty()) << "a number is not right or wrong";
+  const Evaluation padded = measured("cross_entropy", at::tensor({0, -100, 1}, at::kLong));
+  EXPECT_EQ(padded.count, 2);
+  EXPECT_EQ(padded.metrics.at("accuracy").count, 2);
   EXPECT_FLOAT_EQ(measured("mse", at::zeros({3, 2})).loss_sum, 24);
   EXPECT_FLOAT_EQ(measured("l1", at::zeros({3, 2})).loss_sum, 12);
   EXPECT_EQ(measured("l1", at::zeros({3, 2})).count, 6);

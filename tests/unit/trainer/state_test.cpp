@@ -63,23 +63,24 @@ TEST(Generators, EveryRankAndStepDrawsItsOwn) {
 }
 
 TEST(RunState, SurvivesJsonExactly) {
-  const RunState state{.global_step = 1'000'000'007,
-                       .batch_index = 3,
-                       .samples_seen = 9'007'199'254'740'993,
-                       .window_loss_sum = 0.1 + 0.2,
-                       .window_count = 5,
-                       .optimizer_updates = {{"d", 2}, {"g", 1}},
-                       .validations = {{7, 1.0 / 3, 0.875}, {14, std::numeric_limits<double>::infinity(), 0}},
-                       .callbacks = {{"early", {{"type", "early_stopping"}, {"state", {{"waited", 2}}}}}},
-                       .owes_validation = true};
+  const RunState state{
+      .global_step = 1'000'000'007,
+      .batch_index = 3,
+      .samples_seen = 9'007'199'254'740'993,
+      .window_loss_sum = 0.1 + 0.2,
+      .window_count = 5,
+      .optimizer_updates = {{"d", 2}, {"g", 1}},
+      .validations = {{7, {{"loss", 1.0 / 3}, {"accuracy", 0.875}}}, {14, {{"loss", std::numeric_limits<double>::infinity()}}, "ema"}},
+      .callbacks = {{"early", {{"type", "early_stopping"}, {"state", {{"waited", 2}}}}}},
+      .owes_validation = true};
   const RunState back = run_state_from_json(nlohmann::json::parse(to_json(state).dump()));
   EXPECT_EQ(back.global_step, state.global_step);
   EXPECT_EQ(back.samples_seen, state.samples_seen);
   EXPECT_EQ(back.window_loss_sum, state.window_loss_sum);
   EXPECT_EQ(back.optimizer_updates, state.optimizer_updates);
   ASSERT_EQ(back.validations.size(), 2u);
-  EXPECT_EQ(back.validations[0].loss, 1.0 / 3);
-  EXPECT_TRUE(std::isinf(back.validations[1].loss));  // JSON has no word for it
+  EXPECT_EQ(back.validations[0].metrics, state.validations[0].metrics);
+  EXPECT_TRUE(std::isinf(back.validations[1].metrics.at("loss")));  // JSON has no word for it
   EXPECT_EQ(back.callbacks, state.callbacks);
   EXPECT_TRUE(back.owes_validation);
 }
