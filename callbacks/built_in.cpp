@@ -1,10 +1,10 @@
 #include "callbacks/built_in.h"
 
+#include "base/error.h"
 #include "callbacks/early_stopping.h"
 #include "callbacks/gradient_norm.h"
 #include "callbacks/samples.h"
 #include "callbacks/time_limit.h"
-#include "base/error.h"
 #include "options/read.h"
 
 namespace holdfast {

@@ -5,11 +5,12 @@
 namespace holdfast {
 
 void CallbackOptions::describe(FieldVisitor& visitor) {
-  visitor.field({.name = "type",
-                 .doc = "`early_stopping`, `gradient_norm`, `samples`, `time_limit` ([callbacks.md](callbacks.md)), or the name of one that a plugin "
-                        "registers.",
-                 .synonyms = "name kind"},
-                type);
+  visitor.field(
+      {.name = "type",
+       .doc = "`early_stopping`, `gradient_norm`, `samples`, `time_limit` ([callbacks.md](callbacks.md)), or the name of one that a plugin "
+              "registers.",
+       .synonyms = "name kind"},
+      type);
   describe_plugin_of_type(visitor, plugin);
   visitor.subtree({.name = "options", .doc = "Its own options, which it checks itself.", .synonyms = "config params args"}, options);
 }

@@ -251,7 +251,8 @@ void require_consistent(const std::vector<CheckpointOptions>& checkpoints, const
 /// validation measures is known to the task, and so this is no part of load_configuration unless there is none.
 void require_measured(const std::vector<CheckpointOptions>& checkpoints, const OptionTree& tree, const std::vector<std::string>& metrics);
 /// Likewise for what schedules of type plateau go by.
-void require_measured(const std::map<std::string, ScheduleOptions>& schedules, const OptionTree& tree, const std::vector<std::string>& metrics);
+void require_measured(const std::map<std::string, ScheduleOptions>& schedules, const OptionTree& tree,
+                      const std::vector<std::string>& metrics);
 /// What the keys of `transforms` say together, and that whoever names one finds it. Throws ConfigError. Part of load_configuration.
 void require_consistent_transforms(const Configuration& configuration, const OptionTree& tree);
 /// What the keys of `schedules` say together, and that optimizers name one that is there. Throws ConfigError. Part of load_configuration.

@@ -19,24 +19,26 @@ void ScheduleOptions::describe(FieldVisitor& visitor) {
                                                                          {"cosine", ScheduleKind::cosine},
                                                                          {"plateau", ScheduleKind::plateau},
                                                                          {"sequence", ScheduleKind::sequence}};
-  visitor.choice({.name = "type",
-                  .doc = "How the factor goes on after the warm-up. `constant`: it stays 1. `linear`, `cosine`: it falls to `final_factor`. "
-                         "`plateau`: it falls when a metric of the validation no longer gets better. `sequence`: one schedule after the other.",
-                  .synonyms = "name kind"},
-                 type, kKinds);
+  visitor.choice(
+      {.name = "type",
+       .doc = "How the factor goes on after the warm-up. `constant`: it stays 1. `linear`, `cosine`: it falls to `final_factor`. "
+              "`plateau`: it falls when a metric of the validation no longer gets better. `sequence`: one schedule after the other.",
+       .synonyms = "name kind"},
+      type, kKinds);
   visitor.field({.name = "warmup_steps",
                  .doc = "Over these first updates the factor grows from 1/warmup_steps to 1.",
                  .unit = "updates",
                  .min = 0,
                  .synonyms = "warmup num_warmup_steps"},
                 warmup_steps);
-  visitor.field({.name = "total_steps",
-                 .doc = "`linear`, `cosine` only: where the fall ends; later updates keep `final_factor`. null: the end of the run, or of its "
-                        "part of a sequence.",
-                 .unit = "updates",
-                 .min = 1,
-                 .synonyms = "num_training_steps max_steps"},
-                total_steps);
+  visitor.field(
+      {.name = "total_steps",
+       .doc = "`linear`, `cosine` only: where the fall ends; later updates keep `final_factor`. null: the end of the run, or of its "
+              "part of a sequence.",
+       .unit = "updates",
+       .min = 1,
+       .synonyms = "num_training_steps max_steps"},
+      total_steps);
   visitor.field({.name = "final_factor",
                  .doc = "`linear`, `cosine` only: the factor at the end of the fall.",
                  .min = 0,
@@ -57,7 +59,8 @@ void ScheduleOptions::describe(FieldVisitor& visitor) {
 }
 
 void ScheduleOptions::describe_plateau(FieldVisitor& visitor) {
-  visitor.field({.name = "monitor", .doc = "`plateau` only: the metric of the validation that has to get better.", .synonyms = "metric"}, monitor);
+  visitor.field({.name = "monitor", .doc = "`plateau` only: the metric of the validation that has to get better.", .synonyms = "metric"},
+                monitor);
   visitor.choice({.name = "mode", .doc = "`plateau` only: whether a smaller or a larger `monitor` is better."}, mode, kModeNames);
   visitor.field({.name = "factor",
                  .doc = "`plateau` only: what the factor is multiplied by when it falls.",
@@ -67,14 +70,17 @@ void ScheduleOptions::describe_plateau(FieldVisitor& visitor) {
                  .max_is_excluded = true,
                  .synonyms = "gamma"},
                 factor);
-  visitor.field({.name = "patience",
-                 .doc = "`plateau` only: so many validations in a row without an improvement are borne; the next one makes the factor fall.",
-                 .unit = "validations",
-                 .min = 0},
-                patience);
   visitor.field(
-      {.name = "threshold", .doc = "`plateau` only: what is better by no more than this is no improvement.", .min = 0, .synonyms = "min_delta"},
-      threshold);
+      {.name = "patience",
+       .doc = "`plateau` only: so many validations in a row without an improvement are borne; the next one makes the factor fall.",
+       .unit = "validations",
+       .min = 0},
+      patience);
+  visitor.field({.name = "threshold",
+                 .doc = "`plateau` only: what is better by no more than this is no improvement.",
+                 .min = 0,
+                 .synonyms = "min_delta"},
+                threshold);
   visitor.field({.name = "is_relative",
                  .doc = "`plateau` only: `threshold` is a share of the best value, not a difference to it.",
                  .synonyms = "threshold_mode relative"},
@@ -84,7 +90,8 @@ void ScheduleOptions::describe_plateau(FieldVisitor& visitor) {
                  .unit = "validations",
                  .min = 0},
                 cooldown);
-  visitor.field({.name = "min_factor", .doc = "`plateau` only: the factor falls no lower.", .min = 0, .max = 1, .synonyms = "min_lr"}, min_factor);
+  visitor.field({.name = "min_factor", .doc = "`plateau` only: the factor falls no lower.", .min = 0, .max = 1, .synonyms = "min_lr"},
+                min_factor);
 }
 
 namespace {
@@ -121,7 +128,8 @@ class ScheduleRules {
     const ScheduleOptions defaults;
     const auto check = [&](std::string_view key, bool is_changed, bool has_effect, const char* owners) {
       if (is_changed && !has_effect)
-        refuse(fmt::format("{}.{}", path, key), {.expected = "no such key with this type", .found = fmt::format("one of {}", owners), .cause = "it would have no effect"});
+        refuse(fmt::format("{}.{}", path, key),
+               {.expected = "no such key with this type", .found = fmt::format("one of {}", owners), .cause = "it would have no effect"});
     };
     const bool is_plateau = schedule.type == ScheduleKind::plateau, is_sequence = schedule.type == ScheduleKind::sequence;
     const bool falls = schedule.type == ScheduleKind::linear || schedule.type == ScheduleKind::cosine;
@@ -157,10 +165,11 @@ class ScheduleRules {
         refuse(part, {.expected = "a schedule of type constant, linear or cosine",
                       .found = fmt::format("{} of type {}", schedule.parts[i], type == ScheduleKind::sequence ? "sequence" : "plateau")});
     }
-    if (schedule.milestones.size() != schedule.parts.size() - 1 || !std::is_sorted(schedule.milestones.begin(), schedule.milestones.end(), std::less_equal()))
-      refuse(path + ".milestones",
-             {.expected = fmt::format("{} growing number{}: where each part but the first begins", schedule.parts.size() - 1, schedule.parts.size() == 2 ? "" : "s"),
-              .found = fmt::format("[{}]", fmt::join(schedule.milestones, ", "))});
+    if (schedule.milestones.size() != schedule.parts.size() - 1 ||
+        !std::is_sorted(schedule.milestones.begin(), schedule.milestones.end(), std::less_equal()))
+      refuse(path + ".milestones", {.expected = fmt::format("{} growing number{}: where each part but the first begins",
+                                                            schedule.parts.size() - 1, schedule.parts.size() == 2 ? "" : "s"),
+                                    .found = fmt::format("[{}]", fmt::join(schedule.milestones, ", "))});
   }
 
   const Configuration& configuration_;
@@ -171,7 +180,8 @@ class ScheduleRules {
 
 void require_consistent_schedules(const Configuration& configuration, const OptionTree& tree) { ScheduleRules(configuration, tree).run(); }
 
-void require_measured(const std::map<std::string, ScheduleOptions>& schedules, const OptionTree& tree, const std::vector<std::string>& metrics) {
+void require_measured(const std::map<std::string, ScheduleOptions>& schedules, const OptionTree& tree,
+                      const std::vector<std::string>& metrics) {
   std::vector<std::string> known;
   std::copy_if(metrics.begin(), metrics.end(), std::back_inserter(known), is_of_validation);
   for (const auto& [name, schedule] : schedules) {

@@ -155,8 +155,10 @@ void GptOptions::describe(FieldVisitor& v) {
   v.field({.name = "layers", .doc = "Transformer blocks.", .min = 1}, layers);
   v.field({.name = "width", .doc = "Of the residual stream; a multiple of heads.", .min = 1}, width);
   v.field({.name = "heads", .doc = "Of attention.", .min = 1}, heads);
-  v.field({.name = "sample_prompt", .doc = "What a sample (callback `samples`) goes on from: at least one byte.", .synonyms = "prompt"}, sample_prompt);
-  v.field({.name = "sample_length", .doc = "How much a sample adds to it.", .unit = "bytes", .min = 1, .synonyms = "max_new_tokens"}, sample_length);
+  v.field({.name = "sample_prompt", .doc = "What a sample (callback `samples`) goes on from: at least one byte.", .synonyms = "prompt"},
+          sample_prompt);
+  v.field({.name = "sample_length", .doc = "How much a sample adds to it.", .unit = "bytes", .min = 1, .synonyms = "max_new_tokens"},
+          sample_length);
   v.field({.name = "sample_temperature",
            .doc = "What scores are divided by before a byte is drawn. 0: the most likely byte, always.",
            .min = 0,

@@ -40,12 +40,9 @@ void take_in(Plateau& plateau, const ScheduleOptions& options, double value) {
 json to_json(const std::map<std::string, Plateau>& plateaus) {
   json stored = json::object();
   for (const auto& [name, plateau] : plateaus)
-    stored[name] = {{"factor", plateau.factor},
-                    {"best", plateau.best ? number_to_json(*plateau.best) : json()},
-                    {"waited", plateau.waited},
-                    {"cooldown", plateau.cooldown},
-                    {"monitor", plateau.monitor},
-                    {"mode", plateau.mode}};
+    stored[name] = {{"factor", plateau.factor},   {"best", plateau.best ? number_to_json(*plateau.best) : json()},
+                    {"waited", plateau.waited},   {"cooldown", plateau.cooldown},
+                    {"monitor", plateau.monitor}, {"mode", plateau.mode}};
   return stored;
 }
 

@@ -23,7 +23,8 @@ struct Plateau {
   std::string mode = {};
 };
 
-/// Takes in a validation. One whose value is no number is one without an improvement. `best` of another metric is forgotten, the factor is not.
+/// Takes in a validation. One whose value is no number is one without an improvement. `best` of another metric is forgotten, the factor is
+/// not.
 void take_in(Plateau& plateau, const ScheduleOptions& options, double value);
 
 nlohmann::json to_json(const std::map<std::string, Plateau>& plateaus);

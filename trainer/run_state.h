@@ -27,7 +27,7 @@ struct RunState {
   std::int64_t window_count = 0;
   std::map<std::string, std::int64_t> optimizer_updates;
   std::vector<ValidationRecord> validations;
-  std::map<std::string, Plateau> plateaus;  // by the name of the schedule
+  std::map<std::string, Plateau> plateaus;              // by the name of the schedule
   nlohmann::json callbacks = nlohmann::json::object();  // their states, as of the newest update
   bool owes_validation = false;  // one is due at global_step: a run that is asked to stop leaves it to the next start
 };

@@ -9,7 +9,8 @@
 
 namespace holdfast {
 
-/// A function of the model and of `seed`: the training's random numbers are not drawn from. Leaves the model in training mode. Not collective.
+/// A function of the model and of `seed`: the training's random numbers are not drawn from. Leaves the model in training mode. Not
+/// collective.
 std::vector<std::string> draw_samples(Task& task, std::int64_t count, std::uint64_t seed);
 
 }  // namespace holdfast

@@ -1,5 +1,5 @@
-// A task whose model is a chain of stages: what one gives, the next one takes. Whoever trains it may run the stages apart: on several ranks, or
-// once more in the backward pass instead of keeping what they have computed. Run one after the other they are the task.
+// A task whose model is a chain of stages: what one gives, the next one takes. Whoever trains it may run the stages apart: on several
+// ranks, or once more in the backward pass instead of keeping what they have computed. Run one after the other they are the task.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +14,8 @@ class StagedTask : public Task {
   using Tensors = std::vector<at::Tensor>;
   /// At least 1, for the task's whole life. Each parameter of the model is used in one stage only, unless it says otherwise (tied weights).
   virtual std::size_t stage_count() const = 0;
-  /// Stage 0 takes inputs_of(batch), each other one what the one before has given. Keeps nothing between calls, so that it can be run again.
+  /// Stage 0 takes inputs_of(batch), each other one what the one before has given. Keeps nothing between calls, so that it can be run
+  /// again.
   virtual Tensors run_stage(std::size_t stage, const Tensors& inputs) = 0;
   virtual Tensors inputs_of(const Batch& batch) const { return batch.fields; }
   /// From what the last stage has given; the same as Task::loss and Task::evaluate.

@@ -80,8 +80,8 @@ class Task {
   virtual std::vector<Metric> metrics() const { return {}; }
   /// Whether samples() has anything to show.
   virtual bool has_samples() const { return false; }
-  /// `count` texts that show a person what the model makes now (evaluation mode, no gradient). Rank 0 alone is asked, between updates; random
-  /// numbers come from `generator`, and from nowhere else.
+  /// `count` texts that show a person what the model makes now (evaluation mode, no gradient). Rank 0 alone is asked, between updates;
+  /// random numbers come from `generator`, and from nowhere else.
   virtual std::vector<std::string> samples(std::int64_t /*count*/, at::Generator& /*generator*/) { return {}; }
   virtual bool is_manual() const { return false; }
   /// Manual optimization: everything that training on one batch means. Called on every rank, also without samples.

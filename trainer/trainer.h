@@ -107,13 +107,13 @@ class Trainer {
   Checkpointer checkpointer_;
   nlohmann::json environment_;
   RunState state_;
-  std::int64_t measured_batch_ = -1;     // batch_index at the newest validation of this attempt
-  std::optional<BoundaryCopy> copy_;     // if an entry has on_exception
-  std::int64_t failed_saves_ = 0;        // in a row
+  std::int64_t measured_batch_ = -1;                          // batch_index at the newest validation of this attempt
+  std::optional<BoundaryCopy> copy_;                          // if an entry has on_exception
+  std::int64_t failed_saves_ = 0;                             // in a row
   std::map<std::string, std::int64_t> updates_before_epoch_;  // by optimizer; empty: the attempt began in the middle of this epoch
-  std::set<std::string> idle_optimizers_;                      // of which rank 0 has warned
-  std::string end_reason_;               // why the run ends before its last step; empty: it does not
-  std::unique_ptr<RunMetrics> metrics_;  // rank 0
+  std::set<std::string> idle_optimizers_;                     // of which rank 0 has warned
+  std::string end_reason_;                                    // why the run ends before its last step; empty: it does not
+  std::unique_ptr<RunMetrics> metrics_;                       // rank 0
   std::unique_ptr<Progress> progress_;
 };
 
