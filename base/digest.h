@@ -30,9 +30,10 @@ std::vector<Digest> block_digests(std::span<const std::byte> bytes);
 /// The digest of the concatenated block digests.
 Digest root_digest(std::span<const Digest> blocks);
 
-/// 32 lower-case hexadecimal digits.
+/// As kDigestDigits lower-case hexadecimal digits.
+inline constexpr std::size_t kDigestDigits = 32;
 std::string to_hex(const Digest& digest);
-/// Throws std::invalid_argument unless `hex` has 32 hexadecimal digits.
+/// Throws std::invalid_argument unless `hex` is that.
 Digest digest_from_hex(std::string_view hex);
 
 }  // namespace holdfast

@@ -1,4 +1,4 @@
-// The callbacks that come with Holdfast: early_stopping, gradient_norm, time_limit.
+// The callbacks that come with Holdfast: early_stopping, gradient_norm, samples, time_limit.
 #pragma once
 
 #include "trainer/registry.h"

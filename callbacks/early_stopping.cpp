@@ -9,7 +9,6 @@
 #include "base/json_value.h"
 #include "checkpoint/policy/score.h"
 #include "options/metric_name.h"
-#include "options/nearest.h"
 
 namespace holdfast {
 
@@ -37,10 +36,9 @@ void EarlyStoppingOptions::describe(FieldVisitor& visitor) {
 }
 
 void require_consistent(const EarlyStoppingOptions& options, const OptionTree& tree, const std::vector<std::string>& metrics) {
-  if (is_of_validation(options.monitor) && std::find(metrics.begin(), metrics.end(), options.monitor) != metrics.end()) return;
-  std::vector<std::string> known;
-  std::copy_if(metrics.begin(), metrics.end(), std::back_inserter(known), is_of_validation);
-  ErrorText text = unknown_word("a metric of the validation", options.monitor, known);
+  const std::vector<std::string> known = of_validation(metrics);
+  if (std::find(known.begin(), known.end(), options.monitor) != known.end()) return;
+  ErrorText text = unknown_validation_metric(options.monitor, known);
   text.attempted = tree.locate("monitor", "callbacks: early_stopping: monitor");
   throw ConfigError(text);
 }

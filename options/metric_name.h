@@ -3,7 +3,11 @@
 
 #include <algorithm>
 #include <iterator>
+#include <string>
 #include <string_view>
+#include <vector>
+
+#include "options/nearest.h"
 
 namespace holdfast {
 
@@ -11,12 +15,26 @@ inline constexpr const char *kTrainLoss = "train_loss", *kValidationPrefix = "va
 
 inline bool is_of_validation(std::string_view metric) { return metric.starts_with(kValidationPrefix); }
 
-/// Whether a task may call one of its metrics so: letters, digits and _, and no key that a line of metrics or the end of a run has itself.
+/// Keys that a line of metrics, or the end of a run, has itself.
+inline constexpr std::string_view kTakenNames[] = {"kind", "step", "loss", "weights", "texts", "wall_clock"};
+
+/// Whether a task may call one of its metrics so: letters, digits and _, and none that is taken.
 inline bool is_metric_name(std::string_view name) {
   constexpr std::string_view kAllowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
-  constexpr std::string_view kTaken[] = {"kind", "step", "loss", "weights", "wall_clock"};
   return !name.empty() && name.find_first_not_of(kAllowed) == name.npos &&
-         std::find(std::begin(kTaken), std::end(kTaken), name) == std::end(kTaken);
+         std::find(std::begin(kTakenNames), std::end(kTakenNames), name) == std::end(kTakenNames);
+}
+
+/// Of `metrics` those of the validation.
+inline std::vector<std::string> of_validation(const std::vector<std::string>& metrics) {
+  std::vector<std::string> found;
+  std::copy_if(metrics.begin(), metrics.end(), std::back_inserter(found), is_of_validation);
+  return found;
+}
+
+/// What to say of a monitor that is none of `known`, which are those of the validation.
+inline ErrorText unknown_validation_metric(const std::string& monitor, const std::vector<std::string>& known) {
+  return unknown_word("a metric of the validation", monitor, known);
 }
 
 }  // namespace holdfast

@@ -83,6 +83,7 @@ struct ScheduleOptions {
   void describe(FieldVisitor&);
 
  private:
+  void describe_fall(FieldVisitor&);
   void describe_plateau(FieldVisitor&);
 };
 

@@ -4,11 +4,9 @@
 
 #include <algorithm>
 #include <functional>
-#include <iterator>
 
 #include "base/error.h"
 #include "options/metric_name.h"
-#include "options/nearest.h"
 #include "options/run_options.h"
 
 namespace holdfast {
@@ -25,6 +23,21 @@ void ScheduleOptions::describe(FieldVisitor& visitor) {
               "`plateau`: it falls when a metric of the validation no longer gets better. `sequence`: one schedule after the other.",
        .synonyms = "name kind"},
       type, kKinds);
+  describe_fall(visitor);
+  describe_plateau(visitor);
+  visitor.field({.name = "parts",
+                 .doc = "`sequence` only: names under `schedules`, in the order in which they hold. Each begins with its first update.",
+                 .synonyms = "schedulers schedules"},
+                parts);
+  visitor.field({.name = "milestones",
+                 .doc = "`sequence` only: after how many updates the second part begins, the third, and so on.",
+                 .unit = "updates",
+                 .min = 1,
+                 .synonyms = "steps"},
+                milestones);
+}
+
+void ScheduleOptions::describe_fall(FieldVisitor& visitor) {
   visitor.field({.name = "warmup_steps",
                  .doc = "Over these first updates the factor grows from 1/warmup_steps to 1.",
                  .unit = "updates",
@@ -45,17 +58,6 @@ void ScheduleOptions::describe(FieldVisitor& visitor) {
                  .max = 1,
                  .synonyms = "min_factor min_lr_ratio"},
                 final_factor);
-  describe_plateau(visitor);
-  visitor.field({.name = "parts",
-                 .doc = "`sequence` only: names under `schedules`, in the order in which they hold. Each begins with its first update.",
-                 .synonyms = "schedulers schedules"},
-                parts);
-  visitor.field({.name = "milestones",
-                 .doc = "`sequence` only: after how many updates the second part begins, the third, and so on.",
-                 .unit = "updates",
-                 .min = 1,
-                 .synonyms = "steps"},
-                milestones);
 }
 
 void ScheduleOptions::describe_plateau(FieldVisitor& visitor) {
@@ -182,12 +184,11 @@ void require_consistent_schedules(const Configuration& configuration, const Opti
 
 void require_measured(const std::map<std::string, ScheduleOptions>& schedules, const OptionTree& tree,
                       const std::vector<std::string>& metrics) {
-  std::vector<std::string> known;
-  std::copy_if(metrics.begin(), metrics.end(), std::back_inserter(known), is_of_validation);
+  const std::vector<std::string> known = of_validation(metrics);
   for (const auto& [name, schedule] : schedules) {
     if (schedule.type != ScheduleKind::plateau || std::find(known.begin(), known.end(), schedule.monitor) != known.end()) continue;
     const std::string path = "schedules." + name + ".monitor";
-    ErrorText text = unknown_word("a metric of the validation", schedule.monitor, known);
+    ErrorText text = unknown_validation_metric(schedule.monitor, known);
     text.attempted = fmt::format("{}: {}", tree.where(path), path);
     throw ConfigError(text);
   }

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "options/metric_name.h"
 
 namespace holdfast {
 namespace {
@@ -59,9 +60,14 @@ std::int64_t last_step(const TrainerOptions& options, const EpochShape& epoch) {
 }
 
 std::int64_t last_sample(const TrainerOptions& options, const EpochShape& epoch, std::int64_t global_batch_size) {
-  if (!options.max_epochs) return std::numeric_limits<std::int64_t>::max();
+  constexpr std::int64_t kNowhere = std::numeric_limits<std::int64_t>::max();
+  if (!options.max_epochs) return kNowhere;
   const std::int64_t batches = steps_of_epochs(*options.max_epochs, epoch.batches);
-  return batches / epoch.batches * epoch.samples + std::min(batches % epoch.batches * global_batch_size, epoch.samples);
+  const std::int64_t rest = std::min(batches % epoch.batches * global_batch_size, epoch.samples);
+  std::int64_t samples = 0;
+  if (__builtin_mul_overflow(batches / epoch.batches, epoch.samples, &samples) || __builtin_add_overflow(samples, rest, &samples))
+    return kNowhere;
+  return samples;
 }
 
 RunShape resolve_run(Configuration& configuration, std::int64_t samples) {
@@ -70,7 +76,7 @@ RunShape resolve_run(Configuration& configuration, std::int64_t samples) {
   const std::int64_t last = last_step(configuration.trainer, epoch);
   resolve_fractions(configuration.validation, configuration.checkpoints, last);
   require_measured_saves(configuration.validation, configuration.checkpoints, epoch.updates);
-  return {epoch, last};
+  return {epoch, last, last_sample(configuration.trainer, epoch, data.global_batch_size)};
 }
 
 bool crosses_multiple(std::int64_t before, std::int64_t after, std::int64_t n) { return after / n > before / n; }
@@ -98,7 +104,7 @@ void require_measured_saves(const ValidationOptions& validation, const std::vect
   const auto whole = [](const std::optional<double>& every) { return static_cast<std::int64_t>(every.value_or(0)); };
   const std::int64_t steps = whole(validation.every_steps), epochs = validation.every_epochs.value_or(0);
   for (const CheckpointOptions& entry : checkpoints) {
-    if (!entry.limit || !entry.monitor.starts_with("val_")) continue;
+    if (!entry.limit || !is_of_validation(entry.monitor)) continue;
     const std::int64_t save_steps = whole(entry.every_steps), save_epochs = entry.every_epochs.value_or(0);
     const bool is_mixed_unknown = updates_per_epoch == 0;
     const bool are_steps_measured = save_steps == 0 || is_multiple(save_steps, steps) ||

@@ -22,12 +22,13 @@ EpochShape epoch_shape(std::int64_t dataset_samples, std::int64_t global_batch_s
 /// The update after which the run ends: max_steps, or ceil(max_epochs * updates), whichever is smaller.
 std::int64_t last_step(const TrainerOptions& options, const EpochShape& epoch);
 
-/// The position in the data (samples) after which the run ends by max_epochs, whatever was stepped on the way; the largest number without.
+/// The position in the data (samples) at which the run ends by max_epochs, whatever was stepped on the way; INT64_MAX: nowhere.
 std::int64_t last_sample(const TrainerOptions& options, const EpochShape& epoch, std::int64_t global_batch_size);
 
 struct RunShape {
   EpochShape epoch;
-  std::int64_t last_step;  // updates of the whole run
+  std::int64_t last_step;    // updates of the whole run
+  std::int64_t last_sample;  // where it ends, if its task makes fewer updates than there are batches
 };
 
 /// How long a run on `samples` training samples is; makes steps of the fractions in `configuration`. Throws ConfigError: an epoch without a

@@ -126,8 +126,8 @@ double Optimization::lr(const Optimizer& optimizer) const {
   return optimizer.options().lr * schedule_factor(schedules_, schedule, optimizer.updates(), last_step_) * fallen;
 }
 
-void Optimization::take_in(const std::map<std::string, double>& metrics) {
-  for (auto& [name, plateau] : plateaus_) holdfast::take_in(plateau, schedules_.at(name), metrics.at(schedules_.at(name).monitor));
+void Optimization::take_in(const std::map<std::string, double>& metrics, const std::string& weights) {
+  for (auto& [name, plateau] : plateaus_) holdfast::take_in(plateau, schedules_.at(name), metrics.at(schedules_.at(name).monitor), weights);
 }
 
 void Optimization::set_plateaus(const std::map<std::string, Plateau>& plateaus) {

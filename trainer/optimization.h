@@ -44,8 +44,9 @@ class Optimization {
 
   Optimizer& find(const std::string& name);
   std::int32_t index_of(const Optimizer& optimizer) const;
-  /// Lets schedules of type plateau take in a validation, whose metrics have the names that monitors know.
-  void take_in(const std::map<std::string, double>& metrics);
+  /// Lets schedules of type plateau take in a validation of `weights` (an average; empty: the model), whose metrics have the names that
+  /// monitors know.
+  void take_in(const std::map<std::string, double>& metrics, const std::string& weights);
   const std::map<std::string, Plateau>& plateaus() const { return plateaus_; }
   /// Those of schedules that are no longer there, or of another type, are dropped.
   void set_plateaus(const std::map<std::string, Plateau>& plateaus);

@@ -2,7 +2,10 @@
 #include <fmt/format.h>
 #include <torch/torch.h>
 
+#include <sstream>
+
 #include "base/log.h"
+#include "base/printable.h"
 #include "trainer/trainer.h"
 
 namespace holdfast {
@@ -44,22 +47,17 @@ void Trainer::write_metrics_line() {
                  {"samples_per_second", rates.samples_per_second}}}};
   parts_.callbacks.add_metrics(line);
   metrics_->write(line);
-  progress_->print(fmt::format("step {}/{}  epoch {:.2f}  loss {:.4f}  {:.0f} samples/s", state_.global_step, last_step_, epoch, loss,
+  progress_->print(fmt::format("step {}/{}  epoch {:.2f}  loss {:.4f}  {:.0f} samples/s", state_.global_step, run_.last_step, epoch, loss,
                                rates.samples_per_second));
 }
 
-/// What a model makes may be any bytes: those that would steer a terminal are left out.
 void Trainer::print_texts(const json& texts) {
   for (const auto& [name, list] : texts.items())
-    for (const std::string text : list) {
-      std::string shown = "  | ";
-      for (const char letter : text) {
-        if (letter == '\n')
-          shown += "\n  | ";
-        else if (static_cast<unsigned char>(letter) >= ' ' && letter != '\x7f')
-          shown += letter;
-      }
-      progress_->print(fmt::format("step {}/{}  {}:\n{}", state_.global_step, last_step_, name, shown));
+    for (const json& text : list) {
+      std::istringstream lines(printable(text.get<std::string>()));
+      std::string shown;
+      for (std::string line; std::getline(lines, line);) shown += "\n  | " + line;
+      progress_->print(fmt::format("step {}/{}  {}:{}", state_.global_step, run_.last_step, name, shown));
     }
 }
 

@@ -41,7 +41,7 @@ json Trainer::load_best() {
 
 std::optional<ValidationRecord> Trainer::final_validation(bool has_other_weights) {
   if (has_other_weights && parts_.validation) {
-    const ValidationRecord record = run_validation({parts_.ranks, parts_.sections, parts_.task, *parts_.validation},
+    const ValidationRecord record = run_validation({parts_.ranks, parts_.sections, parts_.task, *parts_.validation, parts_.metrics},
                                                    configuration_.validation.max_batches, state_.global_step);
     parts_.sections.enter(Section::finish, state_.global_step);
     return record;
@@ -84,7 +84,7 @@ void Trainer::finish() {
   if (!end_reason_.empty()) done["ended_early"] = end_reason_;
   write_text_durably(parts_.files, settings_.layout.done(), done.dump(2) + "\n");
   if (!best.is_null() && measured) fmt::print("weights of {}: {}\n", best["checkpoint"].get<std::string>(), text_of(*measured));
-  if (!end_reason_.empty()) fmt::print("ended before step {}: {}\n", last_step_, end_reason_);
+  if (!end_reason_.empty()) fmt::print("ended before step {}: {}\n", run_.last_step, end_reason_);
   fmt::print("finished: step {}, parameter hash {}\n", state_.global_step, hash);
   std::fflush(stdout);
 }

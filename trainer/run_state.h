@@ -42,7 +42,7 @@ inline StepStart start_of(const RunState& state) { return {state.global_step, st
 std::map<std::string, double> metrics_of(const ValidationRecord& record);
 
 nlohmann::json to_json(const RunState& state);
-/// Throws nlohmann::json::exception when a field is missing or of another type.
+/// Throws nlohmann::json::exception or std::invalid_argument when a field is missing or of another type.
 RunState run_state_from_json(const nlohmann::json& json);
 
 }  // namespace holdfast

@@ -12,7 +12,7 @@ namespace holdfast {
 class StagedTask : public Task {
  public:
   using Tensors = std::vector<at::Tensor>;
-  /// At least 1, for the task's whole life. Each parameter of the model is used in one stage only, unless it says otherwise (tied weights).
+  /// At least 1, the same for the task's whole life. A parameter may be used in several stages (tied weights).
   virtual std::size_t stage_count() const = 0;
   /// Stage 0 takes inputs_of(batch), each other one what the one before has given. Keeps nothing between calls, so that it can be run
   /// again.

@@ -45,7 +45,8 @@ struct Metric {
 
 struct MetricSum {
   double sum = 0;
-  std::int64_t count = 0;  // of samples, tokens, positives: what the mean divides by. 0 of all together: the metric is not a number
+  std::int64_t count =
+      0;  // of samples, tokens, positives: what the mean divides by. 0 of all together: the metric is not a number, but for a sum
 };
 
 /// What validation adds up.

@@ -6,7 +6,7 @@ namespace holdfast {
 
 RunView Trainer::view() const {
   return {.state = state_,
-          .last_step = last_step_,
+          .last_step = run_.last_step,
           .epoch_samples = parts_.training.epoch_samples(),
           .model = parts_.task.model(),
           .clock = parts_.clock};

@@ -4,7 +4,6 @@
 #include <torch/torch.h>
 
 #include <algorithm>
-#include <limits>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -19,25 +18,12 @@ namespace holdfast {
 
 using nlohmann::json;
 
-namespace {
-
-/// Where the data of a task end that steps its optimizers itself: it may make fewer updates of them than there are batches. All others end
-/// by their last step.
-std::int64_t last_sample_of(const Trainer::Parts& parts, const Configuration& configuration) {
-  if (!parts.task.is_manual()) return std::numeric_limits<std::int64_t>::max();
-  const std::int64_t batch = configuration.data.global_batch_size;
-  return last_sample(configuration.trainer, epoch_shape(parts.training.epoch_samples(), batch, configuration.data.drop_last, 1), batch);
-}
-
-}  // namespace
-
 Trainer::Trainer(const Parts& parts, Configuration configuration, json resolved_options, Settings settings)
     : parts_(parts),
       configuration_(std::move(configuration)),
       options_(std::move(resolved_options)),
       settings_(std::move(settings)),
-      last_step_(resolve_run(configuration_, parts_.training.epoch_samples()).last_step),
-      last_sample_(last_sample_of(parts_, configuration_)),
+      run_(resolve_run(configuration_, parts_.training.epoch_samples())),
       optimization_(configuration_, named_parameters(parts_.task.model())),
       training_step_({parts_.ranks, parts_.sections, parts_.task, parts_.training, optimization_, configuration_.trainer.accumulate_batches,
                       &checkpointer_, &parts_.copies, &parts_.callbacks, [this] { return view(); }}),
@@ -49,7 +35,7 @@ Trainer::Trainer(const Parts& parts, Configuration configuration, json resolved_
                                 .found = std::to_string(configuration_.trainer.accumulate_batches),
                                 .cause = "it would have no effect: such a task steps when it wants to",
                                 .next = "remove the key"});
-  optimization_.set_last_step(last_step_);
+  optimization_.set_last_step(run_.last_step);
   const auto saves_on_exception = [](const CheckpointOptions& entry) { return entry.on_exception; };
   if (std::any_of(configuration_.checkpoints.begin(), configuration_.checkpoints.end(), saves_on_exception)) {
     if (parts_.task.is_manual())
@@ -84,7 +70,7 @@ RunEnd Trainer::train() {
   }
   if (is_over()) {
     if (is_rank_0())
-      log_info("the run is finished: step {} of {}; {}", state_.global_step, last_step_,
+      log_info("the run is finished: step {} of {}; {}", state_.global_step, run_.last_step,
                end_reason_.empty() ? "give more trainer.max_steps or max_epochs to go on" : end_reason_);
     finish();
     return RunEnd::was_finished;
@@ -133,11 +119,12 @@ void Trainer::begin() {
     parts_.copies.reset();
     if (is_rank_0()) log_info("weights from {}, step 0", weights.string());
   }
+  state_.plateaus = optimization_.plateaus();
   parts_.training.seek(state_.samples_seen);
   parts_.task.model().train();
   if (is_rank_0()) begin_metrics(restored && restored->is_of_this_run ? restored->manifest.options : json());
   progress_ = std::make_unique<Progress>(parts_.clock, parts_.heartbeat, is_rank_0() ? settings_.progress : Progress::Style::none,
-                                         state_.global_step, last_step_);
+                                         state_.global_step, run_.last_step);
   if (parts_.heartbeat) {
     parts_.heartbeat->block().durable_step = checkpointer_.durable_step();
     parts_.heartbeat->block().resumed_step = restored ? state_.global_step : -1;
@@ -163,18 +150,17 @@ void Trainer::start_from_scratch() {
 void Trainer::go_on_from(const Restored& restored) {
   try {
     state_ = run_state_from_json(restored.manifest.state);
-  } catch (const json::exception& error) {
+  } catch (const std::exception& error) {
     throw CorruptCheckpoint(
         ErrorText{.attempted = "read the trainer's state in the manifest of " + restored.path.string(), .cause = error.what()});
   }
   for (const auto& optimizer : optimization_.all()) optimizer->set_updates(state_.optimizer_updates[optimizer->name()]);
   optimization_.set_plateaus(state_.plateaus);
-  state_.plateaus = optimization_.plateaus();
   if (restored.is_new_rank) seed_generators(static_cast<std::uint64_t>(configuration_.run.seed), parts_.ranks.rank(), state_.global_step);
   parts_.callbacks.restore(state_.callbacks);
   const std::vector<std::string> begun = parts_.copies.reset_missing(restored.manifest.tensors);
   if (!is_rank_0()) return;
-  log_info("resumed from {} at step {} of {}, {} samples seen", restored.path.string(), state_.global_step, last_step_,
+  log_info("resumed from {} at step {} of {}, {} samples seen", restored.path.string(), state_.global_step, run_.last_step,
            state_.samples_seen);
   for (const std::string& average : begun) log_info("the average {} begins with the weights of step {}", average, state_.global_step);
   for (const std::string& difference : option_differences(restored.manifest.options, options_))
@@ -211,14 +197,14 @@ void Trainer::validate() {
   ValidationRecord record;
   {
     const auto measured = parts_.copies.put_into_model(weights);
-    record = run_validation({parts_.ranks, parts_.sections, parts_.task, *parts_.validation}, configuration_.validation.max_batches,
-                            state_.global_step);
+    record = run_validation({parts_.ranks, parts_.sections, parts_.task, *parts_.validation, parts_.metrics},
+                            configuration_.validation.max_batches, state_.global_step);
   }
   record.weights = weights;
   state_.validations.push_back(record);
   measured_batch_ = state_.batch_index;
   const std::map<std::string, double> metrics = metrics_of(record);
-  optimization_.take_in(metrics);
+  optimization_.take_in(metrics, weights);
   state_.plateaus = optimization_.plateaus();
   parts_.callbacks.each("on_validation_end", [&](Callback& callback) { callback.on_validation_end(view(), metrics, parts_.ranks); });
   if (!is_rank_0()) return;
@@ -229,7 +215,7 @@ void Trainer::validate() {
   if (!texts.empty()) line["texts"] = texts;
   metrics_->write(line);
   progress_->print(
-      fmt::format("step {}/{}  validation{}: {}", record.step, last_step_, weights.empty() ? "" : " of " + weights, text_of(record)));
+      fmt::format("step {}/{}  validation{}: {}", record.step, run_.last_step, weights.empty() ? "" : " of " + weights, text_of(record)));
   print_texts(texts);
 }
 

@@ -42,6 +42,7 @@ class Trainer {
     BatchLoader* validation;  // may be null: no validation
     WeightCopies& copies;
     CallbackList& callbacks;
+    const std::vector<Metric>& metrics;  // of the task
   };
   struct Settings {
     RunLayout layout;
@@ -65,7 +66,9 @@ class Trainer {
   void end_callbacks();
   /// Collective: asks the callbacks whether the run ends here.
   void ask_for_end();
-  bool is_over() const { return state_.global_step >= last_step_ || state_.samples_seen >= last_sample_ || !end_reason_.empty(); }
+  bool is_over() const { return state_.global_step >= run_.last_step || is_out_of_data() || !end_reason_.empty(); }
+  /// A task that steps its optimizers itself may make fewer updates than there are batches; all others end by their last step.
+  bool is_out_of_data() const { return parts_.task.is_manual() && state_.samples_seen >= run_.last_sample; }
   void begin();
   void go_on_from(const Restored& restored);
   void start_from_scratch();
@@ -100,8 +103,7 @@ class Trainer {
   Configuration configuration_;
   nlohmann::json options_;
   Settings settings_;
-  std::int64_t last_step_;
-  std::int64_t last_sample_;  // of a task that steps its optimizers itself: where the data end, however often it does
+  RunShape run_;
   Optimization optimization_;
   TrainingStep training_step_;
   Checkpointer checkpointer_;

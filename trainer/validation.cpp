@@ -14,10 +14,10 @@
 namespace holdfast {
 namespace {
 
-/// What validation adds up, in the order of Task::metrics(), the loss before them.
+/// What validation adds up: the loss, and then the metrics in their order.
 class Sums {
  public:
-  explicit Sums(const Task& task) : metrics_(task.metrics()) {
+  explicit Sums(std::vector<Metric> metrics) : metrics_(std::move(metrics)) {
     metrics_.insert(metrics_.begin(), {.name = "loss"});
     sums_.resize(metrics_.size());
     counts_.resize(metrics_.size());
@@ -83,7 +83,7 @@ void add_my_share(const ValidationParts& parts, std::optional<std::int64_t> max_
 
 ValidationRecord run_validation(const ValidationParts& parts, std::optional<std::int64_t> max_batches, std::int64_t step) {
   parts.sections.enter(Section::validation, step);
-  Sums sums(parts.task);
+  Sums sums(parts.metrics);
   Vote mine;
   std::exception_ptr failure;
   parts.task.model().eval();

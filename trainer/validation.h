@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/section.h"
 #include "dist/communicator.h"
@@ -18,6 +19,7 @@ struct ValidationParts {
   SectionTracker& sections;
   Task& task;
   BatchLoader& loader;
+  const std::vector<Metric>& metrics;  // of the task: the same on every rank
 };
 
 /// Collective, blocks. Sums and counts are added up over batches and ranks, each sample weighs the same: counts are exact at every world

@@ -1,6 +1,7 @@
 #include "apps/train/components.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -33,22 +34,26 @@ std::set<std::filesystem::path> plugins_of(const Configuration& configuration, c
   return plugins;
 }
 
-/// Those that the run measures, as monitors know them. Throws ConfigError for a metric that the task must not call so.
-std::vector<std::string> measured_metrics(const Configuration& configuration, const Task& task, bool has_validation_data) {
-  std::vector<std::string> metrics = {kTrainLoss};
-  if (!has_validation_data || !is_ever_due(configuration.validation)) return metrics;
-  metrics.push_back(std::string(kValidationPrefix) + "loss");
-  for (const Metric& metric : task.metrics()) {
-    const std::string known = kValidationPrefix + metric.name;
-    if (!is_metric_name(metric.name) || std::find(metrics.begin(), metrics.end(), known) != metrics.end())
-      throw ConfigError(ErrorText{.attempted = fmt::format("{}: task {}", configuration.tree.where("task"), configuration.task.name),
-                                  .expected = "metrics with names of letters, digits and _, each once, and none of kind, step, loss, "
-                                              "weights, wall_clock",
-                                  .found = fmt::format("'{}'", metric.name),
-                                  .next = "rename it in the task's metrics()"});
-    metrics.push_back(known);
-  }
-  return metrics;
+/// Throws ConfigError for a metric that the task must not call so.
+void require_names(const std::vector<Metric>& metrics, const Configuration& configuration) {
+  std::set<std::string> names;
+  for (const Metric& metric : metrics)
+    if (!is_metric_name(metric.name) || !names.insert(metric.name).second)
+      throw ConfigError(ErrorText{
+          .attempted = fmt::format("{}: task {}", configuration.tree.where("task"), configuration.task.name),
+          .expected = fmt::format("metrics with names of letters, digits and _, each once, and none of {}", fmt::join(kTakenNames, ", ")),
+          .found = fmt::format("'{}'", metric.name),
+          .next = "rename it in the task's metrics()"});
+}
+
+/// Those that the run measures, as monitors know them.
+std::vector<std::string> measured_metrics(const Configuration& configuration, const std::vector<Metric>& metrics,
+                                          bool has_validation_data) {
+  std::vector<std::string> names = {kTrainLoss};
+  if (!has_validation_data || !is_ever_due(configuration.validation)) return names;
+  names.push_back(std::string(kValidationPrefix) + "loss");
+  for (const Metric& metric : metrics) names.push_back(kValidationPrefix + metric.name);
+  return names;
 }
 
 }  // namespace
@@ -64,9 +69,11 @@ Components build(const Configuration& configuration, bool is_check_only, Heartbe
   ComponentContext context{.directory = directory.string(), .is_check_only = is_check_only, .configuration = configuration.tree};
   torch::manual_seed(static_cast<std::uint64_t>(configuration.run.seed));  // of the initial weights
   Components components{.task = registry.make_task(configuration.task, context)};
+  components.metrics = components.task->metrics();
+  require_names(components.metrics, configuration);
   components.data = registry.make_data(configuration.data, context);
   context.task = components.task.get();
-  context.metrics = measured_metrics(configuration, *components.task, is_check_only || components.data.validation);
+  context.metrics = measured_metrics(configuration, components.metrics, is_check_only || components.data.validation);
   require_measured(configuration.checkpoints, configuration.tree, context.metrics);
   require_measured(configuration.schedules, configuration.tree, context.metrics);
   components.copies = WeightCopies(configuration, registry, context, components.task->model());

@@ -16,6 +16,7 @@ namespace holdfast {
 /// What is built before any rank talks to another.
 struct Components {
   std::unique_ptr<Task> task;
+  std::vector<Metric> metrics;  // of the task
   DataSources data;
   WeightCopies copies;
   CallbackList callbacks;

@@ -150,14 +150,14 @@ int run_training(const TrainArguments& arguments, Heartbeat* heartbeat) {
   set_determinism(configuration.trainer.determinism);
   const std::unique_ptr<BatchLoader> training = training_loader(configuration, components, *ranks);
   const std::unique_ptr<BatchLoader> validation = validation_loader(configuration, components, *ranks);
-  Trainer trainer(
-      {*ranks, *files, clock, sections, heartbeat, *components.task, *training, validation.get(), components.copies, components.callbacks},
-      configuration, to_json(configuration),
-      {.layout = layout,
-       .attempt = environment::get_number(environment::kAttempt, 1),
-       .first_attempt = environment::get_number(environment::kFirstAttempt, environment::get_number(environment::kAttempt, 1)),
-       .threads_per_rank = threads,
-       .progress = progress_style()});
+  Trainer trainer({*ranks, *files, clock, sections, heartbeat, *components.task, *training, validation.get(), components.copies,
+                   components.callbacks, components.metrics},
+                  configuration, to_json(configuration),
+                  {.layout = layout,
+                   .attempt = environment::get_number(environment::kAttempt, 1),
+                   .first_attempt = environment::get_number(environment::kFirstAttempt, environment::get_number(environment::kAttempt, 1)),
+                   .threads_per_rank = threads,
+                   .progress = progress_style()});
   const RunEnd end = trainer.run();
   ranks->close();
   return end == RunEnd::stopped ? kExitTemporary : kExitOk;

@@ -101,7 +101,7 @@ class Restore {
     WindowReader reader(files_, checkpoint_, mine);
     HugeBuffer received(ranks_.size() > 1 ? kWindowBytes : 0);
     for (std::size_t round = 0; round < rounds; ++round) {
-      // Its own first: whoever waits in a broadcast polls, and would take the core from its threads that read.
+      // Its own first: the others wait for it, and what it waits for is already on its way.
       const WindowReader::Read own = reader.next();
       const bool is_own_good = !own.window || is_good(own);
       for (int rank = 0; rank < ranks_.size(); ++rank) {

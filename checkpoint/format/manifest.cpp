@@ -17,7 +17,6 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kFormatName = "holdfast-checkpoint";
-constexpr std::size_t kDigestDigits = 32;
 constexpr int kDeepest = 100;  // levels of objects and lists
 
 std::string hex_of(const std::vector<Digest>& blocks) {
@@ -189,10 +188,6 @@ Manifest read_or_refuse(const std::string& where, const Read& read) {
     refuse(where, {.cause = error.what()});
   }
 }
-
-}  // namespace
-
-namespace {
 
 /// Of what stands before the tensors, where facts_text puts all that is no list; of the whole where there are none.
 json facts_before_lists(const std::string& text) {

@@ -15,7 +15,7 @@ namespace {
 
 using Value = simdjson::dom::element;
 
-constexpr std::size_t kDigestDigits = 32, kShownBytes = 100;
+constexpr std::size_t kShownBytes = 100;
 
 [[noreturn]] void refuse(const char* expected, const Value& found) {
   const std::string text = simdjson::minify(found);

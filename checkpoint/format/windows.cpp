@@ -133,7 +133,8 @@ WindowReader::Read WindowReader::next() {
   Slot& slot = slots_[taken_ % slots_.size()];
   changed_.wait(lock, [&] { return slot.is_full; });
   const Window& window = windows_[taken_++];
-  return {&window, slot.memory.bytes().subspan(slot.skipped, window.end() - window.begin()), slot.damage, slot.failure};
+  if (slot.failure) return {.window = &window, .bytes = {}, .damage = {}, .failure = slot.failure};
+  return {&window, slot.memory.bytes().subspan(slot.skipped, window.end() - window.begin()), slot.damage, {}};
 }
 
 std::uint64_t WindowReader::bytes_read() const {

@@ -36,8 +36,8 @@ std::int64_t most_of(const CheckpointOptions& entry, std::int64_t asks) {
 }  // namespace
 
 Plan plan_run(Configuration configuration, std::int64_t dataset_samples) {
-  const auto [epoch, last_step] = resolve_run(configuration, dataset_samples);
-  Plan plan{.epoch = epoch, .last_step = last_step};
+  const RunShape run = resolve_run(configuration, dataset_samples);
+  Plan plan{.epoch = run.epoch, .last_step = run.last_step};
   const std::int64_t whole_epochs = plan.last_step / plan.epoch.updates, rest = plan.last_step % plan.epoch.updates;
   plan.batches = whole_epochs * plan.epoch.batches + rest * configuration.trainer.accumulate_batches;
   plan.epochs = static_cast<double>(plan.batches) / static_cast<double>(plan.epoch.batches);

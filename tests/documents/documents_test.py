@@ -93,8 +93,11 @@ def test_a_configuration_for_those_who_come_from_elsewhere_trains_and_survives_a
         done = subprocess.run([BUILD / "bin/holdfast", *words], cwd=tmp_path, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stdout + done.stderr
     assert "finished: step 12" in done.stdout and "1 restart" in done.stdout
-    names = {path.name for entry in ("best", "checkpoint") for path in (tmp_path / "runs/config/checkpoints" / entry).glob("*")}
-    assert len(names) in (2, 3, 4) and all("=" in name or "-" in name or name == "last" for name in names), names
+    names = {entry: {path.name for path in (tmp_path / "runs/config/checkpoints" / entry).glob("*")} for entry in ("best", "checkpoint")}
+    assert names["checkpoint"] or "last" in names["best"], names
+    # Two by their rank or age, and what the restart has gone on from.
+    assert len(names["best"] - {"last"}) in (0, 2, 3) and all(re.fullmatch(r"epoch=[0-2]-val_loss=\d+\.\d\d(-v1)?|last", name) for name in names["best"])
+    assert len(names["checkpoint"]) in (0, 2, 3) and all(re.fullmatch(r"checkpoint-(4|8|12)", name) for name in names["checkpoint"])
 
 
 def test_there_is_a_configuration_for_each_place_that_one_comes_from():

@@ -25,9 +25,9 @@ def test_sums_are_those_of_all_samples_at_every_world_size_and_batch_size(tmp_pa
         runs_of[size] = runs.Run(tmp_path / str(size)).supervised(config, ranks=size)
     lines = {size: validations(run)[-1] for size, run in runs_of.items()}
     alone = lines[1]
-    assert alone["total"] == int(alone["total"]) > 0 and alone["never"] is None
+    assert alone["total"] == int(alone["total"]) > 0 and 0 < alone["threes"] < 1 and alone["never"] is None
     for line in lines.values():
-        assert line["total"] == alone["total"] and line["never"] is None
+        assert line["total"] == alone["total"] and line["threes"] == alone["threes"] and line["never"] is None
         assert (line["recall"] is None) == (alone["recall"] is None)
         assert line["perplexity"] == pytest.approx(math.exp(line["loss"]), rel=1e-12)
         # One update at different world sizes: running statistics differ, so that losses do.
@@ -55,13 +55,14 @@ def test_a_monitor_of_the_tasks_own_ranks_the_states_and_comes_back(tmp_path):
 
 @pytest.mark.parametrize(("changes", "words"), [
     ({"checkpoints": [{"name": "best", "monitor": "val_perplexty"}]},
-     "checkpoints.0.monitor: expected a metric that the run measures (train_loss, val_loss, val_accuracy, val_total, val_recall, val_perplexity, val_never), "
+     "checkpoints.0.monitor: expected a metric that the run measures (train_loss, val_loss, val_accuracy, val_total, val_recall, val_threes, val_perplexity, val_never), "
      "found 'val_perplexty': did you mean 'val_perplexity'?"),
     ({"checkpoints": [{"name": "best", "monitor": "val_loss"}], "data": {"options": {"validation_samples": 0}}},
      "checkpoints.0.monitor: expected a metric that the run measures (train_loss), found 'val_loss'"),
     ({"callbacks": {"stop": {"type": "early_stopping", "options": {"monitor": "val_toal"}}}}, "found 'val_toal': did you mean 'val_total'?"),
     ({"task": {"name": "misnamed"}}, "task misnamed: expected metrics with names of letters, digits and _, each once, and none of kind, step, loss, weights, "
-                                     "wall_clock, found 'step'"),
+                                     "texts, wall_clock, found 'step'"),
+    ({"task": {"name": "misnamed", "options": {"metric": "texts"}}, "validation": {"at_end": False, "every_epochs": None}}, "found 'texts'"),
 ])
 def test_what_is_not_measured_is_refused_with_its_place(tmp_path, changes, words):
     config = runs.write_config(tmp_path / "config.yaml", runs.merged(measured(), changes))

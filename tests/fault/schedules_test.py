@@ -1,4 +1,6 @@
 """Schedules in real runs: what a plateau has seen comes back after a kill, and a sequence goes on where it was."""
+import json
+
 import pytest
 import runs
 
@@ -24,6 +26,16 @@ def test_a_plateau_is_continued_where_it_was(tmp_path):
     runs.assert_landed(run, injections)
     assert rates(run) == found
     runs.assert_same_runs(run, undisturbed)
+
+
+def test_what_a_plateau_remembers_is_the_same_before_there_is_anything_to_remember(tmp_path):
+    config = runs.write_config(tmp_path / "config.yaml", runs.configuration(
+        "mlp", max_steps=16, schedules={"decay": PLATEAU}, validation={"every_epochs": 100}, checkpoints=[{"name": "all", "every_steps": 7, "limit": -1}]))
+    undisturbed = runs.Run(tmp_path / "undisturbed").supervised(config)
+    run = runs.Run(tmp_path / "run").supervised(config, injections=["kill:rank=1,step=9"])
+    found = [json.loads((each.directory / "checkpoints/step-00000014/manifest.json").read_text())["state"] for each in (run, undisturbed)]
+    assert found[0]["plateaus"] == found[1]["plateaus"] and found[0]["plateaus"]["decay"]["best"] is None
+    assert runs.ckpt("diff", run.directory, undisturbed.directory).returncode == 0
 
 
 def test_a_plateau_that_is_given_another_metric_keeps_its_factor(tmp_path):

@@ -27,6 +27,7 @@ PROGRAMS = {"apps/holdfast.cpp": "apps/commands", "apps/holdfast_train.cpp": "ap
 OUTSIDE = {  # a library, by the beginning of its headers' names, and the folders that know it
     "MPI": (r"mpi(_\w+|-ext)?\.h$|openmpi/|mpi/|pmix", ["dist"]),
     "HDF5": (r"hdf5|H5\w*\.h$|H5Cpp|highfive/", ["checkpoint/format", "data"]),
+    "simdjson": (r"simdjson", ["checkpoint/format"]),
     "LibTorch": (r"torch/|ATen/|c10/|caffe2/", ["trainer", "tasks", "data", "apps/train"]),
 }
 

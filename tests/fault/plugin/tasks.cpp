@@ -82,22 +82,30 @@ struct Measured final : holdfast::Task {
     const auto count = [](const at::Tensor& which) { return which.sum().item<std::int64_t>(); };
     sums.metrics["total"] = {batch.fields[1].sum().item<double>(), batch.samples};
     sums.metrics["recall"] = {static_cast<double>(count(logits.argmax(1).eq(3).logical_and(is_three))), count(is_three)};
+    sums.metrics["threes"] = {static_cast<double>(count(is_three)), batch.samples};
     sums.metrics["perplexity"] = {sums.loss_sum, sums.count};
     return sums;
   }
   std::vector<holdfast::Metric> metrics() const override {
     using Value = holdfast::Metric::Value;
-    return {{"accuracy"}, {"total", Value::sum}, {"recall"}, {"perplexity", Value::exp_of_mean}, {"never"}};
+    return {{"accuracy"}, {"total", Value::sum}, {"recall"}, {"threes"}, {"perplexity", Value::exp_of_mean}, {"never"}};
   }
   Normalised normalised;
 };
 
+struct MisnamedOptions {
+  std::string metric = "step";
+  void describe(holdfast::FieldVisitor& visitor) { visitor.field({.name = "metric"}, metric); }
+};
+
 /// Calls a metric what a line of metrics calls something else.
 struct Misnamed final : holdfast::Task {
+  explicit Misnamed(const MisnamedOptions& its) : options(its) {}
   torch::nn::Module& model() override { return normalised.model(); }
   Loss loss(const Batch& batch) override { return normalised.loss(batch); }
   Evaluation evaluate(const Batch& batch) override { return normalised.evaluate(batch); }
-  std::vector<holdfast::Metric> metrics() const override { return {{"step"}}; }
+  std::vector<holdfast::Metric> metrics() const override { return {{options.metric}}; }
+  MisnamedOptions options;
   Normalised normalised;
 };
 
@@ -337,8 +345,11 @@ extern "C" void holdfast_register(holdfast::Registry& registry) {
                     [](const holdfast::OptionTree&, const holdfast::ComponentContext&) { return std::make_unique<InStages>(); });
   registry.add_task("measured",
                     [](const holdfast::OptionTree&, const holdfast::ComponentContext&) { return std::make_unique<Measured>(); });
-  registry.add_task("misnamed",
-                    [](const holdfast::OptionTree&, const holdfast::ComponentContext&) { return std::make_unique<Misnamed>(); });
+  registry.add_task("misnamed", [](const holdfast::OptionTree& tree, const holdfast::ComponentContext&) {
+    MisnamedOptions options;
+    holdfast::read_options(tree, options);
+    return std::make_unique<Misnamed>(options);
+  });
   registry.add_task("talkative", [](const holdfast::OptionTree&, const holdfast::ComponentContext&) {
     std::printf("a plugin's own words\n");
     return std::make_unique<Normalised>();

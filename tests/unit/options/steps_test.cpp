@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <limits>
+
 #include "tests/unit/options/messages.h"
 
 namespace holdfast {
@@ -159,6 +161,20 @@ TEST(MeasuredSaves, MustBeOnTheGridOfTheValidations) {
               HasSubstr("expected a validation at each save, found saves every 7 updates, validations every 5 updates"));
   EXPECT_THAT(measured({.every_steps = 4}, {.every_epochs = 1}), HasSubstr("found saves every 1 epochs, validations every 4 updates"));
   EXPECT_THAT(measured({}, {.every_steps = 7}), HasSubstr("validations every 0 updates: never"));
+}
+
+TEST(LastSample, IsWhereTheEpochsEnd) {
+  const auto at = [](double epochs, EpochShape epoch, std::int64_t batch) {
+    return last_sample({.max_steps = 5, .max_epochs = epochs}, epoch, batch);
+  };
+  const EpochShape epoch{.samples = 100, .batches = 13, .updates = 13};  // of 8 samples, the last of 4
+  EXPECT_EQ(at(1, epoch, 8), 100);
+  EXPECT_EQ(at(3, epoch, 8), 300);
+  EXPECT_EQ(at(1.5, epoch, 8), 100 + 7 * 8) << "half of 13 batches are 7";
+  EXPECT_EQ(at(0.99, epoch, 8), 100) << "the last batch is short";
+  EXPECT_EQ(at(2.5, {.samples = 96, .batches = 12, .updates = 12}, 8), 240);
+  EXPECT_EQ(at(1e18, epoch, 8), std::numeric_limits<std::int64_t>::max()) << "nowhere";
+  EXPECT_EQ(last_sample({.max_steps = 5}, epoch, 8), std::numeric_limits<std::int64_t>::max());
 }
 
 }  // namespace

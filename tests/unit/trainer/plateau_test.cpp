@@ -11,7 +11,7 @@ namespace {
 std::vector<double> factors(const ScheduleOptions& options, const std::vector<double>& values, Plateau plateau = {}) {
   std::vector<double> factors;
   for (const double value : values) {
-    take_in(plateau, options, value);
+    take_in(plateau, options, value, "");
     factors.push_back(plateau.factor);
   }
   return factors;
@@ -57,7 +57,7 @@ TEST(Plateau, WhatIsNoNumberIsNoImprovement) {
 TEST(Plateau, ComesBackAsItWas) {
   Plateau plateau;
   const ScheduleOptions its = options({.factor = 0.5, .patience = 1, .cooldown = 1});
-  for (const double value : {1.0, 2.0, 2.0, 2.0}) take_in(plateau, its, value);
+  for (const double value : {1.0, 2.0, 2.0, 2.0}) take_in(plateau, its, value, "");
   const auto back = plateaus_from_json(to_json({{"decay", plateau}})).at("decay");
   const std::vector<double> values = {2, 2, 2, 0.5, 2, 2, 2, 2};
   EXPECT_EQ(factors(its, values, back), factors(its, values, plateau));
@@ -66,11 +66,40 @@ TEST(Plateau, ComesBackAsItWas) {
 
 TEST(Plateau, AnotherMetricBeginsAnewWithTheSameFactor) {
   Plateau plateau;
-  for (const double value : {1.0, 2.0, 2.0}) take_in(plateau, options({.factor = 0.5, .patience = 0}), value);
+  for (const double value : {1.0, 2.0, 2.0}) take_in(plateau, options({.factor = 0.5, .patience = 0}), value, "");
   EXPECT_EQ(plateau.factor, 0.25);
-  take_in(plateau, options({.monitor = "val_accuracy", .mode = Mode::max, .factor = 0.5, .patience = 0}), 0.1);
+  take_in(plateau, options({.monitor = "val_accuracy", .mode = Mode::max, .factor = 0.5, .patience = 0}), 0.1, "");
   EXPECT_EQ(plateau.factor, 0.25);
   EXPECT_EQ(plateau.best, 0.1);
+}
+
+TEST(Plateau, OtherWeightsBeginAnewToo) {
+  Plateau plateau;
+  const ScheduleOptions its = options({.factor = 0.5, .patience = 0});
+  take_in(plateau, its, 1, "");
+  take_in(plateau, its, 2, "ema");
+  EXPECT_EQ(plateau.factor, 1);
+  EXPECT_EQ(plateau.best, 2);
+}
+
+TEST(Plateau, AnInfiniteValueIsNeverTheBest) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  for (const bool is_relative : {true, false})
+    EXPECT_THAT(factors(options({.factor = 0.5, .patience = 1, .is_relative = is_relative}), {infinity, 5, 4, 3, 2, 1}), testing::Each(1));
+  EXPECT_THAT(factors(options({.mode = Mode::max, .factor = 0.5, .patience = 1}), {-infinity, 1, 2, 3}), testing::Each(1));
+}
+
+TEST(Plateau, AMinimumAboveWhereItIsDoesNotRaiseIt) {
+  EXPECT_THAT(factors(options({.factor = 0.5, .patience = 0, .min_factor = 0.5}), {1, 1, 1}, {.factor = 0.1}), testing::Each(0.1));
+}
+
+TEST(Plateau, WhatNoneCanHaveStoredIsRefused) {
+  for (const auto& [key, value] : std::vector<std::pair<std::string, nlohmann::json>>{
+           {"factor", 0}, {"factor", 1.5}, {"factor", "nan"}, {"waited", -1}, {"cooldown", -1}}) {
+    nlohmann::json stored = to_json({{"decay", Plateau{}}});
+    stored["decay"][key] = value;
+    EXPECT_THROW(plateaus_from_json(stored), std::invalid_argument) << key;
+  }
 }
 
 }  // namespace

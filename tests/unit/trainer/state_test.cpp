@@ -85,6 +85,12 @@ TEST(RunState, SurvivesJsonExactly) {
   EXPECT_TRUE(back.owes_validation);
 }
 
+TEST(RunState, WhatIsNoListOfValidationsIsRefused) {
+  nlohmann::json stored = to_json(RunState{});
+  stored["validations"] = nullptr;
+  EXPECT_THROW(run_state_from_json(stored), std::invalid_argument);
+}
+
 TEST(Differences, AreListedByTheirPath) {
   const auto then = nlohmann::json::parse(R"({"trainer": {"max_steps": 100, "clip_norm": null}})");
   const auto now = nlohmann::json::parse(R"({"trainer": {"max_steps": 200, "clip_norm": null}})");

@@ -42,8 +42,8 @@ std::map<std::string, double> measured(std::vector<Metric> metrics, std::vector<
   const auto ranks = make_local_communicator();
   SectionTracker sections(nullptr);
   Batches loader(static_cast<std::int64_t>(parts.size()));
-  Measuring task(std::move(metrics), std::move(parts));
-  const ValidationRecord record = run_validation({*ranks, sections, task, loader}, std::nullopt, 7);
+  Measuring task(metrics, std::move(parts));
+  const ValidationRecord record = run_validation({*ranks, sections, task, loader, metrics}, std::nullopt, 7);
   EXPECT_EQ(record.step, 7);
   return record.metrics;
 }
