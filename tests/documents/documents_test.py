@@ -82,6 +82,45 @@ def test_every_configuration_that_is_named_exists(document):
         assert (ROOT / name).exists(), f"{document.relative_to(ROOT)} names {name}"
 
 
+LISTINGS = [path for path in sorted((ROOT / "docs").glob("*.md")) if "```cpp" in path.read_text()]
+
+
+@pytest.mark.parametrize("page", LISTINGS, ids=lambda path: path.stem)
+def test_every_listing_in_cpp_is_compiled(page):
+    """Each line of it, in its order, is one of the plugin that is built here, or it is the template."""
+    built = [line.strip() for line in (ROOT / "tests/documents/listings.cpp").read_text().splitlines()]
+    for block in re.findall(r"^```cpp\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
+        if block == (PLUGIN / "my_task.cpp").read_text():
+            continue
+        rest = iter(built)
+        for line in filter(lambda text: text not in ("", "…"), map(str.strip, block.splitlines())):
+            assert line in rest, f"{page.name}: no such line in tests/documents/listings.cpp, or not in this order: {line}"
+
+
+LISTED = {"regression_of_labels": ({"name": "random", "options": {"shape": [8], "classes": 2, "samples": 64, "validation_samples": 32}}, ["main"]),
+          "staged": ({"name": "random", "options": {"shape": [8], "samples": 64, "validation_samples": 32}}, ["main"]),
+          "two_players": ({"name": "my_data", "options": {"samples": 64}}, ["discriminator", "generator"])}
+
+
+@pytest.mark.parametrize("task", LISTED)
+def test_the_listings_train_and_survive_a_kill(task, tmp_path):
+    plugin = str(BUILD / "tests/libdocument_listings.so")
+    data, optimizers = LISTED[task]
+    config = {"task": {"name": task, "plugin": plugin}, "data": {**data, "global_batch_size": 16}, "trainer": {"max_steps": 12},
+              "optimizers": {name: {"type": "adamw", **({"parameters": [name]} if len(optimizers) > 1 else {})} for name in optimizers},
+              "callbacks": {"speed": {"type": "throughput", "plugin": plugin}}, "transforms": {"clamped": {"type": "clamp", "plugin": plugin}},
+              "checkpoints": [{"name": "regular", "every_steps": 5, "transforms": ["clamped"]}], "saving": {"asynchronous": False}}
+    (tmp_path / "config.yaml").write_text(json.dumps(config))
+    done = subprocess.run([BUILD / "bin/holdfast", "run", "config.yaml", "-n", "2", "--inject", "kill:rank=1,step=8"], cwd=tmp_path, capture_output=True,
+                          text=True, timeout=60)
+    assert done.returncode == 0 and "finished: step 12" in done.stdout and "1 restart" in done.stdout, done.stdout + done.stderr
+    assert re.search(r"^\d+ samples/s$", done.stdout, re.MULTILINE)
+    assert (tmp_path / "runs/config/checkpoints/last/clamped/manifest.json").exists()
+    metrics = json.loads((tmp_path / "runs/config/DONE.json").read_text())["metrics"]
+    assert set(metrics) == {"regression_of_labels": {"validation_loss", "validation_recall", "validation_rmse"}, "staged": {"validation_loss"},
+                            "two_players": set()}[task]
+
+
 COMING_FROM = ROOT / "docs/coming-from.md"
 TRANSLATED = re.findall(r"^```yaml\n(.*?)^```$", COMING_FROM.read_text(), re.MULTILINE | re.DOTALL)
 
