@@ -89,7 +89,9 @@ class EntryRules {
   void check_metric(const char* key, const std::string& metric, const std::vector<std::string>& metrics) const {
     if (metric.empty() || metric == "epoch" || metric == "step" || std::find(metrics.begin(), metrics.end(), metric) != metrics.end())
       return;
-    refuse(key, unknown_word("a metric that the run measures", metric, metrics));
+    ErrorText text = unknown_word("a metric that the run measures", metric, metrics);
+    if (is_of_validation(metric) && of_validation(metrics).empty()) text.next = kNoValidation;
+    refuse(key, text);
   }
 
   void check_template(const std::string& key, const std::string& text) const {

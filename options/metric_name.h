@@ -32,9 +32,13 @@ inline std::vector<std::string> of_validation(const std::vector<std::string>& me
   return found;
 }
 
+inline constexpr const char* kNoValidation = "turn a validation on (`validation: {every_epochs: 1}`), with data that have a part for it";
+
 /// What to say of a monitor that is none of `known`, which are those of the validation.
 inline ErrorText unknown_validation_metric(const std::string& monitor, const std::vector<std::string>& known) {
-  return unknown_word("a metric of the validation", monitor, known);
+  ErrorText text = unknown_word("a metric of the validation", monitor, known);
+  if (known.empty()) text.next = kNoValidation;
+  return text;
 }
 
 }  // namespace holdfast

@@ -43,7 +43,8 @@ How it is read:
 - An integer may stand where a number is wanted, not the other way round. `1e-3` and `.5` are numbers; `.inf` and `.nan`
   are refused. Only `true` and `false` are booleans.
 - The keys under `task.options` and `data.options` belong to the task and to the source of data, which check them as
-  strictly. `holdfast config check CONFIG` checks everything, `holdfast config show CONFIG` prints every value in force.
+  strictly. `holdfast config check CONFIG` checks all that needs no data, `holdfast config plan CONFIG` opens the data too,
+  `holdfast config show CONFIG` prints every value in force.
 - Names (of optimizers, schedules and entries of `checkpoints`) consist of letters, digits, `_` and `-`.
 
 )";

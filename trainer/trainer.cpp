@@ -4,9 +4,11 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "checkpoint/policy/policy.h"
 #include "trainer/model_state.h"
 #include "trainer/provenance.h"
 #include "trainer/rng.h"
@@ -17,6 +19,24 @@
 namespace holdfast {
 
 using nlohmann::json;
+
+namespace {
+
+/// A run all of whose entries go by a metric that no longer gets better saves nothing more, and a failure costs all since its best state.
+void warn_of_saves_by_score(const std::vector<CheckpointOptions>& checkpoints) {
+  const auto is_by_score = [](const CheckpointOptions& entry) {
+    const Choice choice = choice_of(entry);
+    return entry.weights_only || entry.only_best || (choice.by == Choice::By::score && choice.count > 0);
+  };
+  if (!checkpoints.empty() && std::all_of(checkpoints.begin(), checkpoints.end(), is_by_score))
+    log_warning(
+        "checkpoints: every entry saves the best alone; where {} gets no better, a failure costs all since then. Add one that saves in any "
+        "case: "
+        "`{{name: recent, every_minutes: 10, limit: 1}}`",
+        checkpoints.front().monitor);
+}
+
+}  // namespace
 
 Trainer::Trainer(const Parts& parts, Configuration configuration, json resolved_options, Settings settings)
     : parts_(parts),
@@ -130,6 +150,7 @@ void Trainer::begin() {
     parts_.heartbeat->block().resumed_step = restored ? state_.global_step : -1;
   }
   set_log_step(state_.global_step);
+  if (is_rank_0()) warn_of_saves_by_score(configuration_.checkpoints);
   parts_.callbacks.each("on_fit_start", [&](Callback& callback) { callback.on_fit_start(view(), parts_.ranks); });
   state_.callbacks = parts_.callbacks.state();
   if (!state_.owes_validation) ask_for_end();
@@ -205,6 +226,10 @@ void Trainer::validate() {
   measured_batch_ = state_.batch_index;
   const std::map<std::string, double> metrics = metrics_of(record);
   optimization_.take_in(metrics, weights);
+  for (const auto& [name, plateau] : optimization_.plateaus())
+    if (is_rank_0() && plateau.factor < state_.plateaus[name].factor)
+      log_info("schedules.{}: {} gets no better than {:.6g}; the factor falls to {:.6g}", name, plateau.monitor,
+               plateau.best.value_or(std::numeric_limits<double>::quiet_NaN()), plateau.factor);
   state_.plateaus = optimization_.plateaus();
   parts_.callbacks.each("on_validation_end", [&](Callback& callback) { callback.on_validation_end(view(), metrics, parts_.ranks); });
   if (!is_rank_0()) return;

@@ -91,8 +91,9 @@ std::string when_due(const CheckpointOptions& entry) {
 std::string kept_by(const CheckpointOptions& entry) {
   const Choice choice = choice_of(entry);
   if (choice.count < 0) return "all";
-  return choice.by == Choice::By::score ? fmt::format("the best {} by {}", choice.count, entry.monitor)
-                                        : fmt::format("the newest {}", choice.count);
+  const std::string by = fmt::format("{} ({})", entry.monitor, entry.mode == Mode::min ? "smallest" : "largest");
+  if (choice.by == Choice::By::score) return fmt::format("the best {} by {}", choice.count, by);
+  return fmt::format("the newest {}", choice.count) + (entry.monitor.empty() ? "" : ", the best by " + by + " among them");
 }
 
 std::string contents_of(const CheckpointOptions& entry) {
