@@ -16,8 +16,9 @@ from tensorboard.util import tensor_util  # noqa: E402
 EVERYTHING = {"logging": {"tensorboard": True, "csv": True, "histograms_every_steps": 6}}
 
 
-def read(run):
-    events = EventAccumulator(str(run.directory / "tensorboard"), size_guidance={"scalars": 0, "histograms": 0, "tensors": 0})
+def read(run, knows_sessions=True):
+    """`knows_sessions` False: as a reader that takes every event, also those that a later file says are to be forgotten."""
+    events = EventAccumulator(str(run.directory / "tensorboard"), size_guidance={"scalars": 0, "histograms": 0, "tensors": 0}, purge_orphaned_data=knows_sessions)
     return events.Reload()
 
 
@@ -86,6 +87,7 @@ def test_kills_leave_no_gap_and_no_step_twice(tmp_path, config, undisturbed):
     events = read(run)
     assert len(list((run.directory / "tensorboard").iterdir())) == 3
     assert scalars(events) == expected_scalars(run) == expected_scalars(undisturbed)
+    assert scalars(read(run, knows_sessions=False)) == expected_scalars(run), "the files themselves have no step twice"
     assert len(events.Tensors("configuration")) == 1
     for tag in events.Tags()["histograms"]:
         assert [event.step for event in events.Histograms(tag)] == [6, 12, 18, 24, 30]
