@@ -38,7 +38,7 @@ void EarlyStoppingOptions::describe(FieldVisitor& visitor) {
 void require_consistent(const EarlyStoppingOptions& options, const OptionTree& tree, const std::vector<std::string>& metrics) {
   const std::vector<std::string> known = of_validation(metrics);
   if (std::find(known.begin(), known.end(), options.monitor) != known.end()) return;
-  ErrorText text = unknown_validation_metric(options.monitor, known);
+  ErrorText text = unknown_metric("a metric of the validation", options.monitor, known);
   text.attempted = tree.locate("monitor", "callbacks: early_stopping: monitor");
   throw ConfigError(text);
 }

@@ -9,7 +9,7 @@
 #include "base/name.h"
 #include "options/metric_name.h"
 #include "options/name_template.h"
-#include "options/nearest.h"
+#include "options/refusal.h"
 #include "options/run_options.h"
 
 namespace holdfast {
@@ -34,11 +34,7 @@ class EntryRules {
       for (const std::string& metric : NameTemplate(*text, entry_.auto_insert_metric_name).metrics()) check_metric(key, metric, metrics);
   }
 
-  [[noreturn]] void refuse(const std::string& key, ErrorText text) const {
-    const std::string path = path_ + "." + key;
-    text.attempted = fmt::format("{}: {}", tree_.where(path), path);
-    throw ConfigError(text);
-  }
+  [[noreturn]] void refuse(const std::string& key, ErrorText text) const { refuse_at(tree_, path_ + "." + key, std::move(text)); }
 
  private:
   void check_name() const {
@@ -89,9 +85,7 @@ class EntryRules {
   void check_metric(const char* key, const std::string& metric, const std::vector<std::string>& metrics) const {
     if (metric.empty() || metric == "epoch" || metric == "step" || std::find(metrics.begin(), metrics.end(), metric) != metrics.end())
       return;
-    ErrorText text = unknown_word("a metric that the run measures", metric, metrics);
-    if (is_of_validation(metric) && of_validation(metrics).empty()) text.next = kNoValidation;
-    refuse(key, text);
+    refuse(key, unknown_metric("a metric that the run measures", metric, metrics));
   }
 
   void check_template(const std::string& key, const std::string& text) const {

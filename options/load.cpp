@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "options/metric_name.h"
 #include "options/read.h"
+#include "options/refusal.h"
 #include "options/run_options.h"
 
 namespace holdfast {
@@ -37,10 +38,7 @@ class CrossChecks {
   }
 
  private:
-  [[noreturn]] void refuse(const std::string& path, ErrorText text) const {
-    text.attempted = fmt::format("{}: {}", tree_.where(path), path);
-    throw ConfigError(text);
-  }
+  [[noreturn]] void refuse(const std::string& path, ErrorText text) const { refuse_at(tree_, path, std::move(text)); }
 
   void check_task() const {
     if (configuration_.task.name.empty())
@@ -78,16 +76,11 @@ class CrossChecks {
     if (optimizer.betas.size() != 2)
       refuse(path + ".betas", {.expected = "two numbers", .found = fmt::format("{}", optimizer.betas.size())});
     const bool is_sgd = optimizer.type == OptimizerKind::sgd;
-    const auto check_owner = [&](std::string_view key, bool is_changed, bool is_its_own) {
-      if (!is_changed || is_its_own) return;
-      refuse(fmt::format("{}.{}", path, key), {.expected = is_sgd ? "a key of sgd" : "a key of adamw",
-                                               .found = is_sgd ? "one of adamw" : "one of sgd",
-                                               .cause = "it would have no effect"});
-    };
-    check_owner("momentum", optimizer.momentum != defaults.momentum, is_sgd);
-    check_owner("nesterov", optimizer.nesterov != defaults.nesterov, is_sgd);
-    check_owner("betas", optimizer.betas != defaults.betas, !is_sgd);
-    check_owner("eps", optimizer.eps != defaults.eps, !is_sgd);
+    const KeysOfTypes keys(tree_, path, is_sgd ? "sgd" : "adamw");
+    keys.require_owner("momentum", optimizer.momentum != defaults.momentum, {"sgd"});
+    keys.require_owner("nesterov", optimizer.nesterov != defaults.nesterov, {"sgd"});
+    keys.require_owner("betas", optimizer.betas != defaults.betas, {"adamw"});
+    keys.require_owner("eps", optimizer.eps != defaults.eps, {"adamw"});
     if (optimizer.nesterov && optimizer.momentum == 0)
       refuse(path + ".nesterov", {.expected = "momentum above 0 with nesterov", .found = "momentum 0"});
   }

@@ -1,13 +1,11 @@
 // Names of metrics: those of a validation begin with val_ wherever they stand beside others.
 #pragma once
 
-#include <algorithm>
-#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "options/nearest.h"
+#include "base/error.h"
 
 namespace holdfast {
 
@@ -19,26 +17,12 @@ inline bool is_of_validation(std::string_view metric) { return metric.starts_wit
 inline constexpr std::string_view kTakenNames[] = {"kind", "step", "loss", "weights", "texts", "wall_clock"};
 
 /// Whether a task may call one of its metrics so: letters, digits and _, and none that is taken.
-inline bool is_metric_name(std::string_view name) {
-  constexpr std::string_view kAllowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
-  return !name.empty() && name.find_first_not_of(kAllowed) == name.npos &&
-         std::find(std::begin(kTakenNames), std::end(kTakenNames), name) == std::end(kTakenNames);
-}
+bool is_metric_name(std::string_view name);
 
 /// Of `metrics` those of the validation.
-inline std::vector<std::string> of_validation(const std::vector<std::string>& metrics) {
-  std::vector<std::string> found;
-  std::copy_if(metrics.begin(), metrics.end(), std::back_inserter(found), is_of_validation);
-  return found;
-}
+std::vector<std::string> of_validation(const std::vector<std::string>& metrics);
 
-inline constexpr const char* kNoValidation = "turn a validation on (`validation: {every_epochs: 1}`), with data that have a part for it";
-
-/// What to say of a monitor that is none of `known`, which are those of the validation.
-inline ErrorText unknown_validation_metric(const std::string& monitor, const std::vector<std::string>& known) {
-  ErrorText text = unknown_word("a metric of the validation", monitor, known);
-  if (known.empty()) text.next = kNoValidation;
-  return text;
-}
+/// What to say of a metric that is none of `known`, which are `what`; where there is no validation to measure it, how to turn one on.
+ErrorText unknown_metric(std::string_view what, const std::string& metric, const std::vector<std::string>& known);
 
 }  // namespace holdfast

@@ -7,16 +7,25 @@
 
 #include "base/error.h"
 #include "options/metric_name.h"
+#include "options/nearest.h"
+#include "options/refusal.h"
 #include "options/run_options.h"
 
 namespace holdfast {
 
+namespace {
+
+constexpr std::pair<std::string_view, ScheduleKind> kKinds[] = {{"constant", ScheduleKind::constant},
+                                                                {"linear", ScheduleKind::linear},
+                                                                {"cosine", ScheduleKind::cosine},
+                                                                {"plateau", ScheduleKind::plateau},
+                                                                {"sequence", ScheduleKind::sequence}};
+
+std::string_view name_of(ScheduleKind kind) { return kKinds[static_cast<std::size_t>(kind)].first; }
+
+}  // namespace
+
 void ScheduleOptions::describe(FieldVisitor& visitor) {
-  static constexpr std::pair<std::string_view, ScheduleKind> kKinds[] = {{"constant", ScheduleKind::constant},
-                                                                         {"linear", ScheduleKind::linear},
-                                                                         {"cosine", ScheduleKind::cosine},
-                                                                         {"plateau", ScheduleKind::plateau},
-                                                                         {"sequence", ScheduleKind::sequence}};
   visitor.choice(
       {.name = "type",
        .doc = "How the factor goes on after the warm-up. `constant`: it stays 1. `linear`, `cosine`: it falls to `final_factor`. "
@@ -114,10 +123,7 @@ class ScheduleRules {
   }
 
  private:
-  [[noreturn]] void refuse(const std::string& path, ErrorText text) const {
-    text.attempted = fmt::format("{}: {}", tree_.where(path), path);
-    throw ConfigError(text);
-  }
+  [[noreturn]] void refuse(const std::string& path, ErrorText text) const { refuse_at(tree_, path, std::move(text)); }
 
   void require_known(const std::string& path, const std::string& name) const {
     if (configuration_.schedules.count(name) > 0) return;
@@ -128,26 +134,20 @@ class ScheduleRules {
 
   void check_owners(const std::string& path, const ScheduleOptions& schedule) const {
     const ScheduleOptions defaults;
-    const auto check = [&](std::string_view key, bool is_changed, bool has_effect, const char* owners) {
-      if (is_changed && !has_effect)
-        refuse(fmt::format("{}.{}", path, key),
-               {.expected = "no such key with this type", .found = fmt::format("one of {}", owners), .cause = "it would have no effect"});
-    };
-    const bool is_plateau = schedule.type == ScheduleKind::plateau, is_sequence = schedule.type == ScheduleKind::sequence;
-    const bool falls = schedule.type == ScheduleKind::linear || schedule.type == ScheduleKind::cosine;
-    check("warmup_steps", schedule.warmup_steps != defaults.warmup_steps, !is_sequence, "all but sequence, whose parts may have one");
-    check("total_steps", schedule.total_steps != defaults.total_steps, falls, "linear and cosine");
-    check("final_factor", schedule.final_factor != defaults.final_factor, falls, "linear and cosine");
-    check("monitor", schedule.monitor != defaults.monitor, is_plateau, "plateau");
-    check("mode", schedule.mode != defaults.mode, is_plateau, "plateau");
-    check("factor", schedule.factor != defaults.factor, is_plateau, "plateau");
-    check("patience", schedule.patience != defaults.patience, is_plateau, "plateau");
-    check("threshold", schedule.threshold != defaults.threshold, is_plateau, "plateau");
-    check("is_relative", schedule.is_relative != defaults.is_relative, is_plateau, "plateau");
-    check("cooldown", schedule.cooldown != defaults.cooldown, is_plateau, "plateau");
-    check("min_factor", schedule.min_factor != defaults.min_factor, is_plateau, "plateau");
-    check("parts", schedule.parts != defaults.parts, is_sequence, "sequence");
-    check("milestones", schedule.milestones != defaults.milestones, is_sequence, "sequence");
+    const KeysOfTypes keys(tree_, path, name_of(schedule.type));
+    keys.require_owner("warmup_steps", schedule.warmup_steps != defaults.warmup_steps, {"constant", "linear", "cosine", "plateau"});
+    keys.require_owner("total_steps", schedule.total_steps != defaults.total_steps, {"linear", "cosine"});
+    keys.require_owner("final_factor", schedule.final_factor != defaults.final_factor, {"linear", "cosine"});
+    keys.require_owner("monitor", schedule.monitor != defaults.monitor, {"plateau"});
+    keys.require_owner("mode", schedule.mode != defaults.mode, {"plateau"});
+    keys.require_owner("factor", schedule.factor != defaults.factor, {"plateau"});
+    keys.require_owner("patience", schedule.patience != defaults.patience, {"plateau"});
+    keys.require_owner("threshold", schedule.threshold != defaults.threshold, {"plateau"});
+    keys.require_owner("is_relative", schedule.is_relative != defaults.is_relative, {"plateau"});
+    keys.require_owner("cooldown", schedule.cooldown != defaults.cooldown, {"plateau"});
+    keys.require_owner("min_factor", schedule.min_factor != defaults.min_factor, {"plateau"});
+    keys.require_owner("parts", schedule.parts != defaults.parts, {"sequence"});
+    keys.require_owner("milestones", schedule.milestones != defaults.milestones, {"sequence"});
   }
 
   void check_warmup(const std::string& path, const ScheduleOptions& schedule) const {
@@ -165,7 +165,7 @@ class ScheduleRules {
       const ScheduleKind type = configuration_.schedules.at(schedule.parts[i]).type;
       if (type == ScheduleKind::sequence || type == ScheduleKind::plateau)
         refuse(part, {.expected = "a schedule of type constant, linear or cosine",
-                      .found = fmt::format("{} of type {}", schedule.parts[i], type == ScheduleKind::sequence ? "sequence" : "plateau")});
+                      .found = fmt::format("{} of type {}", schedule.parts[i], name_of(type))});
     }
     if (schedule.milestones.size() != schedule.parts.size() - 1 ||
         !std::is_sorted(schedule.milestones.begin(), schedule.milestones.end(), std::less_equal()))
@@ -187,10 +187,7 @@ void require_measured(const std::map<std::string, ScheduleOptions>& schedules, c
   const std::vector<std::string> known = of_validation(metrics);
   for (const auto& [name, schedule] : schedules) {
     if (schedule.type != ScheduleKind::plateau || std::find(known.begin(), known.end(), schedule.monitor) != known.end()) continue;
-    const std::string path = "schedules." + name + ".monitor";
-    ErrorText text = unknown_validation_metric(schedule.monitor, known);
-    text.attempted = fmt::format("{}: {}", tree.where(path), path);
-    throw ConfigError(text);
+    refuse_at(tree, "schedules." + name + ".monitor", unknown_metric("a metric of the validation", schedule.monitor, known));
   }
 }
 

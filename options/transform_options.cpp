@@ -9,6 +9,7 @@
 #include "base/name.h"
 #include "options/nearest.h"
 #include "options/plugin_field.h"
+#include "options/refusal.h"
 #include "options/run_options.h"
 
 namespace holdfast {
@@ -80,10 +81,7 @@ class TransformRules {
   }
 
  private:
-  [[noreturn]] void refuse(const std::string& path, ErrorText text) const {
-    text.attempted = fmt::format("{}: {}", tree_.where(path), path);
-    throw ConfigError(text);
-  }
+  [[noreturn]] void refuse(const std::string& path, ErrorText text) const { refuse_at(tree_, path, std::move(text)); }
 
   void require_known(const std::string& path, const std::string& name, const std::vector<std::string>& known, const char* what) const {
     if (std::find(known.begin(), known.end(), name) != known.end()) return;
@@ -107,24 +105,19 @@ class TransformRules {
   void check(const std::string& name, const TransformOptions& transform) const {
     const std::string path = "transforms." + name;
     const TransformOptions defaults;
-    const auto check_owner = [&](std::string_view key, bool is_changed, std::string_view owner) {
-      if (!is_changed || transform.type == owner) return;
-      refuse(fmt::format("{}.{}", path, key), {.expected = fmt::format("a key of {}", transform.type),
-                                               .found = fmt::format("one of {}", owner),
-                                               .cause = "it would have no effect"});
-    };
     if (is_reserved_name(name))
       refuse(path,
              {.expected = "another name", .found = fmt::format("'{}'", name), .cause = "states have such names, and a copy lies in one"});
     if (transform.type.empty())
       refuse(path + ".type",
              {.expected = fmt::format("{}, or a type that a plugin registers", fmt::join(kBuiltInTransforms, ", ")), .found = "none"});
-    check_owner("decay", transform.decay != defaults.decay, kAverageType);
-    check_owner("every_steps", transform.every_steps != defaults.every_steps, kAverageType);
-    check_owner("start_step", transform.start_step != defaults.start_step, kAverageType);
-    check_owner("buffers", transform.buffers != defaults.buffers, kAverageType);
-    check_owner("precision", transform.precision != defaults.precision, kHalfType);
-    check_owner("factor", transform.factor != defaults.factor, kScaleType);
+    const KeysOfTypes keys(tree_, path, transform.type);
+    keys.require_owner("decay", transform.decay != defaults.decay, {kAverageType});
+    keys.require_owner("every_steps", transform.every_steps != defaults.every_steps, {kAverageType});
+    keys.require_owner("start_step", transform.start_step != defaults.start_step, {kAverageType});
+    keys.require_owner("buffers", transform.buffers != defaults.buffers, {kAverageType});
+    keys.require_owner("precision", transform.precision != defaults.precision, {kHalfType});
+    keys.require_owner("factor", transform.factor != defaults.factor, {kScaleType});
     const bool is_built_in =
         std::find(std::begin(kBuiltInTransforms), std::end(kBuiltInTransforms), transform.type) != std::end(kBuiltInTransforms);
     if (is_built_in && !transform.plugin.empty())

@@ -51,6 +51,17 @@ void Trainer::write_metrics_line() {
                                rates.samples_per_second));
 }
 
+/// A task that steps its optimizers itself may have forgotten one: its parameters stay as they are, and nothing else would say so.
+void Trainer::warn_of_idle_optimizers() {
+  for (const auto& optimizer : optimization_.all()) {
+    const auto before = updates_before_epoch_.find(optimizer->name());
+    if (before == updates_before_epoch_.end() || optimizer->updates() > before->second) continue;
+    if (idle_optimizers_.insert(optimizer->name()).second)
+      log_warning("optimizers.{}: the task has not stepped it in epoch {}, which is over; {} updates so far", optimizer->name(),
+                  epochs_in(state_.samples_seen) - 1, optimizer->updates());
+  }
+}
+
 void Trainer::print_texts(const json& texts) {
   for (const auto& [name, list] : texts.items())
     for (const json& text : list) {

@@ -2,20 +2,14 @@
 
 #include <torch/torch.h>
 
+#include "trainer/evaluation_mode.h"
+
 namespace holdfast {
 
 std::vector<std::string> draw_samples(Task& task, std::int64_t count, std::uint64_t seed) {
   at::Generator generator = at::detail::createCPUGenerator(seed);
-  const torch::NoGradGuard no_grad;
-  task.model().eval();
-  try {
-    std::vector<std::string> texts = task.samples(count, generator);
-    task.model().train();
-    return texts;
-  } catch (...) {
-    task.model().train();
-    throw;
-  }
+  const EvaluationMode mode(task.model());
+  return task.samples(count, generator);
 }
 
 }  // namespace holdfast

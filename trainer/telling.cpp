@@ -1,5 +1,4 @@
 // Trainer: what callbacks are told, and when they are asked.
-#include "base/log.h"
 #include "trainer/trainer.h"
 
 namespace holdfast {
@@ -25,15 +24,8 @@ void Trainer::begin_epoch() {
   parts_.callbacks.each("on_epoch_start", [&](Callback& callback) { callback.on_epoch_start(view(), parts_.ranks); });
 }
 
-/// A task that steps its optimizers itself may have forgotten one: its parameters stay as they are, and nothing else would say so.
 void Trainer::end_epoch() {
-  for (const auto& optimizer : optimization_.all()) {
-    const auto before = updates_before_epoch_.find(optimizer->name());
-    if (!is_rank_0() || before == updates_before_epoch_.end() || optimizer->updates() > before->second) continue;
-    if (idle_optimizers_.insert(optimizer->name()).second)
-      log_warning("optimizers.{}: the task has not stepped it in epoch {}, which is over; {} updates so far", optimizer->name(),
-                  epochs_in(state_.samples_seen) - 1, optimizer->updates());
-  }
+  if (is_rank_0()) warn_of_idle_optimizers();
   parts_.callbacks.each("on_epoch_end", [&](Callback& callback) { callback.on_epoch_end(view(), parts_.ranks); });
 }
 

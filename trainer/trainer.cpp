@@ -25,14 +25,12 @@ namespace {
 /// A run all of whose entries go by a metric that no longer gets better saves nothing more, and a failure costs all since its best state.
 void warn_of_saves_by_score(const std::vector<CheckpointOptions>& checkpoints) {
   const auto is_by_score = [](const CheckpointOptions& entry) {
-    const Choice choice = choice_of(entry);
-    return entry.weights_only || entry.only_best || (choice.by == Choice::By::score && choice.count > 0);
+    return entry.weights_only || entry.only_best || (must_be_measured(entry) && choice_of(entry).count > 0);
   };
   if (!checkpoints.empty() && std::all_of(checkpoints.begin(), checkpoints.end(), is_by_score))
     log_warning(
         "checkpoints: every entry saves the best alone; where {} gets no better, a failure costs all since then. Add one that saves in any "
-        "case: "
-        "`{{name: recent, every_minutes: 10, limit: 1}}`",
+        "case: `{{name: recent, every_minutes: 10, limit: 1}}`",
         checkpoints.front().monitor);
 }
 
@@ -225,12 +223,7 @@ void Trainer::validate() {
   state_.validations.push_back(record);
   measured_batch_ = state_.batch_index;
   const std::map<std::string, double> metrics = metrics_of(record);
-  optimization_.take_in(metrics, weights);
-  for (const auto& [name, plateau] : optimization_.plateaus())
-    if (is_rank_0() && plateau.factor < state_.plateaus[name].factor)
-      log_info("schedules.{}: {} gets no better than {:.6g}; the factor falls to {:.6g}", name, plateau.monitor,
-               plateau.best.value_or(std::numeric_limits<double>::quiet_NaN()), plateau.factor);
-  state_.plateaus = optimization_.plateaus();
+  adjust_plateaus(metrics);
   parts_.callbacks.each("on_validation_end", [&](Callback& callback) { callback.on_validation_end(view(), metrics, parts_.ranks); });
   if (!is_rank_0()) return;
   json line = {{"kind", kValidationKind}, {"step", record.step}};
@@ -242,6 +235,15 @@ void Trainer::validate() {
   progress_->print(
       fmt::format("step {}/{}  validation{}: {}", record.step, run_.last_step, weights.empty() ? "" : " of " + weights, text_of(record)));
   print_texts(texts);
+}
+
+void Trainer::adjust_plateaus(const std::map<std::string, double>& metrics) {
+  optimization_.take_in(metrics, configuration_.validation.weights);
+  for (const auto& [name, plateau] : optimization_.plateaus())
+    if (is_rank_0() && plateau.factor < state_.plateaus[name].factor)
+      log_info("schedules.{}: {} gets no better than {:.6g}; the factor falls to {:.6g}", name, plateau.monitor,
+               plateau.best.value_or(std::numeric_limits<double>::quiet_NaN()), plateau.factor);
+  state_.plateaus = optimization_.plateaus();
 }
 
 }  // namespace holdfast

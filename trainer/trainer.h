@@ -81,9 +81,13 @@ class Trainer {
   void report_step(const Vote& facts, const StepStart& before);
   void write_metrics_line();
   void print_texts(const nlohmann::json& texts);
+  /// At the end of a pass over the data: of those that the task has not stepped in it.
+  void warn_of_idle_optimizers();
   /// Rank 0: of every trained parameter.
   void write_histograms();
   void validate();
+  /// Learning rates fall where the validation says so.
+  void adjust_plateaus(const std::map<std::string, double>& metrics);
   Boundary boundary(const StepEvent& event, const std::optional<Vote>& facts) const;
   /// Saves if an entry of `checkpoints` wants the state. `must_succeed`: waits until it is durable, and throws StorageError if it is not.
   void save_if_due(const Boundary& boundary, bool is_time_up, bool must_succeed);

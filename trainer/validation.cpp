@@ -1,8 +1,6 @@
 #include "trainer/validation.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
-
 #include <algorithm>
 #include <cmath>
 #include <exception>
@@ -10,6 +8,7 @@
 #include <span>
 
 #include "base/error.h"
+#include "trainer/evaluation_mode.h"
 
 namespace holdfast {
 namespace {
@@ -68,7 +67,7 @@ class Sums {
 };
 
 void add_my_share(const ValidationParts& parts, std::optional<std::int64_t> max_batches, Sums& sums) {
-  const torch::NoGradGuard no_grad;
+  const EvaluationMode mode(parts.task.model());
   parts.loader.seek(0);
   std::int64_t seen = 0;
   for (std::int64_t batches = 0; seen < parts.loader.epoch_samples() && (!max_batches || batches < *max_batches); ++batches) {
@@ -86,14 +85,12 @@ ValidationRecord run_validation(const ValidationParts& parts, std::optional<std:
   Sums sums(parts.metrics);
   Vote mine;
   std::exception_ptr failure;
-  parts.task.model().eval();
   try {
     add_my_share(parts, max_batches, sums);
   } catch (...) {
     failure = std::current_exception();
     mine.failed_rank = parts.ranks.rank();
   }
-  parts.task.model().train();
   const Vote all = parts.ranks.vote(mine);
   if (failure) std::rethrow_exception(failure);
   if (is_set(all.failed_rank))

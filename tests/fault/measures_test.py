@@ -51,6 +51,15 @@ def test_a_monitor_of_the_tasks_own_ranks_the_states_and_comes_back(tmp_path):
     assert {path.name for path in (run.directory / "checkpoints/best").iterdir()} == expected
     rows = runs.ckpt("list", run.directory).stdout
     assert "val_perplexity" in rows and "val_total" in rows
+    assert "every entry saves the best alone" not in run.output
+
+
+def test_a_run_that_saves_the_best_alone_is_warned_of_what_a_failure_costs(tmp_path):
+    entry = {"name": "best", "monitor": "val_perplexity", "every_epochs": 1}
+    for name, keys, is_warned in (("best", {"top_k": 2}, True), ("new", {"only_best": True, "top_k": -1}, True), ("all", {"top_k": -1}, False), ("newest", {"limit": 2}, False)):
+        config = runs.write_config(tmp_path / f"{name}.yaml", measured(max_steps=4, checkpoints=[{**entry, **keys}], validation={"every_epochs": 1}))
+        run = runs.Run(tmp_path / name).supervised(config)
+        assert run.output.count("every entry saves the best alone; where val_perplexity gets no better") == is_warned, (name, run.output)
 
 
 @pytest.mark.parametrize(("changes", "words"), [
@@ -69,6 +78,8 @@ def test_what_is_not_measured_is_refused_with_its_place(tmp_path, changes, words
     run = runs.Run(tmp_path / "run").supervised(config, check=False)
     assert run.code == 78 and words in run.output and "config.yaml:" in run.output, run.output
     assert run.seconds < 30 and not list((run.directory / "checkpoints").glob("step-*"))
+    if changes.get("checkpoints", [{}])[0].get("monitor") == "val_loss":
+        assert "next: turn a validation on" in run.output
     if "data" not in changes:
         done = subprocess.run([str(runs.BIN / "holdfast"), "config", "check", str(config)], capture_output=True, text=True, timeout=60)
         assert done.returncode == 78 and words in done.stdout + done.stderr
