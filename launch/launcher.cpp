@@ -84,9 +84,12 @@ pid_t start_mpirun(const LaunchPlan& plan) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != supervisor) ::_exit(kExitUnavailable);
-  sigset_t none;
-  ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  // A scheduler that ends a job sends TERM to every process of it at once. mpirun would answer by killing the ranks, which have the
+  // time until KILL for their checkpoint. It unblocks all signals in what it starts.
+  sigset_t left_to_others;
+  ::sigemptyset(&left_to_others);
+  for (const int number : {SIGTERM, SIGINT}) ::sigaddset(&left_to_others, number);
+  ::sigprocmask(SIG_SETMASK, &left_to_others, nullptr);
   ::signal(SIGPIPE, SIG_DFL);
   const int out = ::open(plan.log.c_str(), O_CREAT | O_WRONLY | O_APPEND, 0644), in = ::open("/dev/null", O_RDONLY);
   if (out < 0) ::_exit(kExitStorage);

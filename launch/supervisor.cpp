@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/environment.h"
@@ -95,11 +96,7 @@ class Supervisor {
   void take_signals() {
     signalfd_siginfo info{};
     while (::read(signal_fd_, &info, sizeof info) == static_cast<ssize_t>(sizeof info))
-      if (info.ssi_signo != SIGCHLD) {
-        display_.line(stop_count_++ == 0 ? "stop requested: the ranks checkpoint at the end of their step (once more: kill)"
-                                         : "killing the ranks");
-        act_on(event::StopSignal{});
-      }
+      if (info.ssi_signo != SIGCHLD) take_stop_signal(static_cast<int>(info.ssi_signo));
     int status = 0;
     for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;)
       if (pid == launcher_) {
@@ -112,6 +109,16 @@ class Supervisor {
       launcher_ended_at_.reset();
       act_on(event::LauncherEnded{launcher_status_});
     }
+  }
+
+  /// USR1 is sent by schedulers and scripts, ahead of a TERM and more than once: only the second of the others is a person's haste.
+  void take_stop_signal(int number) {
+    const bool is_first = !std::exchange(is_stop_requested_, true);
+    if (number != SIGUSR1) ++urgent_signals_;
+    const bool is_haste = number != SIGUSR1 && urgent_signals_ > 1;
+    if (!is_first && !is_haste) return;
+    display_.line(is_first ? "stop requested: the ranks checkpoint at the end of their step (once more: kill)" : "killing the ranks");
+    act_on(event::StopSignal{});
   }
 
   void take_message(int rank, const nlohmann::json& message) {
@@ -248,7 +255,8 @@ class Supervisor {
   std::optional<double> launcher_ended_at_, grace_timer_, kill_timer_, delay_timer_;
   double next_ping_ = 0, started_at_ = 0;
   std::int64_t reached_step_ = 0;
-  int stop_count_ = 0;
+  bool is_stop_requested_ = false;
+  int urgent_signals_ = 0;
   std::optional<Decision> finish_;
 };
 

@@ -5,6 +5,7 @@
 #   bash scripts/setup.sh
 #
 #   HOLDFAST_TORCH=/path   use this LibTorch 2.11 (the folder that holds lib/ and include/, or torch/) and download none
+#   HOLDFAST_WITH_SLURM=1  Slurm too, for tests/cluster/slurm_test.py
 #   XDG_CACHE_HOME=/path   where downloads are kept (default ~/.cache); cmake/HoldfastDependencies.cmake looks there too
 #
 # Exit codes: 0 all there; 69 a package is missing that this account may not install, or a download failed;
@@ -25,6 +26,7 @@ packages=(
   clang libclang-rt-14-dev                                                                     # to fuzz
   dataset-fashion-mnist bible-kjv                                                              # data
 )
+[[ -z ${HOLDFAST_WITH_SLURM:-} ]] || packages+=(slurmctld slurmd slurm-client munge)
 torch_version=2.11.0
 torch_wheels=("torch==$torch_version" nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85) # enough for the CPU part
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/holdfast

@@ -14,6 +14,10 @@ if [[ ${1:-} == -h || ${1:-} == --help ]]; then
 fi
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
+# The long tests train under a Slurm.
+for argument in "$@"; do
+  [[ $argument != long && $argument != -L*long* && $argument != --label-regex*long* ]] || export HOLDFAST_WITH_SLURM=1
+done
 bash "$here/scripts/setup.sh"
 
 # Without what its server needs. tests/CMakeLists.txt looks in the same place.

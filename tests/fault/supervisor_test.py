@@ -117,6 +117,40 @@ def test_nothing_survives_the_supervisor_by_two_seconds(tmp_path, endless):
     assert again.wait(20) == 75
 
 
+def test_a_job_that_is_ended_by_a_signal_to_every_process_of_it_loses_no_step(tmp_path, endless):
+    """As Slurm does it (scancel, requeue): TERM to mpirun, shims, guardians and ranks too, and the script has passed USR1 on before."""
+    run = runs.Run(tmp_path / "run")
+    process = run.start(endless)
+    run.wait_for_step(600, process)
+    everything = run.processes()
+    start = time.monotonic()
+    process.send_signal(signal.SIGUSR1)
+    for pid in [process.pid, *everything]:
+        os.kill(pid, signal.SIGTERM)
+    process.send_signal(signal.SIGUSR1)
+    assert process.wait(20) == 75, (run.directory / "output.txt").read_text()
+    assert time.monotonic() - start < 10 and not runs.alive(everything)
+    assert not run.journal("rank_lost") and not run.journal("launcher_ended") and not run.journal("kill_requested")
+    ended = run.journal("attempt_ended")[0]
+    assert ended["durable_step"] == ended["reached_step"] > 600
+
+
+def test_only_what_a_person_sends_twice_ends_the_ranks_at_once(tmp_path):
+    run = runs.Run(tmp_path / "run")
+    script = tmp_path / "rank.sh"  # takes no stop requests: only a kill ends it
+    script.write_text("#!/bin/bash\nwhile :; do sleep 0.1; done\n")
+    script.chmod(0o755)
+    process = run.start(runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp")), arguments=["--trainer", script])
+    runs.wait_until(lambda: len(victims(run, "shim")) == 2, 10, "the shims")
+    for number in (signal.SIGUSR1, signal.SIGUSR1, signal.SIGTERM, signal.SIGUSR1):
+        process.send_signal(number)
+        time.sleep(0.2)
+    assert len(run.journal("stop_requested")) == 1 and not run.journal("kill_requested") and process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 130
+    assert run.journal("kill_requested")
+
+
 def test_what_a_rank_has_started_dies_with_it(tmp_path):
     """A child of a rank in a session of its own, under a supervisor whose rank is a script."""
     script = tmp_path / "rank.sh"
