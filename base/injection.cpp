@@ -25,13 +25,14 @@ struct NamedKind {
   std::string_view name, meaning;  // the latter where the name does not say it
   FaultKind kind;
 };
-constexpr std::array<NamedKind, 7> kKinds = {{{"kill", "", FaultKind::kill},
+constexpr std::array<NamedKind, 8> kKinds = {{{"kill", "", FaultKind::kill},
                                               {"segv", "", FaultKind::segv},
                                               {"abort", "", FaultKind::abort},
                                               {"exit", "", FaultKind::exit},
                                               {"throw", "", FaultKind::throw_exception},
                                               {"flip", "a bit in the rank's memory", FaultKind::flip},
-                                              {"stop", "SIGTERM", FaultKind::stop}}};
+                                              {"stop", "SIGTERM", FaultKind::stop},
+                                              {"hang", "for ever", FaultKind::hang}}};
 
 [[noreturn]] void refuse(std::string_view text, const std::string& why) {
   throw UsageError(
@@ -74,6 +75,8 @@ void strike(const Injection& injection, const std::function<void()>& flip) {
       if (flip) flip();
       return;
     case FaultKind::stop: ::raise(SIGTERM); return;
+    case FaultKind::hang:
+      for (;;) ::pause();
   }
   std::abort();
 }

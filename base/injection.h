@@ -17,7 +17,7 @@
 
 namespace holdfast {
 
-enum class FaultKind { kill, segv, abort, exit, throw_exception, flip, stop };
+enum class FaultKind { kill, segv, abort, exit, throw_exception, flip, stop, hang };
 
 struct Injection {
   FaultKind kind = FaultKind::kill;

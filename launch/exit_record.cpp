@@ -24,7 +24,10 @@ json to_json(const ExitRecord& record) {
           {"last_lines", record.last_lines},
           {"was_killed_by_us", record.was_killed_by_us},
           {"is_futile", record.is_futile},
-          {"is_shim_lost", record.is_shim_lost}};
+          {"is_shim_lost", record.is_shim_lost},
+          {"is_hung", record.is_hung},
+          {"is_out_of_memory", record.is_out_of_memory},
+          {"evidence", record.evidence}};
 }
 
 ExitRecord exit_record_from_json(const json& stored) {
@@ -43,7 +46,10 @@ ExitRecord exit_record_from_json(const json& stored) {
           .last_lines = stored.at("last_lines"),
           .was_killed_by_us = stored.at("was_killed_by_us"),
           .is_futile = stored.at("is_futile"),
-          .is_shim_lost = stored.at("is_shim_lost")};
+          .is_shim_lost = stored.at("is_shim_lost"),
+          .is_hung = stored.at("is_hung"),
+          .is_out_of_memory = stored.at("is_out_of_memory"),
+          .evidence = stored.at("evidence")};
 }
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
@@ -51,13 +57,15 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 std::string describe(const ExitRecord& record) {
   const std::string who = fmt::format("rank {} on {}", record.rank, record.host.empty() ? "an unknown host" : record.host);
   if (record.is_shim_lost) return who + ": its shim is gone without a word (killed, or its host is lost)";
-  const std::string how = record.signal != 0 ? fmt::format("ended by signal {} ({})", record.signal, ::strsignal(record.signal))
-                                             : fmt::format("exited with code {}", record.exit_code);
+  const std::string how = record.is_hung       ? "hung"
+                          : record.signal != 0 ? fmt::format("ended by signal {} ({})", record.signal, ::strsignal(record.signal))
+                                               : fmt::format("exited with code {}", record.exit_code);
   const bool is_saving_behind = record.saving_step >= 0 && record.section != "checkpoint" && record.section != "commit";
   const std::string where =
       fmt::format("in section {} of step {}{}{}", record.section, record.step, record.is_inside_collective ? ", inside a collective" : "",
                   is_saving_behind ? fmt::format(", while step {} was being saved", record.saving_step) : "");
-  return fmt::format("{}: {} {}{}", who, how, where, record.error.empty() ? "" : ": " + record.error);
+  const std::string& why = record.is_hung || record.is_out_of_memory ? record.evidence : record.error;
+  return fmt::format("{}: {} {}{}", who, how, where, why.empty() ? "" : ": " + why);
 }
 
 }  // namespace holdfast

@@ -26,8 +26,11 @@ struct ExitRecord {
   bool was_killed_by_us = false;  // told to by the supervisor, or by its shim after the lease: never a cause
   bool is_futile = false;         // the rank says that starting again cannot help
   bool is_shim_lost = false;      // made by the supervisor: the shim is gone without a record
+  bool is_hung = false;           // the supervisor had it killed because it showed no sign of life
+  bool is_out_of_memory = false;  // the kernel killed it for want of memory
+  std::string evidence;           // what is known of a death that the rank itself could not explain
 
-  bool is_clean() const { return signal == 0 && exit_code == 0 && !is_shim_lost; }
+  bool is_clean() const { return signal == 0 && exit_code == 0 && !is_shim_lost && !is_hung; }
 };
 
 nlohmann::json to_json(const ExitRecord& record);

@@ -54,6 +54,11 @@ void Leases::tell(const char* command) {
     if (lease.rank) lease.line->send({{"command", command}});
 }
 
+std::string Leases::host_of(int rank) const {
+  const auto lease = std::find_if(leases_.begin(), leases_.end(), [rank](const Lease& one) { return one.rank == rank; });
+  return lease == leases_.end() ? "" : lease->host;
+}
+
 std::ptrdiff_t Leases::connected() const {
   return std::count_if(leases_.begin(), leases_.end(), [](const Lease& lease) { return lease.rank.has_value(); });
 }

@@ -34,6 +34,8 @@ class Leases {
   void take_messages(int attempt);
   /// Sends {"command": command} to every rank.
   void tell(const char* command);
+  /// Where `rank` is; empty: it is not connected.
+  std::string host_of(int rank) const;
   /// Ranks that are connected.
   std::ptrdiff_t connected() const;
   /// True when every connected rank has sent its exit record.

@@ -49,9 +49,9 @@ SameTexts ends_of(const std::vector<AttemptOutcome>& outcomes, std::int64_t coun
   return ends;
 }
 
-std::string diagnosis(const std::vector<AttemptOutcome>& outcomes, std::int64_t count) {
-  std::string text =
-      fmt::format("{} ended without a new durable step:", count == 1 ? "1 attempt" : fmt::format("{} attempts in a row", count));
+/// `how` the newest `count` attempts have all ended.
+std::string diagnosis(const std::vector<AttemptOutcome>& outcomes, std::int64_t count, std::string_view how) {
+  std::string text = fmt::format("{} {}:", count == 1 ? "1 attempt" : fmt::format("{} attempts in a row", count), how);
   for (const auto& [end, attempts] : ends_of(outcomes, count)) text += fmt::format("\n  {}: {}", numbered("attempt", attempts), end);
   const std::optional<ExitRecord> last = cause_of(outcomes.back());
   const std::vector<std::string>& lines = last ? last->last_lines : outcomes.back().launcher_lines;
@@ -61,9 +61,48 @@ std::string diagnosis(const std::vector<AttemptOutcome>& outcomes, std::int64_t 
   return text;
 }
 
+/// Of the rank that the others waited for: what its shim wrote down when it was killed, and what was seen before.
+ExitRecord record_of_hang(const AttemptOutcome& outcome) {
+  const Hang::Culprit& culprit = outcome.hang->culprits.front();
+  ExitRecord record{.rank = culprit.rank,
+                    .host = culprit.host,
+                    .section = std::string(name_of(culprit.pulse.section)),
+                    .step = culprit.pulse.step,
+                    .global_step = culprit.pulse.global_step,
+                    .collectives = culprit.pulse.collectives,
+                    .is_inside_collective = culprit.pulse.is_inside_collective};
+  for (const ExitRecord& end : outcome.ends)
+    if (end.rank == culprit.rank && !end.is_shim_lost) record = end;
+  record.is_hung = true;
+  record.was_killed_by_us = false;
+  record.evidence = describe(*outcome.hang);
+  if (const auto note = outcome.stacks.find(culprit.rank); note != outcome.stacks.end())
+    record.evidence += fmt::format("; its process was {}{}{}; all stacks: {}", note->second.state,
+                                   note->second.functions.empty() ? "" : ", in ", note->second.functions, note->second.file);
+  return record;
+}
+
+/// What makes two failures the same one; empty where nothing does: the shim is gone, or the step of the failure has been passed since.
+std::string signature_of(const AttemptOutcome& outcome) {
+  const std::optional<ExitRecord> cause = cause_of(outcome);
+  if (!cause || cause->is_shim_lost || cause->step <= outcome.durable_after) return {};
+  return fmt::format("{} {} {} {} {} {}", cause->section, cause->step, cause->signal, cause->exit_code, cause->is_hung,
+                     first_line(cause->error));
+}
+
+/// The newest attempts that ended by the same failure at the same step, one after the other, whatever was saved between them.
+std::int64_t attempts_with_the_same_end(const std::vector<AttemptOutcome>& outcomes) {
+  const std::string signature = signature_of(outcomes.back());
+  std::int64_t count = 0;
+  for (auto outcome = outcomes.rbegin(); outcome != outcomes.rend() && !signature.empty() && signature_of(*outcome) == signature; ++outcome)
+    ++count;
+  return count;
+}
+
 }  // namespace
 
 std::optional<ExitRecord> cause_of(const AttemptOutcome& outcome) {
+  if (outcome.hang) return record_of_hang(outcome);
   std::optional<ExitRecord> consequence;
   for (const ExitRecord& end : outcome.ends) {
     if (end.is_clean() || (end.signal == 0 && end.exit_code == kExitTemporary) || end.was_killed_by_us) continue;
@@ -117,7 +156,11 @@ Decision decide(const RestartOptions& options, const std::vector<AttemptOutcome>
                                   describe(*cause), durable)};
   const std::int64_t futile = attempts_without_progress(outcomes);
   if (futile >= options.max_attempts_without_progress)
-    return {.kind = Kind::give_up, .exit_code = kExitSoftware, .reason = diagnosis(outcomes, futile)};
+    return {.kind = Kind::give_up, .exit_code = kExitSoftware, .reason = diagnosis(outcomes, futile, "ended without a new durable step")};
+  if (const std::int64_t same = attempts_with_the_same_end(outcomes); same >= options.max_attempts_without_progress)
+    return {.kind = Kind::give_up,
+            .exit_code = kExitSoftware,
+            .reason = diagnosis(outcomes, same, "ended by the same failure at the same step")};
   if (options.max_restarts && static_cast<std::int64_t>(outcomes.size()) > *options.max_restarts)
     return {.kind = Kind::give_up,
             .exit_code = kExitSoftware,

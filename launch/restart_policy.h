@@ -2,14 +2,23 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "launch/exit_record.h"
+#include "launch/hang_watch.h"
 #include "options/run_options.h"
 
 namespace holdfast {
+
+/// What a shim has found out about a rank of an attempt that hung.
+struct StackNote {
+  std::string state;      // of the process, as /proc has it
+  std::string functions;  // innermost first; empty: they could not be read
+  std::string file;       // with all stacks
+};
 
 /// What is known of an attempt that has ended and whose processes are all gone.
 struct AttemptOutcome {
@@ -20,8 +29,10 @@ struct AttemptOutcome {
   bool was_kill_requested = false;  // the second signal
   std::int64_t durable_before = -1;
   std::int64_t durable_after = -1;
-  std::int64_t reached_step = 0;            // the furthest completed update of any rank
-  bool has_resumed = false;                 // rank 0 has said what it restored, be it nothing
+  std::int64_t reached_step = 0;  // the furthest completed update of any rank
+  bool has_resumed = false;       // rank 0 has said what it restored, be it nothing
+  std::optional<Hang> hang;       // then all ranks were killed because of it
+  std::map<int, StackNote> stacks;
   int launcher_signal = 0;                  // what ended mpirun, unless it was us; 0: nothing did
   std::vector<std::string> launcher_lines;  // mpirun's last words, which count where no rank says why
 };

@@ -30,6 +30,8 @@
 #include "launch/guardian.h"
 #include "launch/line_connection.h"
 #include "launch/log_tail.h"
+#include "launch/memory_kill.h"
+#include "launch/stack_taker.h"
 
 namespace holdfast {
 namespace {
@@ -107,6 +109,7 @@ class Shim {
     }
     ::setpgid(0, 0);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::prctl(PR_SET_PTRACER, shim);                       // where Yama asks for it: the shim's StackTaker is no ancestor of the rank
     if (::getppid() != shim) ::_exit(kExitUnavailable);  // it died before the line above
     ::sigprocmask(SIG_SETMASK, &old_mask_, nullptr);
     ::signal(SIGPIPE, SIG_DFL);
@@ -134,6 +137,7 @@ class Shim {
       if (!lease_->is_open() || clock_.seconds() - heard_at_ > lease_seconds_) kill_rank("the lease on the supervisor broke");
     }
     if (clock_.seconds() - told_at_ >= kTickMilliseconds / 1000.0) tell_status();
+    if (const auto stacks = stacks_.take(clock_.seconds()); stacks && lease_) lease_->send({{"stacks", *stacks}});
     pass_stop_on();
   }
 
@@ -176,6 +180,7 @@ class Shim {
     heard_at_ = clock_.seconds();
     const std::string command = message.value("command", "");
     if (command == "stop") is_stop_wanted_ = true;
+    if (command == "stacks") stacks_.start(pid_, layout_.stacks(attempt_, rank_), clock_.seconds());
     if (command == "kill") kill_rank("");
     if (command == "release") is_released_ = true;
   }
@@ -194,6 +199,9 @@ class Shim {
                    {{"section", name_of(static_cast<Section>(block.section.load()))},
                     {"step", block.step.load()},
                     {"global_step", block.global_step.load()},
+                    {"beats", block.beats.load()},
+                    {"collectives", block.collectives.load()},
+                    {"is_inside_collective", block.is_inside_collective.load() != 0},
                     {"last_step", block.last_step.load()},
                     {"resumed_step", block.resumed_step.load()},
                     {"steps_per_second", block.steps_per_second.load()},
@@ -206,6 +214,8 @@ class Shim {
   void report_end() {
     tell_status();  // the last lines of the log too
     const HeartbeatBlock& block = heartbeat_->block();
+    const bool is_sigkill = WIFSIGNALED(*status_) && WTERMSIG(*status_) == SIGKILL && !was_killed_;
+    const std::optional<std::string> killer = is_sigkill ? memory_kills_.killer() : std::nullopt;
     const ExitRecord record{.rank = rank_,
                             .host = host_name(),
                             .pid = pid_,
@@ -220,7 +230,9 @@ class Shim {
                             .error = heartbeat_->error(),
                             .last_lines = last_lines(layout_.rank_log(attempt_, rank_), kLastLines),
                             .was_killed_by_us = was_killed_,
-                            .is_futile = block.is_futile != 0};
+                            .is_futile = block.is_futile != 0,
+                            .is_out_of_memory = killer.has_value(),
+                            .evidence = killer.value_or(is_sigkill ? "killed, sender unknown" : "")};
     const nlohmann::json json = to_json(record);
     // Before the others hear of it: they may end this shim then. Not synced, which could take longer than they wait: the
     // supervisor's journal says the same and is.
@@ -252,6 +264,8 @@ class Shim {
   std::unique_ptr<Heartbeat> heartbeat_;
   std::unique_ptr<LineConnection> lease_;
   std::optional<LogTail> log_;
+  StackTaker stacks_;
+  MemoryKills memory_kills_;  // before the rank starts
   sigset_t old_mask_{};
   int signal_fd_ = -1;
   pid_t pid_ = 0;

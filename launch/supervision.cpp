@@ -1,5 +1,7 @@
 #include "launch/supervision.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -23,6 +25,12 @@ Supervision::Supervision(RestartOptions options, int world_size, int first_attem
 std::vector<Action> Supervision::on(const Event& event) {
   if (phase_ == Phase::over) return {};
   return std::visit([this](const auto& one) { return handle(one); }, event);
+}
+
+std::string Supervision::fingerprint() const {
+  return fmt::format("{} {} {} {} {} {} {} {} {} {} {}", static_cast<int>(phase_), launches_, std::min(stop_signals_, 2), has_told_kill_,
+                     has_forced_kill_, current_.was_stop_requested, current_.was_kill_requested, current_.hang.has_value(),
+                     fmt::join(ended_, ","), current_.stacks.size(), outcomes_.size());
 }
 
 std::vector<Action> Supervision::launch(std::int64_t durable_step) {
@@ -91,6 +99,28 @@ std::vector<Action> Supervision::handle(const event::LauncherEnded& event) {
     actions.push_back(action::Journal{"launcher_ended",
                                       {{"attempt", attempt_}, {"wait_status", event.wait_status}, {"signal", current_.launcher_signal}}});
   if (phase_ == Phase::running) end_attempt(actions);
+  return actions;
+}
+
+std::vector<Action> Supervision::handle(const event::Hung& event) {
+  if (phase_ != Phase::running || current_.hang) return {};
+  current_.hang = event.hang;
+  nlohmann::json fields = to_json(event.hang);
+  fields["attempt"] = attempt_;
+  return {action::Journal{"hang", std::move(fields)}, action::TakeStacks{}, action::StartStackTimer{}};
+}
+
+std::vector<Action> Supervision::handle(const event::StackTaken& event) {
+  std::vector<Action> actions;
+  if (!current_.hang) return actions;
+  current_.stacks[event.rank] = event.note;
+  if (phase_ == Phase::running && std::ssize(current_.stacks) + std::ssize(ended_) >= world_size_) end_attempt(actions);
+  return actions;
+}
+
+std::vector<Action> Supervision::handle(const event::StackDeadline&) {
+  std::vector<Action> actions;
+  if (phase_ == Phase::running && current_.hang) end_attempt(actions);
   return actions;
 }
 

@@ -2,6 +2,7 @@
 // driver (supervisor.h) turns what happens into events and actions into deeds.
 //
 //   starting ──rank joined──▶ running ──failure──▶ ending ──all gone──▶ decided: restart (waiting) or over
+//                                │ hang: stacks are taken first, then the same
 //                                │  └──all ranks ended──▶ ending
 //                                └──stop──▶ stopping ──…──▶ ending
 #pragma once
@@ -35,9 +36,17 @@ struct ShimLost {  // its connection is gone, and no record came before
 struct LauncherEnded {
   int wait_status;
 };
-struct StopSignal {};    // SIGINT, SIGTERM
-struct GraceExpired {};  // a stop took too long
-struct KillDeadline {};  // ending takes too long: force
+struct Hung {  // the ranks are alive and do not get on
+  Hang hang;
+};
+struct StackTaken {  // by a shim, of its rank, after TakeStacks
+  int rank;
+  StackNote note;
+};
+struct StackDeadline {};  // taking the stacks takes too long
+struct StopSignal {};     // SIGINT, SIGTERM
+struct GraceExpired {};   // a stop took too long
+struct KillDeadline {};   // ending takes too long: force
 /// Nothing of the attempt is left: launcher gone, shims gone, swept.
 struct AllGone {
   bool is_done;
@@ -48,17 +57,20 @@ struct AllGone {
 struct DelayOver {};
 }  // namespace event
 using Event = std::variant<event::Start, event::RankJoined, event::Resumed, event::RankEnded, event::ShimLost, event::LauncherEnded,
-                           event::StopSignal, event::GraceExpired, event::KillDeadline, event::AllGone, event::DelayOver>;
+                           event::Hung, event::StackTaken, event::StackDeadline, event::StopSignal, event::GraceExpired,
+                           event::KillDeadline, event::AllGone, event::DelayOver>;
 
 namespace action {
 struct Launch {
   int attempt;
   bool is_restart;
 };
-struct TellStop {};   // to every shim: the ranks are to checkpoint and end
-struct TellKill {};   // to every shim: kill the ranks now
-struct ForceKill {};  // SIGKILL the launcher and sweep
+struct TellStop {};    // to every shim: the ranks are to checkpoint and end
+struct TakeStacks {};  // to every shim: write down what the rank is doing
+struct TellKill {};    // to every shim: kill the ranks now
+struct ForceKill {};   // SIGKILL the launcher and sweep
 struct StartGraceTimer {};
+struct StartStackTimer {};
 struct StartKillTimer {};
 struct StartDelay {
   double seconds;
@@ -71,8 +83,9 @@ struct Finish {
   Decision decision;
 };
 }  // namespace action
-using Action = std::variant<action::Launch, action::TellStop, action::TellKill, action::ForceKill, action::StartGraceTimer,
-                            action::StartKillTimer, action::StartDelay, action::Journal, action::Finish>;
+using Action =
+    std::variant<action::Launch, action::TellStop, action::TakeStacks, action::TellKill, action::ForceKill, action::StartGraceTimer,
+                 action::StartStackTimer, action::StartKillTimer, action::StartDelay, action::Journal, action::Finish>;
 
 class Supervision {
  public:
@@ -86,6 +99,8 @@ class Supervision {
   int attempt() const { return attempt_; }
   int first_attempt() const { return first_attempt_; }
   const std::vector<AttemptOutcome>& outcomes() const { return outcomes_; }
+  /// Equal for states that answer every event alike, as far as the number of an attempt and the words of records do not matter.
+  std::string fingerprint() const;
 
  private:
   std::vector<Action> handle(const event::Start& event);
@@ -94,6 +109,9 @@ class Supervision {
   std::vector<Action> handle(const event::RankEnded& event);
   std::vector<Action> handle(const event::ShimLost& event);
   std::vector<Action> handle(const event::LauncherEnded& event);
+  std::vector<Action> handle(const event::Hung& event);
+  std::vector<Action> handle(const event::StackTaken& event);
+  std::vector<Action> handle(const event::StackDeadline& event);
   std::vector<Action> handle(const event::StopSignal& event);
   std::vector<Action> handle(const event::GraceExpired& event);
   std::vector<Action> handle(const event::KillDeadline& event);

@@ -20,6 +20,7 @@
 #include "base/run_lock.h"
 #include "checkpoint/format/layout.h"
 #include "launch/display.h"
+#include "launch/hang_watch.h"
 #include "launch/journal.h"
 #include "launch/leases.h"
 #include "launch/log_tail.h"
@@ -35,6 +36,8 @@ constexpr int kTickMilliseconds = 50;
 constexpr double kKillSeconds = 0.3;  // from telling the shims to kill to killing the launcher
 constexpr double kSweepSeconds = 5;
 constexpr double kPingSeconds = 1;
+constexpr double kStackSeconds = 3;  // a shim gives its rank's stacks less
+constexpr double kStallSeconds = 1;  // twenty ticks: this process was not running in between
 constexpr std::size_t kLauncherLines = 20;
 
 /// Signals that ask for a stop. SIGHUP is left out where it is ignored (nohup).
@@ -47,6 +50,16 @@ int open_signals() {
   ::sigprocmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);  // whoever reads our output may go away; the training goes on
   return ::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/// Of a shim's status. Throws nlohmann's exception at rubbish, as Leases wants it.
+RankPulse pulse_from(const nlohmann::json& status) {
+  return {.section = section_from(status.at("section").get<std::string>()),
+          .step = status.at("step"),
+          .global_step = status.at("global_step"),
+          .beats = status.at("beats"),
+          .collectives = status.at("collectives"),
+          .is_inside_collective = status.at("is_inside_collective")};
 }
 
 class Supervisor {
@@ -86,11 +99,28 @@ class Supervisor {
     std::vector<pollfd> waiting = {{.fd = signal_fd_, .events = POLLIN, .revents = 0}};
     leases_.add_to(waiting);
     ::poll(waiting.data(), waiting.size(), kTickMilliseconds);
+    forgive_own_stall();
     take_signals();
     leases_.take_messages(supervision_.attempt());
     if (supervision_.phase() == Supervision::Phase::ending && leases_.have_all_ended()) leases_.tell("release");
     take_timers();
+    watch_for_hangs();
     if (supervision_.phase() == Supervision::Phase::ending && launcher_ == 0 && !launcher_ended_at_ && leases_.connected() == 0) all_gone();
+  }
+
+  void forgive_own_stall() {
+    const double now = clock_.seconds();
+    if (now - awake_at_ > kStallSeconds) watch_.forgive(now);
+    awake_at_ = now;
+  }
+
+  void watch_for_hangs() {
+    if (supervision_.phase() != Supervision::Phase::running || has_hung_) return;
+    std::optional<Hang> hang = watch_.check(clock_.seconds());
+    if (!hang) return;
+    for (Hang::Culprit& culprit : hang->culprits) culprit.host = leases_.host_of(culprit.rank);
+    has_hung_ = true;
+    act_on(event::Hung{*hang});
   }
 
   void take_signals() {
@@ -126,12 +156,17 @@ class Supervisor {
       reached_step_ = std::max(reached_step_, message["status"].value("global_step", std::int64_t{0}));
       const auto resumed = message["status"].value("resumed_step", std::int64_t{-2});
       if (rank == 0 && resumed >= -1) act_on(event::Resumed{resumed});
+      watch_.take(rank, pulse_from(message["status"]), clock_.seconds());
       if (rank == 0) display_.status(message["status"], supervision_.attempt(), static_cast<int>(supervision_.outcomes().size()));
     } else if (message.contains("log")) {
       display_.line(message["log"].get<std::string>());
+    } else if (message.contains("stacks")) {
+      const nlohmann::json& stacks = message["stacks"];
+      act_on(event::StackTaken{rank, {.state = stacks.at("state"), .functions = stacks.at("functions"), .file = stacks.at("file")}});
     } else if (message.contains("exit")) {
       const ExitRecord record = exit_record_from_json(message["exit"]);
       reached_step_ = std::max(reached_step_, record.global_step);
+      watch_.ended(rank);
       act_on(event::RankEnded{record});
     }
   }
@@ -145,6 +180,7 @@ class Supervisor {
     };
     ping_when_due();
     if (is_over(grace_timer_)) act_on(event::GraceExpired{});
+    if (is_over(stack_timer_)) act_on(event::StackDeadline{});
     if (is_over(kill_timer_)) act_on(event::KillDeadline{});
     if (is_over(delay_timer_)) act_on(event::DelayOver{});
   }
@@ -163,6 +199,7 @@ class Supervisor {
     session_.reset();
     kill_timer_.reset();
     grace_timer_.reset();
+    stack_timer_.reset();
     act_on(event::AllGone{record_.is_done(), record_.durable_step(), reached_step_,
                           last_lines(layout_.launcher_log(supervision_.attempt()), kLauncherLines)});
   }
@@ -178,6 +215,8 @@ class Supervisor {
     record_.begin_attempt(action.attempt);
     make_directories(*files_, layout_.attempt_logs(action.attempt));
     session_.emplace(*files_, layout_.root, action.attempt);
+    has_hung_ = false;
+    watch_.begin(options_.ranks, clock_.seconds());
     launcher_ = start_mpirun({.ranks = options_.ranks,
                               .shim = options_.shim,
                               .command = options_.command,
@@ -194,12 +233,14 @@ class Supervisor {
     if (action.is_restart) display_.line(fmt::format("attempt {} starts", action.attempt));
   }
   void perform(const action::TellStop&) { leases_.tell("stop"); }
+  void perform(const action::TakeStacks&) { leases_.tell("stacks"); }
   void perform(const action::TellKill&) { leases_.tell("kill"); }
   void perform(const action::ForceKill&) {
     if (launcher_ > 0) ::kill(launcher_, SIGKILL);
     sweep(environment::kAttemptTag, tag(), kSweepSeconds);
   }
   void perform(const action::StartGraceTimer&) { grace_timer_ = clock_.seconds() + options_.restart.stop_grace_seconds; }
+  void perform(const action::StartStackTimer&) { stack_timer_ = clock_.seconds() + kStackSeconds; }
   void perform(const action::StartKillTimer&) { kill_timer_ = clock_.seconds() + kKillSeconds; }
   void perform(const action::StartDelay& action) {
     delay_timer_ = clock_.seconds() + action.seconds;
@@ -213,6 +254,13 @@ class Supervisor {
       ExitRecord record = exit_record_from_json(action.fields);
       if (display_.has_just_shown(record.error)) record.error.clear();  // by another rank, or by rank 0's log
       display_.line(describe(record));
+    }
+    if (action.event == "hang") {
+      const nlohmann::json& culprit = fields.at("culprits").at(0);
+      fields["injected"] = record_.take_injected_fault(culprit.at("rank"));
+      display_.line(fmt::format("rank {} hangs in section {} of step {}; its stacks are taken, then all ranks are started again",
+                                culprit.at("rank").get<int>(), culprit.at("section").get<std::string>(),
+                                culprit.at("step").get<std::int64_t>()));
     }
     journal_.write(action.event, std::move(fields));
   }
@@ -248,11 +296,14 @@ class Supervisor {
   Display display_;
   RunRecord record_;
   Leases leases_;
+  HangWatch watch_{options_.restart.hang};
   std::optional<SessionDirectory> session_;
   int signal_fd_ = -1;
   pid_t launcher_ = 0;
   int launcher_status_ = 0;
-  std::optional<double> launcher_ended_at_, grace_timer_, kill_timer_, delay_timer_;
+  std::optional<double> launcher_ended_at_, grace_timer_, stack_timer_, kill_timer_, delay_timer_;
+  double awake_at_ = clock_.seconds();
+  bool has_hung_ = false;  // in this attempt
   double next_ping_ = 0, started_at_ = 0;
   std::int64_t reached_step_ = 0;
   bool is_stop_requested_ = false;

@@ -103,6 +103,32 @@ void RestartOptions::describe(FieldVisitor& visitor) {
                  .max = 86400,
                  .synonyms = "grace stop_grace"},
                 stop_grace_seconds);
+  visitor.section({.name = "hang", .doc = "When a rank that shows no sign of life is taken for dead.", .synonyms = "watchdog"}, hang);
+}
+
+void HangOptions::describe(FieldVisitor& visitor) {
+  visitor.field({.name = "detect",
+                 .doc = "A rank for which the others wait, and which shows no sign of life for longer than the deadline of its section, "
+                        "hangs: its stacks are written down, all ranks are killed and started again.",
+                 .synonyms = "enabled on"},
+                detect);
+  visitor.field({.name = "factor",
+                 .doc = "A deadline is this many times the longest silence that this supervisor has seen end in such a section, and no "
+                        "less than the number of seconds below. It doubles with each attempt in a row that ends by a hang.",
+                 .min = 1,
+                 .max = 1000,
+                 .synonyms = "multiplier"},
+                factor);
+  const auto deadline = [&visitor](const char* name, const char* doc, double& seconds) {
+    visitor.field({.name = name, .doc = doc, .unit = "seconds", .min = 0, .max = 1e6, .min_is_excluded = true}, seconds);
+  };
+  deadline("step_seconds", "Forward and backward pass, reduction, update, and what callbacks do there.", step_seconds);
+  deadline("data_seconds", "Waiting for a batch.", data_seconds);
+  deadline("validation_seconds", "A batch of the validation, and what callbacks do there.", validation_seconds);
+  deadline("checkpoint_seconds", "Saving.", checkpoint_seconds);
+  deadline("setup_seconds", "From the launch to the second update of an attempt, without what restoring takes; and the end of the run.",
+           setup_seconds);
+  deadline("restore_seconds", "Reading a checkpoint.", restore_seconds);
 }
 
 void LoggingOptions::describe(FieldVisitor& visitor) {

@@ -206,6 +206,19 @@ struct ParallelOptions {
   void describe(FieldVisitor&);
 };
 
+/// `restart: {hang: ...}`: when a rank that shows no sign of life is taken for dead.
+struct HangOptions {
+  bool detect = true;
+  double factor = 6;         // of the longest time that was seen
+  double step_seconds = 5;   // in the forward and backward pass, the reduction and the update
+  double data_seconds = 30;  // waiting for a batch
+  double validation_seconds = 60;
+  double checkpoint_seconds = 120;  // saving
+  double setup_seconds = 300;       // from the launch to the second update of an attempt, restoring apart; the end of the run
+  double restore_seconds = 600;
+  void describe(FieldVisitor&);
+};
+
 /// `restart:` what the supervisor does after a failure.
 struct RestartOptions {
   std::int64_t max_attempts_without_progress = 3;
@@ -213,6 +226,7 @@ struct RestartOptions {
   double backoff_seconds = 0;                // before the second attempt in a row without progress; doubles each time
   double lease_seconds = 5;                  // a shim that hears nothing for this long ends its rank
   double stop_grace_seconds = 120;           // how long a stop request may take before the ranks are killed
+  HangOptions hang;
   void describe(FieldVisitor&);
 };
 

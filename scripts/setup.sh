@@ -21,7 +21,7 @@ fi
 packages=(
   g++ make cmake ninja-build ccache pkg-config git ca-certificates                             # to build
   openmpi-bin libopenmpi-dev libhdf5-dev hdf5-tools libboost-program-options-dev libyaml-cpp-dev # libraries
-  nlohmann-json3-dev libsimdjson-dev libxxhash-dev libspdlog-dev libfmt-dev zlib1g-dev libprotozero-dev
+  nlohmann-json3-dev libsimdjson-dev libxxhash-dev libspdlog-dev libfmt-dev zlib1g-dev libprotozero-dev libdw-dev
   libgtest-dev libgmock-dev python3 python3-pip python3-h5py python3-numpy python3-pytest python3-yaml strace xfsprogs iproute2 # to test
   clang libclang-rt-14-dev                                                                     # to fuzz
   dataset-fashion-mnist bible-kjv                                                              # data

@@ -12,6 +12,8 @@ Path RunLayout::rank_log(int attempt, int rank) const { return attempt_logs(atte
 
 Path RunLayout::exit_record(int attempt, int rank) const { return attempt_logs(attempt) / fmt::format("rank-{}.exit.json", rank); }
 
+Path RunLayout::stacks(int attempt, int rank) const { return attempt_logs(attempt) / fmt::format("rank-{}.stacks.txt", rank); }
+
 Path RunLayout::launcher_log(int attempt) const { return attempt_logs(attempt) / "launcher.log"; }
 
 bool contains(const std::vector<CheckpointName>& states, const CheckpointName& state) {

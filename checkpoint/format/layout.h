@@ -26,6 +26,7 @@ struct RunLayout {
   Path attempt_logs(int attempt) const;           // logs/attempt-003
   Path rank_log(int attempt, int rank) const;     // .../rank-1.log
   Path exit_record(int attempt, int rank) const;  // .../rank-1.exit.json
+  Path stacks(int attempt, int rank) const;       // .../rank-1.stacks.txt
   Path launcher_log(int attempt) const;           // .../launcher.log: what mpirun itself printed
 };
 

@@ -69,8 +69,8 @@ class Run:
     def __init__(self, directory):
         self.directory = pathlib.Path(directory)
 
-    def supervised(self, config, ranks=2, injections=(), arguments=(), variables=(), check=True):
-        command = [BIN / "holdfast", "run", config, "-n", str(ranks), "--run-dir", self.directory, *arguments]
+    def supervised(self, config, ranks=2, injections=(), arguments=(), variables=(), check=True, before=()):
+        command = [*before, BIN / "holdfast", "run", config, "-n", str(ranks), "--run-dir", self.directory, *arguments]
         for injection in injections:
             command += ["--inject", injection]
         start = time.monotonic()

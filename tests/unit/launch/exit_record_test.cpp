@@ -25,7 +25,10 @@ ExitRecord full_record() {
           .last_lines = {"one", "", "three"},
           .was_killed_by_us = true,
           .is_futile = true,
-          .is_shim_lost = true};
+          .is_shim_lost = true,
+          .is_hung = true,
+          .is_out_of_memory = true,
+          .evidence = "seen"};
 }
 
 TEST(ExitRecord, ComesBackFromJsonWhole) {

@@ -50,6 +50,18 @@ TEST(RestartPolicy, GivesUpAtOnceWhereARankSaysThatItWouldEndSoAgain) {
   EXPECT_THAT(decision.reason, HasSubstr("step 12: cannot multiply\n  starting again cannot help"));
 }
 
+TEST(RestartPolicy, GivesUpWhereTheSameFailureComesThreeTimesAtTheSameStepWhateverIsSaved) {
+  std::vector<AttemptOutcome> outcomes = {attempt(1, {killed(1, 11)}, -1, 7), attempt(2, {killed(1, 11)}, 7, 9)};
+  EXPECT_EQ(decide({}, outcomes).kind, Kind::restart);
+  outcomes.push_back(attempt(3, {killed(1, 11)}, 9, 10));
+  const Decision decision = decide({}, outcomes);
+  EXPECT_EQ(decision.kind, Kind::give_up);
+  EXPECT_EQ(decision.exit_code, kExitSoftware);
+  EXPECT_THAT(decision.reason, HasSubstr("3 attempts in a row ended by the same failure at the same step:\n  attempts 1, 2, 3: rank 1"));
+  outcomes.back().ends[0].step = 13;
+  EXPECT_EQ(decide({}, outcomes).kind, Kind::restart);
+}
+
 TEST(RestartPolicy, ConcludesWithoutTheEndThatPeopleHaveSeen) {
   EXPECT_EQ(decide({}, {attempt(1, {exited(1, kExitConfiguration, "no such key")})}).conclusion, "starting again cannot help");
   EXPECT_EQ(decide({}, {attempt(1, {exited(1, kExitSoftware)})}).conclusion, "");
@@ -176,7 +188,7 @@ TEST(CrashLoop, IsBrokenByOneDurableStep) {
 TEST(CrashLoop, TheFirstCheckpointOfARunIsProgress) {
   std::vector<AttemptOutcome> outcomes = futile_attempts(2);
   for (AttemptOutcome& outcome : outcomes) outcome.durable_before = outcome.durable_after = -1;
-  outcomes.push_back(attempt(3, {killed(0, 9)}, -1, 0));
+  outcomes.push_back(attempt(3, {killed(0, 11)}, -1, 0));
   EXPECT_EQ(decide({}, outcomes).kind, Kind::restart);
 }
 

@@ -14,9 +14,11 @@ std::string name_of(const Action& action) {
   struct Names {
     std::string operator()(const action::Launch& launch) { return "launch " + std::to_string(launch.attempt); }
     std::string operator()(const action::TellStop&) { return "tell stop"; }
+    std::string operator()(const action::TakeStacks&) { return "take stacks"; }
     std::string operator()(const action::TellKill&) { return "tell kill"; }
     std::string operator()(const action::ForceKill&) { return "force kill"; }
     std::string operator()(const action::StartGraceTimer&) { return "grace timer"; }
+    std::string operator()(const action::StartStackTimer&) { return "stack timer"; }
     std::string operator()(const action::StartKillTimer&) { return "kill timer"; }
     std::string operator()(const action::StartDelay&) { return "delay"; }
     std::string operator()(const action::Journal& journal) { return "journal " + journal.event; }
@@ -137,6 +139,33 @@ TEST_F(SupervisionTest, ARankThatJoinsLateHearsWhatTheOthersWereTold) {
   EXPECT_THAT(on(event::RankJoined{0}), ElementsAre("tell stop"));
   on(event::RankEnded{killed(0, 9)});
   EXPECT_THAT(on(event::RankJoined{1}), ElementsAre("tell kill"));
+}
+
+TEST_F(SupervisionTest, AHangIsWrittenDownWithItsStacksBeforeTheRanksAreKilled) {
+  start();
+  const Hang hang{.culprits = {{.rank = 1, .pulse = {.section = Section::backward, .step = 12, .global_step = 11, .collectives = 40}}},
+                  .waiters = {0},
+                  .deadline_seconds = 5};
+  EXPECT_THAT(on(event::Hung{hang}), ElementsAre("journal hang", "take stacks", "stack timer"));
+  EXPECT_THAT(on(event::Hung{hang}), IsEmpty());
+  EXPECT_THAT(on(event::StackTaken{0, {"R (running)", "MPI_Allreduce", "a"}}), IsEmpty());
+  EXPECT_THAT(on(event::StackTaken{1, {"T (stopped)", "matmul < forward", "b"}}), ElementsAre("tell kill", "kill timer"));
+  EXPECT_THAT(on(event::StackDeadline{}), IsEmpty());
+  for (const int rank : {0, 1}) on(event::RankEnded{killed_by_us(rank)});
+  on(all_gone(7));
+  const std::optional<ExitRecord> cause = cause_of(supervision_.outcomes().back());
+  ASSERT_TRUE(cause);
+  EXPECT_EQ(describe(*cause),
+            "rank 1 on a: hung in section backward of step 12: no sign of life for 0.0 s (deadline 5.0 s), outside any "
+            "collective; rank 0 waits for it; its process was T (stopped), in matmul < forward; all stacks: b");
+}
+
+TEST_F(SupervisionTest, StacksThatCannotBeTakenHoldNothingUp) {
+  start();
+  on(event::Hung{{.culprits = {{.rank = 0, .has_joined = false}}}});
+  EXPECT_THAT(on(event::StackDeadline{}), ElementsAre("tell kill", "kill timer"));
+  on(all_gone(7));
+  EXPECT_TRUE(cause_of(supervision_.outcomes().back())->is_hung);
 }
 
 TEST_F(SupervisionTest, ASecondRecordOfARankChangesNothing) {

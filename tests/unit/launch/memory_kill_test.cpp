@@ -1,0 +1,51 @@
+#include "launch/memory_kill.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+namespace holdfast {
+namespace {
+
+/// A made-up /proc and /sys.
+class MemoryKillsTest : public testing::Test {
+ protected:
+  MemoryKillsTest() { std::filesystem::remove_all(root_); }
+  void write(const Path& path, const std::string& text) {
+    std::filesystem::create_directories((root_ / path).parent_path());
+    std::ofstream(root_ / path) << text;
+  }
+  Path root_ = testing::TempDir() + "memory-kills";
+};
+
+TEST_F(MemoryKillsTest, TheCounterOfVersion2IsRead) {
+  write("proc/self/cgroup", "0::/job/1\n");
+  write("sys/fs/cgroup/job/1/memory.events", "low 0\noom 1\noom_kill 1\n");
+  write("sys/fs/cgroup/job/1/memory.max", "1048576\n");
+  const MemoryKills kills(root_);
+  EXPECT_EQ(kills.killer(), std::nullopt);
+  write("sys/fs/cgroup/job/1/memory.events", "low 0\noom 2\noom_kill 2\n");
+  EXPECT_EQ(kills.killer(), "the kernel's out-of-memory killer of the control group /job/1 (limit 1048576 bytes)");
+}
+
+TEST_F(MemoryKillsTest, TheCounterOfVersion1IsReadWhereBothAreMounted) {
+  write("proc/self/cgroup", "0::/\n4:memory:/job/2\n");
+  write("sys/fs/cgroup/memory/job/2/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n");
+  write("sys/fs/cgroup/memory/job/2/memory.limit_in_bytes", "4096\n");
+  const MemoryKills kills(root_);
+  write("sys/fs/cgroup/memory/job/2/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 4\n");
+  EXPECT_EQ(kills.killer(), "the kernel's out-of-memory killer of the control group /job/2 (limit 4096 bytes)");
+}
+
+TEST_F(MemoryKillsTest, WithoutAGroupTheMachineCounts) {
+  write("proc/vmstat", "nr_free_pages 5\noom_kill 0\n");
+  const MemoryKills kills(root_);
+  EXPECT_EQ(kills.killer(), std::nullopt);
+  write("proc/vmstat", "nr_free_pages 5\noom_kill 1\n");
+  EXPECT_EQ(kills.killer(), "the kernel's out-of-memory killer: the machine has no memory left");
+}
+
+TEST_F(MemoryKillsTest, WhereNothingIsCountedNothingIsClaimed) { EXPECT_EQ(MemoryKills(root_).killer(), std::nullopt); }
+
+}  // namespace
+}  // namespace holdfast
