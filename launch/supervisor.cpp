@@ -23,6 +23,7 @@
 #include "launch/hang_watch.h"
 #include "launch/journal.h"
 #include "launch/leases.h"
+#include "launch/leftovers.h"
 #include "launch/log_tail.h"
 #include "launch/run_record.h"
 #include "launch/session_directory.h"
@@ -87,6 +88,10 @@ class Supervisor {
     started_at_ = clock_.seconds();
     display_.line("run directory " + layout_.root.string());
     journal_.write("run_started", {{"host", host_name()}, {"pid", ::getpid()}, {"ranks", options_.ranks}, {"command", options_.command}});
+    if (const int left = end_leftovers(layout_, kSweepSeconds); left > 0) {
+      display_.line(fmt::format("{} processes of an attempt whose supervisor was killed were still there; they are ended", left));
+      journal_.write("leftovers", {{"processes", left}});
+    }
     act_on(event::Start{record_.durable_step()});
     while (!finish_) wait_and_act();
     return finish();
@@ -128,8 +133,10 @@ class Supervisor {
     while (::read(signal_fd_, &info, sizeof info) == static_cast<ssize_t>(sizeof info))
       if (info.ssi_signo != SIGCHLD) take_stop_signal(static_cast<int>(info.ssi_signo));
     int status = 0;
-    for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;)
-      if (pid == launcher_) {
+    for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0;)
+      if (WIFSTOPPED(status)) {
+        if (pid == launcher_) continue_launcher();
+      } else if (pid == launcher_) {
         launcher_ = 0;
         launcher_status_ = status;
         launcher_ended_at_ = clock_.seconds();
@@ -149,6 +156,13 @@ class Supervisor {
     if (!is_first && !is_haste) return;
     display_.line(is_first ? "stop requested: the ranks checkpoint at the end of their step (once more: kill)" : "killing the ranks");
     act_on(event::StopSignal{});
+  }
+
+  /// Ranks train on without it, but cannot end: MPI_Finalize waits for it.
+  void continue_launcher() {
+    journal_.write("launcher_stopped", {{"attempt", supervision_.attempt()}});
+    display_.line("mpirun was stopped by somebody; it is continued");
+    ::kill(launcher_, SIGCONT);
   }
 
   void take_message(int rank, const nlohmann::json& message) {

@@ -108,6 +108,7 @@ def test_a_stopped_mpirun_holds_nothing_up(tmp_path):
     process = run.start(config)
     run.wait_for_step(300, process)
     os.kill(victims(run, "launcher")[0], signal.SIGSTOP)
+    runs.wait_until(lambda: run.journal("launcher_stopped"), 2, "the supervisor to notice")
     old = run.processes()
     assert process.wait(60) == 0, (run.directory / "output.txt").read_text()
     assert not runs.alive(old) and run.done()["global_step"] == 900 and len(run.journal("attempt_started")) == 1

@@ -384,3 +384,32 @@ def test_a_model_that_does_not_fit_the_data_is_not_tried_again_and_an_injected_f
     run = runs.Run(tmp_path / "injected").supervised(config, ranks=1, injections=faults)
     assert [line["injected"] for line in run.journal("rank_lost")] == faults
     assert run.done()["global_step"] == 14
+
+
+def check_a_supervisor_that_is_killed_at_its_write(tmp_path, writes):
+    """strace kills it as it is about to write line n of the journal; what is then started at once goes on."""
+    config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", max_steps=30, checkpoints=[{"name": "regular", "every_steps": 4}]))
+    undisturbed = runs.Run(tmp_path / "undisturbed").supervised(config)
+    for n in writes:
+        run = runs.Run(tmp_path / f"run-{n}")
+        run.directory.mkdir()
+        strace = ["strace", "-qqq", "-o", tmp_path / "trace", "-P", run.directory / "journal.jsonl", "-e", "trace=write", "-e",
+                  f"inject=write:signal=KILL:when={n}"]
+        run.supervised(config, check=False, before=strace, injections=["kill:rank=1,step=14"])
+        if run.code == 0:
+            assert n > 8, "it was never killed: the run wrote fewer lines than that"
+            return
+        assert run.code == -signal.SIGKILL and len(run.journal()) == n - 1, (run.code, run.journal())
+        run.supervised(config, injections=["kill:rank=1,step=14"])  # strikes once a run
+        assert run.seconds < 12
+        attempts = [line["attempt"] for line in run.journal("attempt_started")]
+        assert attempts == sorted(set(attempts)) and not run.processes()
+        runs.assert_same_runs(run, undisturbed)
+
+
+def test_a_supervisor_killed_in_its_journal_goes_on(tmp_path):
+    check_a_supervisor_that_is_killed_at_its_write(tmp_path, (2, 4, 6))
+
+
+def test_a_supervisor_killed_at_every_line_of_its_journal_goes_on(tmp_path):
+    check_a_supervisor_that_is_killed_at_its_write(tmp_path, range(1, 30))
