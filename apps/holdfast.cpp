@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/commands/chaos.h"
 #include "apps/commands/checkpoint.h"
 #include "apps/commands/config.h"
 #include "apps/commands/new.h"
@@ -33,6 +34,7 @@ constexpr const char* kUsage =
     "  config plan CONFIG       what a run will do: updates, validations, saves, bytes\n"
     "  config show CONFIG       a configuration with every default filled in\n"
     "  config reference         every key there is\n"
+    "  chaos CONFIG -n RANKS    train under random faults, and compare\n"
     "  new NAME                 a project with a task of your own\n"
     "  rank -- COMMAND          the shim under which `run` starts each rank\n"
     "  --version                versions of Holdfast and its libraries\n\n"
@@ -52,8 +54,8 @@ int rank_command(const std::vector<std::string>& arguments) {
 
 int dispatch(const std::vector<std::string>& words) {
   using Command = int (*)(const std::vector<std::string>&);
-  const std::map<std::string, Command> commands = {
-      {"run", run_command}, {"new", new_command}, {"rank", rank_command}, {"ckpt", checkpoint_command}, {"config", config_command}};
+  const std::map<std::string, Command> commands = {{"run", run_command},     {"new", new_command},         {"rank", rank_command},
+                                                   {"chaos", chaos_command}, {"ckpt", checkpoint_command}, {"config", config_command}};
   if (words.empty() || words[0] == "--help" || words[0] == "-h") {
     fmt::print("{}", kUsage);
     return words.empty() ? kExitUsage : kExitOk;

@@ -61,9 +61,21 @@ std::string diagnosis(const std::vector<AttemptOutcome>& outcomes, std::int64_t 
   return text;
 }
 
+/// Where all ranks are inside the same collective, the state of their processes tells who does not take part: MPI polls while it waits, so
+/// that one that is stopped, inside the kernel or asleep is behind it.
+const Hang::Culprit& likeliest_culprit(const AttemptOutcome& outcome) {
+  constexpr std::string_view kLikeliest = "TtDS";  // the first letter of a state; others come last
+  const auto order = [&](const Hang::Culprit& culprit) {
+    const auto note = outcome.stacks.find(culprit.rank);
+    return note == outcome.stacks.end() || note->second.state.empty() ? kLikeliest.npos : kLikeliest.find(note->second.state.front());
+  };
+  const std::vector<Hang::Culprit>& culprits = outcome.hang->culprits;
+  return *std::min_element(culprits.begin(), culprits.end(), [&](const auto& a, const auto& b) { return order(a) < order(b); });
+}
+
 /// Of the rank that the others waited for: what its shim wrote down when it was killed, and what was seen before.
 ExitRecord record_of_hang(const AttemptOutcome& outcome) {
-  const Hang::Culprit& culprit = outcome.hang->culprits.front();
+  const Hang::Culprit& culprit = likeliest_culprit(outcome);
   ExitRecord record{.rank = culprit.rank,
                     .host = culprit.host,
                     .section = std::string(name_of(culprit.pulse.section)),

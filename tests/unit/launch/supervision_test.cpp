@@ -160,6 +160,16 @@ TEST_F(SupervisionTest, AHangIsWrittenDownWithItsStacksBeforeTheRanksAreKilled) 
             "collective; rank 0 waits for it; its process was T (stopped), in matmul < forward; all stacks: b");
 }
 
+TEST_F(SupervisionTest, OfRanksInsideTheSameCollectiveTheStoppedOneIsNamed) {
+  start();
+  const RankPulse inside{.section = Section::reduce, .step = 12, .collectives = 40, .is_inside_collective = true};
+  on(event::Hung{{.culprits = {{.rank = 0, .pulse = inside}, {.rank = 1, .pulse = inside}}}});
+  on(event::StackTaken{0, {"R (running)", "opal_progress", "a"}});
+  on(event::StackTaken{1, {"T (stopped)", "opal_progress", "b"}});
+  on(all_gone(7));
+  EXPECT_EQ(cause_of(supervision_.outcomes().back())->rank, 1);
+}
+
 TEST_F(SupervisionTest, StacksThatCannotBeTakenHoldNothingUp) {
   start();
   on(event::Hung{{.culprits = {{.rank = 0, .has_joined = false}}}});
