@@ -11,6 +11,7 @@
 #include "apps/commands/config.h"
 #include "apps/commands/new.h"
 #include "apps/commands/run.h"
+#include "apps/commands/submit.h"
 #include "apps/commands/version.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -34,6 +35,7 @@ constexpr const char* kUsage =
     "  config plan CONFIG       what a run will do: updates, validations, saves, bytes\n"
     "  config show CONFIG       a configuration with every default filled in\n"
     "  config reference         every key there is\n"
+    "  submit CONFIG            the script of a Slurm job that trains, or the job\n"
     "  chaos CONFIG -n RANKS    train under random faults, and compare\n"
     "  new NAME                 a project with a task of your own\n"
     "  rank -- COMMAND          the shim under which `run` starts each rank\n"
@@ -54,8 +56,9 @@ int rank_command(const std::vector<std::string>& arguments) {
 
 int dispatch(const std::vector<std::string>& words) {
   using Command = int (*)(const std::vector<std::string>&);
-  const std::map<std::string, Command> commands = {{"run", run_command},     {"new", new_command},         {"rank", rank_command},
-                                                   {"chaos", chaos_command}, {"ckpt", checkpoint_command}, {"config", config_command}};
+  const std::map<std::string, Command> commands = {{"run", run_command},      {"new", new_command},       {"rank", rank_command},
+                                                   {"chaos", chaos_command},  {"submit", submit_command}, {"ckpt", checkpoint_command},
+                                                   {"config", config_command}};
   if (words.empty() || words[0] == "--help" || words[0] == "-h") {
     fmt::print("{}", kUsage);
     return words.empty() ? kExitUsage : kExitOk;

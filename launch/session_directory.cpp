@@ -28,7 +28,9 @@ SessionDirectory::~SessionDirectory() {
 }
 
 std::map<std::string, std::string> SessionDirectory::variables() const {
-  return {{"OMPI_MCA_orte_tmpdir_base", path_.string()}, {"OMPI_MCA_btl_vader_backing_directory", path_.string()}};
+  return {{"OMPI_MCA_orte_tmpdir_base", path_.string()},
+          {"PRTE_MCA_prte_tmpdir_base", path_.string()},  // what Open MPI 5 calls it
+          {"OMPI_MCA_btl_vader_backing_directory", path_.string()}};
 }
 
 }  // namespace holdfast

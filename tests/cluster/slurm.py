@@ -1,7 +1,9 @@
 """A real Slurm, Debian's, on hosts that are namespaces of this machine: its daemons, its clients, and what they say of a job."""
 import os
+import pathlib
 import re
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -32,7 +34,7 @@ SchedulerType=sched/backfill
 SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=2,sched_min_interval=0
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
-SlurmctldParameters=preempt_send_user_signal
+SlurmctldParameters={parameters}
 StateSaveLocation={state}/state
 SlurmdSpoolDir={state}/spool.%n
 SlurmctldPidFile={state}/slurmctld.pid
@@ -76,9 +78,9 @@ def require_slurm():
 class Slurm:
     """slurmctld and munged on the lab's node0, a slurmd on each of `nodes` (indices of hosts)."""
 
-    def __init__(self, lab, nodes):
+    def __init__(self, lab, nodes, parameters="preempt_send_user_signal"):
         require_slurm()
-        self.lab, self.nodes, self.daemons = lab, nodes, []
+        self.lab, self.nodes, self.parameters, self.daemons = lab, nodes, parameters, []
         self.state = lab.directory / "slurm"
         (self.state / "state").mkdir(parents=True)
         self.configure()
@@ -94,7 +96,7 @@ class Slurm:
     def configure(self):
         head, hosts = self.lab.hosts[0], [self.lab.hosts[index] for index in self.nodes]
         lines = "\n".join(NODE.format(name=host.name, address=host.address, cores=CORES_OF_A_NODE) for host in hosts)
-        (self.state / "slurm.conf").write_text(CONFIGURATION.format(head=head.name, head_address=head.address, state=self.state, nodes=lines,
+        (self.state / "slurm.conf").write_text(CONFIGURATION.format(head=head.name, head_address=head.address, state=self.state, nodes=lines, parameters=self.parameters,
                                                                     node_names=",".join(host.name for host in hosts)))
         (self.state / "cgroup.conf").write_text(CGROUPS)
         key = self.state / "munge.key"
@@ -121,9 +123,11 @@ class Slurm:
             self.daemons.append(self.lab.start(index, *words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=variables))
 
     def down(self):
-        for daemon in self.daemons:
-            daemon.kill()  # nsenter, which waits for it; the daemon itself goes with its host
-            daemon.wait(10)
+        """The daemons, not the nsenter that waits for each: who lost that one as a parent might be buried by nobody."""
+        for nsenter in self.daemons:
+            for pid in pathlib.Path(f"/proc/{nsenter.pid}/task/{nsenter.pid}/children").read_text().split() if nsenter.poll() is None else []:
+                os.kill(int(pid), signal.SIGKILL)
+            nsenter.wait(10)
 
     # --- clients ---
 
