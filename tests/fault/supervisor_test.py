@@ -30,7 +30,7 @@ def victims(run, kind):
         return found[pid] == "holdfast" and b"\0rank\0--\0" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
     return {"rank": [pid for pid, name in found.items() if name == "holdfast-train"],
             "guardian": [pid for pid, name in found.items() if name == "holdfast-guard"],
-            "launcher": [pid for pid, name in found.items() if name in ("mpirun", "orterun")],
+            "launcher": [pid for pid, name in found.items() if name in ("mpirun", "orterun", "prterun")],
             "shim": [pid for pid in found if is_shim(pid)]}[kind]
 
 
