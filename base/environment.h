@@ -7,7 +7,7 @@
 
 namespace holdfast::environment {
 
-inline constexpr const char* kSupervisor = "HOLDFAST_SUPERVISOR";       // host:port of the lease
+inline constexpr const char* kSupervisor = "HOLDFAST_SUPERVISOR";       // host:port of the lease, or several of them with commas
 inline constexpr const char* kToken = "HOLDFAST_TOKEN";                 // secret of the supervised run
 inline constexpr const char* kAttempt = "HOLDFAST_ATTEMPT";             // 1, 2, …: counts over the whole life of a run directory
 inline constexpr const char* kFirstAttempt = "HOLDFAST_FIRST_ATTEMPT";  // the first one of this `holdfast run`
@@ -15,6 +15,7 @@ inline constexpr const char* kRunDirectory = "HOLDFAST_RUN_DIR";
 inline constexpr const char* kLeaseSeconds = "HOLDFAST_LEASE_SECONDS";
 inline constexpr const char* kHeartbeatFd = "HOLDFAST_HEARTBEAT_FD";  // shim to rank: shared memory
 inline constexpr const char* kAttemptTag = "HOLDFAST_ATTEMPT_TAG";    // in every process of an attempt
+inline constexpr const char* kSession = "HOLDFAST_SESSION";           // HOST:DIRECTORY, the supervisor's host and mpirun's files on every host
 inline constexpr const char* kRankTag = "HOLDFAST_RANK_TAG";          // in the rank and all that it starts
 
 inline std::optional<std::string> get(const char* name) {

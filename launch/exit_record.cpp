@@ -56,6 +56,7 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 
 std::string describe(const ExitRecord& record) {
   const std::string who = fmt::format("rank {} on {}", record.rank, record.host.empty() ? "an unknown host" : record.host);
+  if (record.is_shim_lost && !record.error.empty()) return who + ": " + record.error;
   if (record.is_shim_lost) return who + ": its shim is gone without a word (killed, or its host is lost)";
   const std::string how = record.is_hung       ? "hung"
                           : record.signal != 0 ? fmt::format("ended by signal {} ({})", record.signal, ::strsignal(record.signal))

@@ -9,6 +9,9 @@
 
 namespace holdfast {
 
+/// Last words of a rank that its shim has killed because nothing was heard from the supervisor.
+inline constexpr const char* kLeaseBroke = "the lease on the supervisor broke";
+
 struct ExitRecord {
   int rank = -1;
   std::string host;

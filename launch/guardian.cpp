@@ -1,8 +1,10 @@
 #include "launch/guardian.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -10,12 +12,14 @@
 
 #include "base/environment.h"
 #include "base/error.h"
+#include "base/file_system.h"
 #include "launch/sweep.h"
 
 namespace holdfast {
 namespace {
 
 constexpr double kSweepSeconds = 10;
+constexpr int kLauncherMilliseconds = 1500;
 
 /// Nothing of the launcher's stays open: it waits for the ends of its pipes.
 void detach() {
@@ -26,7 +30,21 @@ void detach() {
   for (const int fd : {0, 1, 2}) ::dup2(null, fd);
 }
 
-[[noreturn]] void guard(int pipe, const std::string& rank_tag) {
+/// Its daemon that started the shim: when ranks end, so does it, unless it was stopped or waits for a host that it cannot reach.
+void end_launcher(int launcher) {
+  pollfd waiting{.fd = launcher, .events = POLLIN, .revents = 0};
+  if (launcher >= 0 && ::poll(&waiting, 1, kLauncherMilliseconds) == 0) ::syscall(SYS_pidfd_send_signal, launcher, SIGKILL, nullptr, 0);
+}
+
+void remove_session(const Path& session) {
+  try {
+    remove_tree(*make_posix_file_system(), session);
+  } catch (const StorageError&) {
+    return;  // the guardian beside this one removes it, too; if not, the next attempt here does
+  }
+}
+
+[[noreturn]] void guard(int pipe, const std::string& rank_tag, const Path& session, int launcher) {
   detach();
   pid_t process_group = 0;
   for (;;) {
@@ -36,20 +54,26 @@ void detach() {
   }
   if (process_group > 0) ::kill(-process_group, SIGKILL);
   sweep(environment::kRankTag, rank_tag, kSweepSeconds);
+  if (!session.empty()) {
+    end_launcher(launcher);
+    remove_session(session);
+  }
   ::_exit(0);
 }
 
 }  // namespace
 
-Guardian::Guardian(const std::string& rank_tag) {
+Guardian::Guardian(const std::string& rank_tag, const Path& session) {
+  const int launcher = session.empty() ? -1 : static_cast<int>(::syscall(SYS_pidfd_open, ::getppid(), 0));
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) throw StorageError(ErrorText{.attempted = "start the guardian", .cause = std::strerror(errno)});
   const pid_t pid = ::fork();
   if (pid < 0) throw StorageError(ErrorText{.attempted = "start the guardian", .cause = std::strerror(errno)});
   if (pid == 0) {
     ::close(ends[1]);
-    guard(ends[0], rank_tag);
+    guard(ends[0], rank_tag, session, launcher);
   }
+  if (launcher >= 0) ::close(launcher);
   ::close(ends[0]);
   pipe_ = ends[1];
 }

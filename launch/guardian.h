@@ -6,12 +6,16 @@
 
 #include <sys/types.h>
 
+#include "base/file_system.h"
+
 namespace holdfast {
 
 class Guardian {
  public:
-  /// Forks it. `rank_tag`: the value of HOLDFAST_RANK_TAG in everything that it will sweep. Call while single-threaded.
-  explicit Guardian(const std::string& rank_tag);
+  /// Forks it. `rank_tag`: the value of HOLDFAST_RANK_TAG in everything that it will sweep. `session`, on another host than the
+  /// supervisor's: the directory that it removes, after it has seen that mpirun's daemon, which is this process's parent, has ended, or
+  /// has ended it. Call while single-threaded.
+  explicit Guardian(const std::string& rank_tag, const Path& session = {});
   /// Lets it do its work now; returns at once.
   ~Guardian();
   Guardian(const Guardian&) = delete;

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -54,15 +55,35 @@ std::vector<std::string> launch_environment(const LaunchPlan& plan) {
   return environment;
 }
 
+int most_on_a_host(const LaunchPlan& plan) {
+  int most = plan.hosts.empty() ? plan.ranks : 0;
+  for (const Host& host : plan.hosts) most = std::max(most, host.slots);
+  return most;
+}
+
 }  // namespace
 
 std::vector<std::string> mpirun_arguments(const LaunchPlan& plan, int usable_cores) {
   std::vector<std::string> words = {"-n", std::to_string(plan.ranks), "--bind-to", "none"};
+  if (!plan.hosts.empty()) words.insert(words.end(), {"--host", to_string(plan.hosts), "--map-by", "slot"});
   // Slots are cores; with more ranks than that Open MPI must be told, and then yields while it waits.
-  if (plan.ranks > usable_cores) words.push_back("--oversubscribe");
+  if (most_on_a_host(plan) > usable_cores) words.push_back("--oversubscribe");
   const auto set = [&words](const char* key, const char* value) { words.insert(words.end(), {"--mca", key, value}); };
   set("odls_base_sigkill_timeout", "0");  // the supervisor has killed the ranks already
   set("orte_base_help_aggregate", "0");
+  if (!plan.hosts.empty()) {
+    // Slots that were asked for by name are no cores: ranks that wait give theirs away where there are too few.
+    if (most_on_a_host(plan) > usable_cores) set("mpi_yield_when_idle", "1");
+    // Without them a link that is cut is noticed after minutes.
+    set("oob_tcp_keepalive_time", "3");
+    set("oob_tcp_keepalive_intvl", "1");
+    set("oob_tcp_keepalive_probes", "3");
+    set("orte_keep_fqdn_hostnames", "1");
+  }
+  if (!plan.agent.empty()) {
+    set("plm", "rsh");  // also inside an allocation of Slurm's
+    set("plm_rsh_agent", plan.agent.c_str());
+  }
   for (const auto& [name, value] : plan.variables) words.insert(words.end(), {"-x", name});
   for (const std::string& name : plan.exported) words.insert(words.end(), {"-x", name});
   words.insert(words.end(), {plan.shim, "rank", "--"});

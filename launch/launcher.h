@@ -8,11 +8,14 @@
 #include <sys/types.h>
 
 #include "base/file_system.h"
+#include "launch/placement.h"
 
 namespace holdfast {
 
 struct LaunchPlan {
   int ranks = 1;
+  Placement hosts = {};                              // who takes how many of them; empty: this host takes all
+  std::string agent = {};                            // what starts a program on another host; empty: mpirun's own choice
   std::string shim;                                  // the `holdfast` program
   std::vector<std::string> command;                  // what each rank runs
   std::map<std::string, std::string> variables;      // HOLDFAST_…, for every rank

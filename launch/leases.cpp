@@ -6,35 +6,66 @@ namespace holdfast {
 namespace {
 
 constexpr double kHelloSeconds = 5;  // a connection that has not said who it is by then is dropped
+constexpr double kStallSeconds = 2;  // this process was not running in between
 
 }  // namespace
 
-Leases::Leases(const Clock& clock, std::string token, Handlers handlers)
-    : clock_(clock), token_(std::move(token)), handlers_(std::move(handlers)) {}
+Leases::Leases(const Clock& clock, std::string token, Handlers handlers, Reachability reachability)
+    : clock_(clock),
+      token_(std::move(token)),
+      handlers_(std::move(handlers)),
+      listener_(reachability.reach),
+      lease_seconds_(reachability.lease_seconds),
+      awake_at_(clock.seconds()) {}
 
 void Leases::add_to(std::vector<pollfd>& waiting) const {
   waiting.push_back({.fd = listener_.fd(), .events = POLLIN, .revents = 0});
   for (const Lease& lease : leases_) waiting.push_back({.fd = lease.line->fd(), .events = POLLIN, .revents = 0});
 }
 
+/// What the shims have said while this process stood still waits to be read.
+void Leases::forgive_own_stall() {
+  const double now = clock_.seconds();
+  if (now - awake_at_ > kStallSeconds)
+    for (Lease& lease : leases_) lease.heard_at = std::max(lease.heard_at, now - lease_seconds_ + kStallSeconds);
+  awake_at_ = now;
+}
+
+double Leases::expire(Lease& lease) {
+  const double silent_seconds = clock_.seconds() - lease.heard_at;
+  if (!lease.rank || lease.has_ended || silent_seconds <= lease_seconds_) return 0;
+  lease.line->close();
+  return silent_seconds;
+}
+
 void Leases::take_messages(int attempt) {
-  while (auto line = listener_.accept()) leases_.push_back({.line = std::move(line), .since = clock_.seconds()});
+  forgive_own_stall();
+  while (auto line = listener_.accept()) {
+    line->set_patience(std::min(lease_seconds_, 3600.0));
+    leases_.push_back({.line = std::move(line), .since = clock_.seconds(), .heard_at = clock_.seconds()});
+  }
   for (auto lease = leases_.begin(); lease != leases_.end();) {
     lease->line->receive([&](const nlohmann::json& message) { take_message(*lease, message, attempt); });
     if (!lease->rank && clock_.seconds() - lease->since > kHelloSeconds) lease->line->close();
+    const double silent_seconds = lease->line->is_open() ? expire(*lease) : 0;
     if (lease->line->is_open()) {
       ++lease;
       continue;
     }
     const Lease gone = std::move(*lease);
     lease = leases_.erase(lease);
-    if (gone.rank && !gone.has_ended) handlers_.lost(*gone.rank, gone.host);
+    if (!gone.rank || gone.has_ended) continue;
+    if (silent_seconds > 0 && handlers_.silent)
+      handlers_.silent(*gone.rank, gone.host, silent_seconds);
+    else
+      handlers_.lost(*gone.rank, gone.host);
   }
 }
 
 void Leases::take_message(Lease& lease, const nlohmann::json& message, int attempt) {
   try {
     if (lease.rank) {
+      lease.heard_at = clock_.seconds();
       lease.has_ended = lease.has_ended || message.contains("exit");
       return handlers_.said(*lease.rank, message);
     }
@@ -43,7 +74,7 @@ void Leases::take_message(Lease& lease, const nlohmann::json& message, int attem
     lease.host = hello.at("host").get<std::string>();
     lease.rank = hello.at("rank").get<int>();
     lease.line->send({{"command", "welcome"}});
-    handlers_.joined(*lease.rank);
+    handlers_.joined(*lease.rank, lease.host);
   } catch (const nlohmann::json::exception&) {
     lease.line->close();
   }
@@ -61,6 +92,13 @@ std::string Leases::host_of(int rank) const {
 
 std::ptrdiff_t Leases::connected() const {
   return std::count_if(leases_.begin(), leases_.end(), [](const Lease& lease) { return lease.rank.has_value(); });
+}
+
+double Leases::longest_silence() const {
+  double longest = 0;
+  for (const Lease& lease : leases_)
+    if (lease.rank && !lease.has_ended) longest = std::max(longest, clock_.seconds() - lease.heard_at);
+  return longest;
 }
 
 bool Leases::have_all_ended() const {

@@ -19,15 +19,22 @@ namespace holdfast {
 class Leases {
  public:
   struct Handlers {
-    std::function<void(int rank)> joined;
+    std::function<void(int rank, const std::string& host)> joined;
     std::function<void(int rank, const nlohmann::json& message)> said;  // throws nlohmann's exception at rubbish: the lease breaks
     std::function<void(int rank, const std::string& host)> lost;        // gone without an exit record
+    std::function<void(int rank, const std::string& host, double seconds)> silent = {};  // likewise, and its connection still stood
+  };
+  struct Reachability {
+    Reach reach = Reach::this_host;
+    double lease_seconds = 1e9;  // a shim that has said nothing for this long is taken for gone
   };
   /// Throws StorageError when no port can be opened.
-  Leases(const Clock& clock, std::string token, Handlers handlers);
+  Leases(const Clock& clock, std::string token, Handlers handlers, Reachability reachability);
+  Leases(const Clock& clock, std::string token, Handlers handlers) : Leases(clock, std::move(token), std::move(handlers), {}) {}
 
-  /// Where shims connect: "127.0.0.1:port".
-  const std::string& address() const { return listener_.address(); }
+  /// Where shims of this host connect: "127.0.0.1:port".
+  std::string address() const { return listener_.address(); }
+  int port() const { return listener_.port(); }
   /// Adds what has to be polled for reading.
   void add_to(std::vector<pollfd>& waiting) const;
   /// Takes connections and messages without blocking; calls the handlers. Shims of other attempts than `attempt` are strangers.
@@ -38,6 +45,8 @@ class Leases {
   std::string host_of(int rank) const;
   /// Ranks that are connected.
   std::ptrdiff_t connected() const;
+  /// Seconds since the last word of that connected shim, still without an exit record, which has been silent longest; 0: there is none.
+  double longest_silence() const;
   /// True when every connected rank has sent its exit record.
   bool have_all_ended() const;
 
@@ -45,16 +54,22 @@ class Leases {
   struct Lease {
     std::unique_ptr<LineConnection> line;
     double since = 0;
+    double heard_at = 0;
     std::optional<int> rank;
     std::string host;
     bool has_ended = false;
   };
   void take_message(Lease& lease, const nlohmann::json& message, int attempt);
+  void forgive_own_stall();
+  /// Closes the lease when its shim has been silent for too long; returns for how long, else 0.
+  double expire(Lease& lease);
 
   const Clock& clock_;
   std::string token_;
   Handlers handlers_;
   Listener listener_;
+  double lease_seconds_;
+  double awake_at_;
   std::list<Lease> leases_;
 };
 

@@ -8,8 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <fmt/format.h>
-
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -53,6 +52,16 @@ std::unique_ptr<LineConnection> LineConnection::connect(const std::string& addre
       return nullptr;
   }
   return connection;
+}
+
+void LineConnection::set_patience(double seconds) {
+  const int on = 1, idle = std::max(1, static_cast<int>(seconds / 2)), interval = 1, probes = std::max(1, static_cast<int>(seconds / 2));
+  const unsigned int limit = static_cast<unsigned int>(seconds * 1000);
+  ::setsockopt(fd_, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  ::setsockopt(fd_, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+  ::setsockopt(fd_, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+  ::setsockopt(fd_, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+  ::setsockopt(fd_, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof limit);
 }
 
 void LineConnection::send(const nlohmann::json& message) {
@@ -104,15 +113,15 @@ void LineConnection::receive(const std::function<void(const nlohmann::json&)>& o
   incoming_.erase(0, begin);
 }
 
-Listener::Listener() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
+Listener::Listener(Reach reach) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_addr.s_addr = htonl(reach == Reach::this_host ? INADDR_LOOPBACK : INADDR_ANY);
   socklen_t size = sizeof address;
   if (fd_ < 0 || ::bind(fd_, reinterpret_cast<sockaddr*>(&address), size) != 0 || ::listen(fd_, 128) != 0 ||
       ::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size) != 0)
-    throw StorageError(ErrorText{.attempted = "open a port for the ranks' leases on 127.0.0.1", .cause = std::strerror(errno)});
-  address_ = fmt::format("127.0.0.1:{}", ntohs(address.sin_port));
+    throw StorageError(ErrorText{.attempted = "open a port for the ranks' leases", .cause = std::strerror(errno)});
+  port_ = ntohs(address.sin_port);
 }
 
 Listener::~Listener() { ::close(fd_); }

@@ -23,6 +23,9 @@ class LineConnection {
 
   int fd() const { return fd_; }
   bool is_open() const { return is_open_; }
+  /// A peer that acknowledges nothing for this long, asked or told, is gone: the connection closes. Its own keep-alive, as data that
+  /// nobody acknowledges keep the usual one from asking.
+  void set_patience(double seconds);
   /// Queues and sends what the socket takes; the rest goes with the next call. A peer that does not read while 1 MiB waits
   /// for it is taken for dead.
   void send(const nlohmann::json& message);
@@ -39,23 +42,27 @@ class LineConnection {
   std::string incoming_, outgoing_;
 };
 
-/// A listening socket on a free port of the loopback interface (later: of all).
+/// From where a listener is heard: on the loopback interface, or on all of them (IPv4).
+enum class Reach { this_host, every_host };
+
+/// A listening socket on a free port.
 class Listener {
  public:
   /// Throws StorageError.
-  Listener();
+  explicit Listener(Reach reach = Reach::this_host);
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
   int fd() const { return fd_; }
   /// "127.0.0.1:port"
-  const std::string& address() const { return address_; }
+  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  int port() const { return port_; }
   /// null when nobody waits.
   std::unique_ptr<LineConnection> accept();
 
  private:
   int fd_;
-  std::string address_;
+  int port_ = 0;
 };
 
 }  // namespace holdfast

@@ -10,6 +10,18 @@
 
 namespace holdfast {
 
+void enter_session_directory(FileSystem& files, const Path& session) {
+  const std::string name = session.filename().string();
+  const std::string prefix = name.substr(0, name.rfind('-') + 1);
+  for (const std::string& other : files.list(session.parent_path()))
+    if (other.starts_with(prefix) && other != name) try {
+        remove_tree(files, session.parent_path() / other);
+      } catch (const StorageError&) {
+        continue;  // the shim beside this one removes it, too
+      }
+  files.make_directory(session);
+}
+
 SessionDirectory::SessionDirectory(FileSystem& files, const Path& run, int attempt) : files_(files) {
   const Path parent = memory_directory();
   const std::string prefix = fmt::format("holdfast-{}-{}-", ::geteuid(), to_hex(digest_of(run.string())).substr(0, 12));

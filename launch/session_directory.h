@@ -9,6 +9,10 @@
 
 namespace holdfast {
 
+/// On another host than the supervisor's, where the same directory is wanted: makes it, and removes what earlier attempts of the run have
+/// left there. Every shim of the host may call it. Throws StorageError.
+void enter_session_directory(FileSystem& files, const Path& session);
+
 class SessionDirectory {
  public:
   /// The directory of `attempt` of the run in `run`: under /dev/shm, or where there is none under the system's temporary

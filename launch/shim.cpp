@@ -28,9 +28,11 @@
 #include "launch/exec_array.h"
 #include "launch/exit_record.h"
 #include "launch/guardian.h"
-#include "launch/line_connection.h"
+#include "launch/host_list.h"
+#include "launch/join.h"
 #include "launch/log_tail.h"
 #include "launch/memory_kill.h"
+#include "launch/session_directory.h"
 #include "launch/stack_taker.h"
 
 namespace holdfast {
@@ -41,6 +43,13 @@ constexpr double kReleaseSeconds = 2;
 constexpr double kStallSeconds = 2;  // ten ticks: this process was not running in between
 constexpr std::size_t kLastLines = 20;
 
+/// The supervisor makes and removes the one of its own host.
+Path session_on_this_host() {
+  const std::string text = environment::get(environment::kSession).value_or("");
+  const std::size_t colon = text.find(':');
+  return colon == text.npos || is_same_host(text.substr(0, colon), host_name()) ? Path() : Path(text.substr(colon + 1));
+}
+
 class Shim {
  public:
   explicit Shim(std::vector<std::string> command)
@@ -50,7 +59,8 @@ class Shim {
         lease_seconds_(std::atof(environment::get(environment::kLeaseSeconds).value_or("5").c_str())),
         layout_{environment::get(environment::kRunDirectory).value_or(".")},
         rank_tag_(fmt::format("{}/{}", environment::get(environment::kAttemptTag).value_or(random_token()), rank_)),
-        guardian_(rank_tag_),
+        session_(session_on_this_host()),
+        guardian_(rank_tag_, session_),
         heartbeat_(Heartbeat::create()) {}
 
   int run() {
@@ -58,12 +68,14 @@ class Shim {
     const pid_t launcher = ::getppid();
     ::prctl(PR_SET_PDEATHSIG, SIGHUP);  // of the launcher's death
     if (::getppid() != launcher) throw Error("start the rank: its launcher is gone\n  next: start the run again", kExitUnavailable);
+    if (!session_.empty()) enter_session_directory(*files_, session_);
     make_directories(*files_, layout_.attempt_logs(attempt_));
     connect();
     log_.emplace(layout_.rank_log(attempt_, rank_));
     start_rank();
     guardian_.watch(pid_);
     if (lease_) lease_->send({{"started", {{"pid", pid_}}}});
+    for (const nlohmann::json& message : heard_early_) handle_message(message);
     while (!status_) wait_and_act();
     report_end();
     wait_for_release();
@@ -84,16 +96,20 @@ class Shim {
   void connect() {
     const auto address = environment::get(environment::kSupervisor);
     if (!address) return;
-    lease_ = LineConnection::connect(*address, lease_seconds_);
+    Joined joined = join(*address,
+                         {{"hello",
+                           {{"token", environment::get(environment::kToken).value_or("")},
+                            {"attempt", attempt_},
+                            {"rank", rank_},
+                            {"host", host_name()},
+                            {"pid", ::getpid()}}}},
+                         lease_seconds_);
+    lease_ = std::move(joined.line);
     if (!lease_)
       throw Error(to_string({.attempted = "reach the supervisor at " + *address, .found = "no answer", .next = "start the run again"}),
                   kExitUnavailable);
-    lease_->send({{"hello",
-                   {{"token", environment::get(environment::kToken).value_or("")},
-                    {"attempt", attempt_},
-                    {"rank", rank_},
-                    {"host", host_name()},
-                    {"pid", ::getpid()}}}});
+    lease_->set_patience(lease_seconds_);
+    heard_early_ = std::move(joined.heard_so_far);
     heard_at_ = clock_.seconds();
   }
 
@@ -134,7 +150,7 @@ class Shim {
     while (::read(signal_fd_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) handle_signal(static_cast<int>(info.ssi_signo));
     if (lease_) {
       lease_->receive([this](const nlohmann::json& message) { handle_message(message); });
-      if (!lease_->is_open() || clock_.seconds() - heard_at_ > lease_seconds_) kill_rank("the lease on the supervisor broke");
+      if (!lease_->is_open() || clock_.seconds() - heard_at_ > lease_seconds_) kill_rank(kLeaseBroke);
     }
     if (clock_.seconds() - told_at_ >= kTickMilliseconds / 1000.0) tell_status();
     if (const auto stacks = stacks_.take(clock_.seconds()); stacks && lease_) lease_->send({{"stacks", *stacks}});
@@ -258,11 +274,13 @@ class Shim {
   double lease_seconds_;
   RunLayout layout_;
   std::string rank_tag_;
+  Path session_;       // of mpirun, where the supervisor is on another host
   Guardian guardian_;  // before anything else is opened: it inherits what is there
   SystemClock clock_;
   std::unique_ptr<FileSystem> files_ = make_posix_file_system();
   std::unique_ptr<Heartbeat> heartbeat_;
   std::unique_ptr<LineConnection> lease_;
+  std::vector<nlohmann::json> heard_early_;
   std::optional<LogTail> log_;
   StackTaker stacks_;
   MemoryKills memory_kills_;  // before the rank starts

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/exit_code.h"
+#include "base/same_texts.h"
 
 namespace holdfast {
 namespace {
@@ -33,6 +34,18 @@ std::string Supervision::fingerprint() const {
                      fmt::join(ended_, ","), current_.stacks.size(), outcomes_.size());
 }
 
+std::vector<Action> Supervision::handle(const event::Placed& event) {
+  world_size_ = event.world_size;
+  hosts_ = event.hosts;
+  return {};
+}
+
+std::vector<Action> Supervision::handle(const event::TooFewHosts& event) {
+  if (phase_ != Phase::waiting && phase_ != Phase::idle) return {};
+  phase_ = Phase::over;
+  return {action::Finish{{.kind = Decision::Kind::give_up, .exit_code = kExitUnavailable, .reason = event.reason}}};
+}
+
 std::vector<Action> Supervision::launch(std::int64_t durable_step) {
   ++attempt_;
   phase_ = Phase::running;
@@ -41,7 +54,11 @@ std::vector<Action> Supervision::launch(std::int64_t durable_step) {
   current_ = {.attempt = attempt_, .durable_before = durable_step};
   const bool is_restart = launches_++ > 0;
   return {action::Journal{"attempt_started",
-                          {{"attempt", attempt_}, {"world_size", world_size_}, {"durable_step", durable_step}, {"is_restart", is_restart}}},
+                          {{"attempt", attempt_},
+                           {"world_size", world_size_},
+                           {"hosts", hosts_},
+                           {"durable_step", durable_step},
+                           {"is_restart", is_restart}}},
           action::Launch{attempt_, is_restart}};
 }
 
@@ -89,6 +106,43 @@ std::vector<Action> Supervision::handle(const event::RankEnded& event) {
 std::vector<Action> Supervision::handle(const event::ShimLost& event) {
   return handle(
       event::RankEnded{{.rank = event.rank, .host = event.host, .was_killed_by_us = phase_ == Phase::ending, .is_shim_lost = true}});
+}
+
+std::vector<Action> Supervision::handle(const event::ShimSilent& event) {
+  return handle(event::RankEnded{{.rank = event.rank,
+                                  .host = event.host,
+                                  .error = fmt::format("nothing was heard from its shim for {:.1f} s", event.seconds),
+                                  .was_killed_by_us = has_told_kill_,
+                                  .is_shim_lost = true}});
+}
+
+/// The ends of its ranks that are known already, and those that never will be, are explained by it.
+std::vector<Action> Supervision::handle(const event::HostLost& event) {
+  if (phase_ != Phase::running && phase_ != Phase::ending) return {};
+  const std::string error = fmt::format("host {} is lost with {}: {}", event.host, numbered("rank", event.ranks), event.evidence);
+  std::vector<Action> actions = {action::Journal{
+      "host_lost", {{"attempt", attempt_}, {"host", event.host}, {"ranks", event.ranks}, {"evidence", event.evidence}, {"error", error}}}};
+  for (ExitRecord& end : current_.ends)
+    if ((end.is_shim_lost || end.was_killed_by_us) && std::find(event.ranks.begin(), event.ranks.end(), end.rank) != event.ranks.end()) {
+      end.error = error;
+      end.is_shim_lost = true;
+      end.was_killed_by_us = false;
+    }
+  for (const int rank : event.ranks)
+    if (ended_.insert(rank).second) current_.ends.push_back({.rank = rank, .host = event.host, .error = error, .is_shim_lost = true});
+  // What the others said meanwhile (that a peer does not answer) followed from it.
+  std::stable_partition(current_.ends.begin(), current_.ends.end(), [&error](const ExitRecord& end) { return end.error == error; });
+  current_.hang.reset();  // nor was a rank there stuck
+  end_attempt(actions);
+  return actions;
+}
+
+std::vector<Action> Supervision::handle(const event::StartExpired& event) {
+  std::vector<Action> actions;
+  if (phase_ != Phase::running) return actions;
+  actions.push_back(action::Journal{"start_took_too_long", {{"attempt", attempt_}, {"seconds", event.seconds}}});
+  end_attempt(actions);
+  return actions;
 }
 
 std::vector<Action> Supervision::handle(const event::LauncherEnded& event) {

@@ -17,6 +17,14 @@
 namespace holdfast {
 
 namespace event {
+/// Who runs where, from the next attempt on.
+struct Placed {
+  int world_size;
+  nlohmann::json hosts;  // [{"host": …, "ranks": …}]
+};
+struct TooFewHosts {
+  std::string reason;
+};
 struct Start {
   std::int64_t durable_step;
 };
@@ -32,6 +40,20 @@ struct RankEnded {
 struct ShimLost {  // its connection is gone, and no record came before
   int rank;
   std::string host;
+};
+struct ShimSilent {  // its connection stands, and it has said nothing for longer than a lease
+  int rank;
+  std::string host;
+  double seconds;
+};
+/// Nothing of a host answers; none of its ranks will say how it ended.
+struct HostLost {
+  std::string host;
+  std::vector<int> ranks;
+  std::string evidence;
+};
+struct StartExpired {  // not all ranks have called
+  double seconds;
 };
 struct LauncherEnded {
   int wait_status;
@@ -56,9 +78,10 @@ struct AllGone {
 };
 struct DelayOver {};
 }  // namespace event
-using Event = std::variant<event::Start, event::RankJoined, event::Resumed, event::RankEnded, event::ShimLost, event::LauncherEnded,
-                           event::Hung, event::StackTaken, event::StackDeadline, event::StopSignal, event::GraceExpired,
-                           event::KillDeadline, event::AllGone, event::DelayOver>;
+using Event = std::variant<event::Placed, event::TooFewHosts, event::Start, event::RankJoined, event::Resumed, event::RankEnded,
+                           event::ShimLost, event::ShimSilent, event::HostLost, event::StartExpired, event::LauncherEnded, event::Hung,
+                           event::StackTaken, event::StackDeadline, event::StopSignal, event::GraceExpired, event::KillDeadline,
+                           event::AllGone, event::DelayOver>;
 
 namespace action {
 struct Launch {
@@ -103,11 +126,16 @@ class Supervision {
   std::string fingerprint() const;
 
  private:
+  std::vector<Action> handle(const event::Placed& event);
+  std::vector<Action> handle(const event::TooFewHosts& event);
   std::vector<Action> handle(const event::Start& event);
   std::vector<Action> handle(const event::RankJoined& event);
   std::vector<Action> handle(const event::Resumed& event);
   std::vector<Action> handle(const event::RankEnded& event);
   std::vector<Action> handle(const event::ShimLost& event);
+  std::vector<Action> handle(const event::ShimSilent& event);
+  std::vector<Action> handle(const event::HostLost& event);
+  std::vector<Action> handle(const event::StartExpired& event);
   std::vector<Action> handle(const event::LauncherEnded& event);
   std::vector<Action> handle(const event::Hung& event);
   std::vector<Action> handle(const event::StackTaken& event);
@@ -122,6 +150,7 @@ class Supervision {
 
   RestartOptions options_;
   int world_size_;
+  nlohmann::json hosts_;  // null: this one alone
   int first_attempt_;
   int attempt_;
   int launches_ = 0;

@@ -8,23 +8,29 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <utility>
 
 #include "base/clock.h"
 #include "base/environment.h"
 #include "base/error.h"
+#include "base/fence.h"
 #include "base/host.h"
 #include "base/run_lock.h"
 #include "checkpoint/format/layout.h"
 #include "launch/display.h"
 #include "launch/hang_watch.h"
+#include "launch/host_pool.h"
+#include "launch/host_probe.h"
 #include "launch/journal.h"
 #include "launch/leases.h"
 #include "launch/leftovers.h"
 #include "launch/log_tail.h"
+#include "launch/own_addresses.h"
 #include "launch/run_record.h"
 #include "launch/session_directory.h"
 #include "launch/supervision.h"
@@ -39,7 +45,10 @@ constexpr double kSweepSeconds = 5;
 constexpr double kPingSeconds = 1;
 constexpr double kStackSeconds = 3;  // a shim gives its rank's stacks less
 constexpr double kStallSeconds = 1;  // twenty ticks: this process was not running in between
+constexpr double kSilenceSeconds = 1.5;  // seven words of a shim are missing
 constexpr std::size_t kLauncherLines = 20;
+constexpr double kCallSeconds = 10;    // from the start of an attempt over several hosts to asking after those that have not called
+constexpr double kStartSeconds = 120;  // in which all ranks must have called
 
 /// Signals that ask for a stop. SIGHUP is left out where it is ignored (nohup).
 int open_signals() {
@@ -63,6 +72,19 @@ RankPulse pulse_from(const nlohmann::json& status) {
           .is_inside_collective = status.at("is_inside_collective")};
 }
 
+std::vector<std::string> other_hosts(const std::vector<Host>& hosts) {
+  std::vector<std::string> names;
+  for (const Host& host : hosts)
+    if (!is_this_host(host.name)) names.push_back(host.name);
+  return names;
+}
+
+nlohmann::json to_json(const Placement& placement) {
+  nlohmann::json hosts = nlohmann::json::array();
+  for (const Host& host : placement) hosts.push_back({{"host", host.name}, {"ranks", host.slots}});
+  return hosts;
+}
+
 class Supervisor {
  public:
   explicit Supervisor(const SupervisorOptions& options)
@@ -74,24 +96,42 @@ class Supervisor {
         supervision_(options.restart, options.ranks, Journal::newest_attempt(Journal::read(layout_.journal())) + 1),
         display_(STDOUT_FILENO, ::isatty(STDOUT_FILENO)),
         record_(*files_, layout_),
+        other_hosts_(other_hosts(options.hosts)),
+        pool_(other_hosts_.empty() ? std::vector<Host>() : options.hosts,
+              {options.ranks, static_cast<int>(options.restart.min_ranks.value_or(options.ranks))},
+              options.restart.probation_seconds),
+        probe_(options.agent),
         leases_(clock_, token_,
-                {.joined = [this](int rank) { act_on(event::RankJoined{rank}); },
+                {.joined =
+                     [this](int rank, const std::string& host) {
+                       pool_.joined(rank, host);
+                       act_on(event::RankJoined{rank});
+                     },
                  .said = [this](int rank, const nlohmann::json& message) { take_message(rank, message); },
                  .lost =
                      [this](int rank, const std::string& host) {
                        act_on(event::ShimLost{rank, host});
-                     }}) {}
+                       suspect(rank, "its connections broke");
+                     },
+                 .silent =
+                     [this](int rank, const std::string& host, double seconds) {
+                       act_on(event::ShimSilent{rank, host, seconds});
+                       suspect(rank, fmt::format("nothing was heard from it for {:.1f} s", seconds));
+                     }},
+                {other_hosts_.empty() ? Reach::this_host : Reach::every_host, options.restart.lease_seconds}) {}
 
   int run() {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     signal_fd_ = open_signals();
     started_at_ = clock_.seconds();
     display_.line("run directory " + layout_.root.string());
-    journal_.write("run_started", {{"host", host_name()}, {"pid", ::getpid()}, {"ranks", options_.ranks}, {"command", options_.command}});
+    journal_.write("run_started", {{"host", host_name()}, {"pid", ::getpid()}, {"ranks", options_.ranks}, {"hosts", to_json(options_.hosts)}, {"command", options_.command}});
     if (const int left = end_leftovers(layout_, kSweepSeconds); left > 0) {
       display_.line(fmt::format("{} processes of an attempt whose supervisor was killed were still there; they are ended", left));
       journal_.write("leftovers", {{"processes", left}});
     }
+    recall_lost_hosts();
+    place_ranks();
     act_on(event::Start{record_.durable_step()});
     while (!finish_) wait_and_act();
     return finish();
@@ -110,7 +150,10 @@ class Supervisor {
     if (supervision_.phase() == Supervision::Phase::ending && leases_.have_all_ended()) leases_.tell("release");
     take_timers();
     watch_for_hangs();
-    if (supervision_.phase() == Supervision::Phase::ending && launcher_ == 0 && !launcher_ended_at_ && leases_.connected() == 0) all_gone();
+    take_answers();
+    if (supervision_.phase() == Supervision::Phase::ending && launcher_ == 0 && !launcher_ended_at_ && leases_.connected() == 0 &&
+        !probe_.is_asking())
+      all_gone();
   }
 
   void forgive_own_stall() {
@@ -121,6 +164,7 @@ class Supervisor {
 
   void watch_for_hangs() {
     if (supervision_.phase() != Supervision::Phase::running || has_hung_) return;
+    if (leases_.longest_silence() > kSilenceSeconds) return;  // a shim that says nothing tells nothing of its rank: the lease decides
     std::optional<Hang> hang = watch_.check(clock_.seconds());
     if (!hang) return;
     for (Hang::Culprit& culprit : hang->culprits) culprit.host = leases_.host_of(culprit.rank);
@@ -133,17 +177,22 @@ class Supervisor {
     while (::read(signal_fd_, &info, sizeof info) == static_cast<ssize_t>(sizeof info))
       if (info.ssi_signo != SIGCHLD) take_stop_signal(static_cast<int>(info.ssi_signo));
     int status = 0;
-    for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0;)
+    for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0;) {
       if (WIFSTOPPED(status)) {
         if (pid == launcher_) continue_launcher();
-      } else if (pid == launcher_) {
+        continue;
+      }
+      probe_.reaped(pid, status);
+      if (pid == launcher_) {
         launcher_ = 0;
         launcher_status_ = status;
         launcher_ended_at_ = clock_.seconds();
       }
+    }
     // The shims' last words may still be on their way: they explain more than the launcher's end.
     if (launcher_ended_at_ && (leases_.connected() == 0 || clock_.seconds() - *launcher_ended_at_ > kKillSeconds)) {
       launcher_ended_at_.reset();
+      if (supervision_.phase() == Supervision::Phase::running) ask_who_has_not_called();
       act_on(event::LauncherEnded{launcher_status_});
     }
   }
@@ -181,7 +230,11 @@ class Supervisor {
       const ExitRecord record = exit_record_from_json(message["exit"]);
       reached_step_ = std::max(reached_step_, record.global_step);
       watch_.ended(rank);
+      // A host that does not hear this one, and is still heard, is as good as lost.
+      const bool has_lost_us = record.was_killed_by_us && record.error == kLeaseBroke;
+      if (!has_lost_us) pool_.ended(rank);
       act_on(event::RankEnded{record});
+      if (has_lost_us) suspect(rank, "nothing from here reached it");
     }
   }
 
@@ -196,7 +249,15 @@ class Supervisor {
     if (is_over(grace_timer_)) act_on(event::GraceExpired{});
     if (is_over(stack_timer_)) act_on(event::StackDeadline{});
     if (is_over(kill_timer_)) act_on(event::KillDeadline{});
-    if (is_over(delay_timer_)) act_on(event::DelayOver{});
+    if (is_over(call_timer_) && supervision_.phase() == Supervision::Phase::running && !pool_.never_called().empty()) {
+      ask_who_has_not_called();
+      call_timer_ = now + kCallSeconds;
+    }
+    if (is_over(start_timer_) && !pool_.never_called().empty()) act_on(event::StartExpired{kStartSeconds});
+    if (is_over(delay_timer_)) {
+      place_ranks();
+      act_on(event::DelayOver{});
+    }
   }
 
   /// Without it the shims kill their ranks when the lease is over.
@@ -211,11 +272,79 @@ class Supervisor {
     const int left = sweep(environment::kAttemptTag, tag(), kSweepSeconds);
     if (left > 0) journal_.write("orphans", {{"attempt", supervision_.attempt()}, {"processes", left}});
     session_.reset();
-    kill_timer_.reset();
-    grace_timer_.reset();
-    stack_timer_.reset();
+    for (std::optional<double>* timer : {&kill_timer_, &grace_timer_, &stack_timer_, &call_timer_, &start_timer_}) timer->reset();
+    suspicions_.clear();
     act_on(event::AllGone{record_.is_done(), record_.durable_step(), reached_step_,
                           last_lines(layout_.launcher_log(supervision_.attempt()), kLauncherLines)});
+  }
+
+  // --- hosts ---
+
+  /// All that a host had of this attempt is gone without a word: is it the host that is gone?
+  void suspect(int rank, const std::string& evidence) {
+    if (const std::optional<std::string> host = pool_.gone(rank)) ask_after(*host, evidence);
+  }
+
+  void ask_after(const std::string& host, const std::string& evidence, double seconds = HostProbe::kSeconds) {
+    if (std::find(other_hosts_.begin(), other_hosts_.end(), host) == other_hosts_.end()) return;
+    suspicions_[host] = evidence;
+    probe_.ask(host, clock_.seconds(), seconds);
+  }
+
+  void ask_who_has_not_called() {
+    for (const std::string& host : pool_.never_called()) ask_after(host, "none of its ranks has called", kCallSeconds);  // starting programs keeps a host busy
+  }
+
+  void take_answers() {
+    for (const HostProbe::Answer& answer : probe_.answers(clock_.seconds())) {
+      const auto suspicion = suspicions_.find(answer.host);
+      if (answer.is_there || suspicion == suspicions_.end()) continue;
+      pool_.lose(answer.host, clock_.unix_seconds());
+      act_on(event::HostLost{answer.host, pool_.ranks_on(answer.host),
+                             fmt::format("{}, and `{}` failed", suspicion->second, probe_.command_for(answer.host))});
+      suspicions_.erase(suspicion);
+    }
+  }
+
+  /// What an earlier supervisor of the run has learned.
+  void recall_lost_hosts() {
+    for (const nlohmann::json& line : Journal::read(layout_.journal()))
+      if (line.value("event", "") == "host_lost") pool_.lose(line.value("host", ""), line.value("unix_seconds", 0.0));
+  }
+
+  /// Decides where the next attempt runs. Where the hosts that are left do not suffice, those on probation are asked: one that answers is
+  /// tried earlier. Takes up to HostProbe::kSeconds then.
+  void place_ranks() {
+    if (pool_.is_empty()) return;
+    std::optional<Placement> placement = pool_.place_next(clock_.unix_seconds());
+    const std::vector<std::string> lost = pool_.lost(clock_.unix_seconds());
+    if (!placement && !lost.empty()) {
+      for (const std::string& host : lost) probe_.ask(host, clock_.seconds());
+      while (probe_.is_asking()) {
+        int status = 0;
+        for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) probe_.reaped(pid, status);
+        for (const HostProbe::Answer& answer : probe_.answers(clock_.seconds()))
+          if (answer.is_there) pool_.pardon(answer.host);
+        ::poll(nullptr, 0, kTickMilliseconds / 5);
+      }
+      for (const HostProbe::Answer& answer : probe_.answers(clock_.seconds()))
+        if (answer.is_there) pool_.pardon(answer.host);
+      placement = pool_.place_next(clock_.unix_seconds());
+    }
+    if (placement)
+      act_on(event::Placed{slots_of(*placement), to_json(*placement)});
+    else
+      act_on(event::TooFewHosts{too_few_hosts()});
+  }
+
+  std::string too_few_hosts() const {
+    const std::vector<std::string> lost = pool_.lost(clock_.unix_seconds());
+    return to_string(ErrorText{
+        .attempted = "find hosts for the next attempt",
+        .expected = fmt::format("slots for {} ranks", options_.restart.min_ranks.value_or(options_.ranks)),
+        .found = fmt::format("{} without a host, as {} {} lost and not back", to_string(options_.hosts), fmt::join(lost, ", "),
+                             lost.size() == 1 ? "is" : "are"),
+        .next = "start again when there are hosts; with restart.min_ranks it goes on with fewer ranks"});
   }
 
   // --- what is done about it ---
@@ -228,23 +357,31 @@ class Supervisor {
     reached_step_ = 0;
     record_.begin_attempt(action.attempt);
     make_directories(*files_, layout_.attempt_logs(action.attempt));
+    raise_fence(*files_, layout_.fence(), fence_holder(tag()));  // before anybody of this attempt runs
     session_.emplace(*files_, layout_.root, action.attempt);
     has_hung_ = false;
-    watch_.begin(options_.ranks, clock_.seconds());
-    launcher_ = start_mpirun({.ranks = options_.ranks,
+    const int ranks = pool_.is_empty() ? options_.ranks : slots_of(pool_.placement());
+    watch_.begin(ranks, clock_.seconds());
+    if (!other_hosts_.empty()) call_timer_ = clock_.seconds() + kCallSeconds, start_timer_ = clock_.seconds() + kStartSeconds;
+    launcher_ = start_mpirun({.ranks = ranks,
+                              .hosts = pool_.placement(),
+                              .agent = options_.agent,
                               .shim = options_.shim,
                               .command = options_.command,
-                              .variables = {{environment::kSupervisor, leases_.address()},
+                              .variables = {{environment::kSupervisor, lease_addresses()},
                                             {environment::kToken, token_},
                                             {environment::kAttempt, std::to_string(action.attempt)},
                                             {environment::kFirstAttempt, std::to_string(supervision_.first_attempt())},
                                             {environment::kRunDirectory, layout_.root.string()},
                                             {environment::kLeaseSeconds, fmt::format("{}", options_.restart.lease_seconds)},
-                                            {environment::kAttemptTag, tag()}},
+                                            {environment::kAttemptTag, tag()},
+                                            {environment::kSession, host_name() + ":" + session_->path().string()}},
                               .own_variables = session_->variables(),
                               .exported = options_.exported,
                               .log = layout_.launcher_log(action.attempt)});
-    if (action.is_restart) display_.line(fmt::format("attempt {} starts", action.attempt));
+    if (action.is_restart)
+      display_.line(fmt::format("attempt {} starts{}", action.attempt,
+                                pool_.is_empty() ? "" : fmt::format(" with {} ranks on {}", slots_of(pool_.placement()), to_string(pool_.placement()))));
   }
   void perform(const action::TellStop&) { leases_.tell("stop"); }
   void perform(const action::TakeStacks&) { leases_.tell("stacks"); }
@@ -276,9 +413,18 @@ class Supervisor {
                                 culprit.at("rank").get<int>(), culprit.at("section").get<std::string>(),
                                 culprit.at("step").get<std::int64_t>()));
     }
+    if (action.event == "host_lost") display_.line(fields["error"].get<std::string>());
     journal_.write(action.event, std::move(fields));
   }
   void perform(const action::Finish& action) { finish_ = action.decision; }
+
+  /// Where the shims call: at every address by which other hosts may reach this one.
+  std::string lease_addresses() const {
+    if (other_hosts_.empty()) return leases_.address();
+    std::vector<std::string> addresses = own_addresses(other_hosts_);
+    for (std::string& address : addresses) address += fmt::format(":{}", leases_.port());
+    return fmt::format("{}", fmt::join(addresses, ","));
+  }
 
   std::string tag() const { return fmt::format("{}-{}", token_, supervision_.attempt()); }
 
@@ -309,13 +455,17 @@ class Supervisor {
   Supervision supervision_;
   Display display_;
   RunRecord record_;
+  std::vector<std::string> other_hosts_;
+  HostPool pool_;
+  HostProbe probe_;
+  std::map<std::string, std::string> suspicions_;  // host to evidence
   Leases leases_;
   HangWatch watch_{options_.restart.hang};
   std::optional<SessionDirectory> session_;
   int signal_fd_ = -1;
   pid_t launcher_ = 0;
   int launcher_status_ = 0;
-  std::optional<double> launcher_ended_at_, grace_timer_, stack_timer_, kill_timer_, delay_timer_;
+  std::optional<double> launcher_ended_at_, grace_timer_, stack_timer_, kill_timer_, delay_timer_, call_timer_, start_timer_;
   double awake_at_ = clock_.seconds();
   bool has_hung_ = false;  // in this attempt
   double next_ping_ = 0, started_at_ = 0;

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "launch/host_list.h"
 #include "launch/launcher.h"
 #include "options/run_options.h"
 
@@ -11,6 +12,8 @@ namespace holdfast {
 
 struct SupervisorOptions {
   int ranks = 1;
+  std::vector<Host> hosts;            // that may be used; empty: this one alone, with all ranks
+  std::string agent;                  // what starts programs on other hosts; empty: mpirun's choice
   Path run_directory;
   RestartOptions restart;
   std::string shim;                   // this program

@@ -103,6 +103,20 @@ void RestartOptions::describe(FieldVisitor& visitor) {
                  .max = 86400,
                  .synonyms = "grace stop_grace"},
                 stop_grace_seconds);
+  visitor.field({.name = "min_ranks",
+                 .doc = "When a host is lost and no spare one is left, the run goes on with fewer ranks and the same global batch, but not "
+                        "with fewer than this many: then it gives up with exit code 69. null: all that were asked for.",
+                 .unit = "ranks",
+                 .min = 1,
+                 .synonyms = "minimum_ranks min_world_size"},
+                min_ranks);
+  visitor.field({.name = "probation_seconds",
+                 .doc = "How long a host that was lost takes no part, unless the others do not suffice. After that it is a spare.",
+                 .unit = "seconds",
+                 .min = 0,
+                 .max = 1e7,
+                 .synonyms = "probation cooldown_seconds"},
+                probation_seconds);
   visitor.section({.name = "hang", .doc = "When a rank that shows no sign of life is taken for dead.", .synonyms = "watchdog"}, hang);
 }
 

@@ -227,6 +227,8 @@ struct RestartOptions {
   double lease_seconds = 5;                  // a shim that hears nothing for this long ends its rank
   double stop_grace_seconds = 120;           // how long a stop request may take before the ranks are killed
   HangOptions hang;
+  std::optional<std::int64_t> min_ranks;     // the fewest to go on with when hosts are lost; none: as many as were asked for
+  double probation_seconds = 300;            // how long a host that was lost is left out, where others suffice
   void describe(FieldVisitor&);
 };
 

@@ -11,6 +11,7 @@
 #include "base/file_system.h"
 #include "base/injection.h"
 #include "checkpoint/format/layout.h"
+#include "launch/slurm_allocation.h"
 #include "launch/supervisor.h"
 #include "options/run_options.h"
 
@@ -21,10 +22,13 @@ namespace po = boost::program_options;
 
 constexpr const char* kUsage =
     "usage: holdfast run CONFIG -n RANKS [options]\n"
+    "       holdfast run CONFIG --hosts a:2,b:2 [-n RANKS] [options]\n"
     "Trains what CONFIG (YAML) describes on RANKS processes, and starts again from the newest checkpoint when one fails.\n\n"
     "  holdfast run configs/fashion_cnn.yaml -n 2\n"
     "  holdfast run configs/fashion_cnn.yaml -n 2 --set trainer.max_steps=1000 --run-dir runs/long\n"
-    "  holdfast run configs/fashion_cnn.yaml -n 2 --inject kill:rank=1,step=137,section=backward\n\n"
+    "  holdfast run configs/fashion_cnn.yaml -n 2 --inject kill:rank=1,step=137,section=backward\n"
+    "  holdfast run configs/fashion_cnn.yaml -n 4 --hosts a:2,b:2,c:2       two hosts, and c is a spare\n\n"
+    "Inside a Slurm allocation the hosts are those of the allocation.\n"
     "Ctrl-C or SIGTERM: checkpoint at the end of the step, then end with 75; once more: end at once.\n"
     "Exit codes: 0 finished, 75 stopped, 78 configuration, 65 data, 69 somebody trains there, 70 gave up (docs/exit-codes.md).\n\noptions";
 
@@ -32,6 +36,7 @@ struct RunArguments {
   std::string config, trainer;
   std::vector<std::string> overrides, injections, exported;
   std::optional<std::string> run_directory;
+  std::string hosts, hostfile, agent;
   int ranks = 0;
 };
 
@@ -53,7 +58,10 @@ std::optional<RunArguments> parse(const std::vector<std::string>& words) {
       "KIND:rank=R,step=S[,section=NAME][,occurrence=N]: a fault to recover from, KIND one of {}; fires once per run; may be repeated",
       fault_kinds());
   po::options_description shown(kUsage), all;
-  shown.add_options()("ranks,n", po::value(&ranks), "processes, one for each rank")(
+  shown.add_options()("ranks,n", po::value(&ranks), "processes, one for each rank (with hosts: by default all their slots; slots beyond it are spares)")(
+      "hosts", po::value(&arguments.hosts), "HOST:SLOTS,… to run on; all see the run directory under the same path")(
+      "hostfile", po::value(&arguments.hostfile), "file with lines 'HOST slots=N', in place of --hosts")(
+      "launch-agent", po::value(&arguments.agent), "program that runs 'COMMAND' on HOST when called with both (default: srun in Slurm, else ssh)")(
       "run-dir", po::value(&run_directory), "directory of the run (default: run.directory, else runs/NAME)")(
       "set", po::value(&arguments.overrides)->composing(), "KEY=VALUE, overrides the file; may be repeated")(
       "export,x", po::value(&arguments.exported)->composing(), "VARIABLE of the environment that every rank gets; may be repeated")(
@@ -72,17 +80,33 @@ std::optional<RunArguments> parse(const std::vector<std::string>& words) {
   return arguments;
 }
 
-void require_config_and_ranks(const RunArguments& arguments) {
+void require_config_and_variables(const RunArguments& arguments) {
   if (arguments.config.empty()) throw UsageError("holdfast run: a configuration file is needed\n  next: holdfast run --help");
-  if (arguments.ranks < 1) throw UsageError("holdfast run: -n RANKS, 1 or more, is needed\n  next: holdfast run --help");
+  if (!arguments.hosts.empty() && !arguments.hostfile.empty())
+    throw UsageError("holdfast run: --hosts and --hostfile say the same\n  next: give one of them");
   for (const std::string& name : arguments.exported)
     if (name.find('=') == name.npos && !std::getenv(name.c_str()))
       throw UsageError(
           fmt::format("-x {}: there is no such variable in the environment\n  next: export {}=…, or leave -x {} out", name, name, name));
+}
+
+std::vector<Host> hosts_of(const RunArguments& arguments) {
+  if (!arguments.hosts.empty()) return parse_hosts(arguments.hosts);
+  if (!arguments.hostfile.empty()) return parse_hostfile(read_text(*make_posix_file_system(), arguments.hostfile), arguments.hostfile);
+  return slurm_allocation();
+}
+
+/// Checked against the hosts and the injected faults.
+int ranks_of(const RunArguments& arguments, const std::vector<Host>& hosts) {
+  const int slots = slots_of(hosts), ranks = arguments.ranks > 0 ? arguments.ranks : slots;
+  if (ranks < 1) throw UsageError("holdfast run: -n RANKS, 1 or more, or --hosts, is needed\n  next: holdfast run --help");
+  if (!hosts.empty() && ranks > slots)
+    throw UsageError(fmt::format("-n {}: {} have {} slots\n  next: -n {} or less, or more slots: HOST:SLOTS", ranks, to_string(hosts), slots, slots));
   for (const std::string& injection : arguments.injections)
-    if (parse_injection(injection).rank >= arguments.ranks)
-      throw UsageError(fmt::format("--inject {}: there are {} ranks, counted from 0\n  next: name a rank below {}", injection,
-                                   arguments.ranks, arguments.ranks));
+    if (parse_injection(injection).rank >= ranks)
+      throw UsageError(
+          fmt::format("--inject {}: there are {} ranks, counted from 0\n  next: name a rank below {}", injection, ranks, ranks));
+  return ranks;
 }
 
 /// Absolute; "runs/a/" is "runs/a".
@@ -104,14 +128,18 @@ std::vector<std::string> rank_command(const RunArguments& arguments, const Path&
 int run_command(const std::vector<std::string>& words) {
   const std::optional<RunArguments> arguments = parse(words);
   if (!arguments) return kExitOk;
-  require_config_and_ranks(*arguments);
+  require_config_and_variables(*arguments);
+  const std::vector<Host> hosts = hosts_of(*arguments);
+  const int ranks = ranks_of(*arguments, hosts);
   Configuration configuration = load_configuration(arguments->config, arguments->overrides);
   if (arguments->run_directory) configuration.run.directory = *arguments->run_directory;
   const Path directory = run_directory(configuration), program = std::filesystem::read_symlink("/proc/self/exe");
   configuration.run.directory = directory.string();
   require_utf8(configuration);
   make_directories(*make_posix_file_system(), RunLayout{directory}.checkpoints());
-  return supervise({.ranks = arguments->ranks,
+  return supervise({.ranks = ranks,
+                    .hosts = hosts,
+                    .agent = arguments->agent,
                     .run_directory = directory,
                     .restart = configuration.restart,
                     .shim = program.string(),

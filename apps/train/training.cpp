@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <optional>
 
@@ -16,6 +17,7 @@
 #include "base/clock.h"
 #include "base/environment.h"
 #include "base/error.h"
+#include "base/fence.h"
 #include "base/host.h"
 #include "base/log.h"
 #include "base/run_lock.h"
@@ -57,6 +59,20 @@ std::unique_ptr<RunLock> lock_run(const RunLayout& layout, FileSystem& files, Co
   ranks.broadcast(std::as_writable_bytes(std::span(&code, 1)), 0);
   if (!refusal.empty()) throw Error(refusal, code);
   return lock;
+}
+
+/// Rank 0 alone changes what lies under names that others read. It may be on a host that was cut off, or be stopped, while the run goes on
+/// elsewhere: then the fence says so, and there is nothing that this process may still do.
+std::unique_ptr<FileSystem> fenced_files(const RunLayout& layout, int rank) {
+  std::unique_ptr<FileSystem> files = make_posix_file_system();
+  if (rank != 0) return files;
+  const auto tag = environment::get(environment::kAttemptTag);
+  const std::string holder = fence_holder(tag ? *tag : random_token());
+  if (!tag) raise_fence(*files, layout.fence(), holder);
+  return behind_fence(std::move(files), layout.fence(), holder, [](const Path& changed) {
+    log_error("change {}: this process's attempt is over, and the run goes on elsewhere", changed.string());
+    std::_Exit(kExitUnavailable);
+  });
 }
 
 std::unique_ptr<BatchLoader> training_loader(const Configuration& configuration, const Components& components, const Communicator& ranks) {
@@ -134,14 +150,14 @@ int run_training(const TrainArguments& arguments, Heartbeat* heartbeat) {
     return kExitOk;
   }
   const SystemClock clock;
-  const std::unique_ptr<FileSystem> files = make_posix_file_system();
   const RunLayout layout{std::filesystem::absolute(configuration.run.directory)};
   SectionTracker sections(heartbeat);
   const std::unique_ptr<Communicator> ranks = make_mpi_communicator(sections);
   set_up_log(fmt::format("rank {}", ranks->rank()));
   install_stop_handlers();
   if (heartbeat) heartbeat->block().takes_stop_requests = 1;
-  const std::unique_ptr<RunLock> lock = lock_run(layout, *files, *ranks);
+  const std::unique_ptr<RunLock> lock = lock_run(layout, *make_posix_file_system(), *ranks);
+  const std::unique_ptr<FileSystem> files = fenced_files(layout, ranks->rank());
   InjectionPlan injections(arguments.injections, ranks->rank(), *files, layout.injected());
   injections.on_flip([&components] { flip_a_bit(components.task->model()); });
   sections.on_point([&injections](Section section, std::int64_t step) { injections.at_point(section, step); });

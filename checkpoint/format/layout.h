@@ -12,10 +12,11 @@
 namespace holdfast {
 
 /// A run directory:
-///   lock  journal.jsonl  metrics.jsonl  metrics.csv  tensorboard/  injected.txt  DONE.json  logs/attempt-NNN/rank-N.log  checkpoints/
+///   lock  fence  journal.jsonl  metrics.jsonl  metrics.csv  tensorboard/  injected.txt  DONE.json  logs/attempt-NNN/rank-N.log  checkpoints/
 struct RunLayout {
   Path root;
   Path lock() const { return root / "lock"; }
+  Path fence() const { return root / "fence"; }  // which attempt may change what is here (base/fence.h)
   Path journal() const { return root / "journal.jsonl"; }
   Path metrics() const { return root / "metrics.jsonl"; }
   Path metrics_table() const { return root / "metrics.csv"; }

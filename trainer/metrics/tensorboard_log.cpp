@@ -26,7 +26,7 @@ std::string cut_back(FileSystem& files, const Path& directory, const KeptMetrics
     const EventPrefix kept = kept_events(text, metrics);
     if (kept.events == 0)
       files.remove_file(directory / name);
-    else if (kept.bytes < text.size()) {
+    else {  // also where all of it is kept: whoever of an earlier attempt still has it open then writes into nothing
       write_text_durably(files, directory / kShorter, std::string_view(text).substr(0, kept.bytes));
       files.rename_over(directory / kShorter, directory / name);
     }

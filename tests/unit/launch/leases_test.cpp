@@ -60,7 +60,7 @@ class LeasesTest : public testing::Test {
   Leases leases_{
       clock_,
       kToken,
-      {.joined = [this](int rank) { happened_.push_back("joined " + std::to_string(rank)); },
+      {.joined = [this](int rank, const std::string&) { happened_.push_back("joined " + std::to_string(rank)); },
        .said =
            [this](int rank, const json& message) {
              if (message.contains("throw")) (void)message.at("nothing");
@@ -190,6 +190,71 @@ TEST_F(LeasesTest, KnowWhenEveryRankHasSentItsRecord) {
   EXPECT_TRUE(until([&] { return happened_.size() == 4; }));
   EXPECT_TRUE(leases_.have_all_ended());
   EXPECT_EQ(leases_.connected(), 2) << "they wait to be released";
+}
+
+/// With a limit, as a supervisor has it.
+class LimitedLeasesTest : public testing::Test {
+ protected:
+  void take() { leases_.take_messages(kAttempt); }
+  bool until(const std::function<bool()>& is_true) {
+    return pump_until([&] {
+      take();
+      return is_true();
+    });
+  }
+  /// As the ticks of a supervisor that runs.
+  void pass(double seconds) {
+    for (double left = seconds; left > 0; left -= 0.5) {
+      clock_.now += std::min(left, 0.5);
+      take();
+    }
+  }
+  FakeClock clock_;
+  std::vector<std::string> happened_;
+  Leases leases_{clock_,
+                 kToken,
+                 {.joined = [this](int, const std::string& host) { happened_.push_back("joined on " + host); },
+                  .said = [this](int, const json& message) { happened_.push_back(message.begin().key()); },
+                  .lost = [this](int, const std::string&) { happened_.push_back("lost"); },
+                  .silent = [this](int, const std::string& host, double) { happened_.push_back("silent on " + host); }},
+                 {Reach::every_host, 5}};
+};
+
+TEST_F(LimitedLeasesTest, EndWithAShimThatIsSilentThoughItsConnectionStands) {
+  const auto shim = LineConnection::connect(leases_.address(), 5);
+  shim->send(hello(0));
+  EXPECT_TRUE(until([&] { return happened_.size() == 1; }));
+  pass(5);
+  EXPECT_THAT(happened_, ElementsAre("joined on a"));
+  shim->send({{"log", "a line"}});
+  EXPECT_TRUE(until([&] { return happened_.size() == 2; }));
+  pass(5);
+  EXPECT_EQ(happened_.size(), 2u) << "the limit runs from the last word";
+  pass(0.5);
+  EXPECT_THAT(happened_, ElementsAre("joined on a", "log", "silent on a"));
+  EXPECT_EQ(leases_.connected(), 0);
+}
+
+TEST_F(LimitedLeasesTest, LastWhereTheSupervisorItselfStoodStill) {
+  const auto shim = LineConnection::connect(leases_.address(), 5);
+  shim->send(hello(0));
+  EXPECT_TRUE(until([&] { return happened_.size() == 1; }));
+  clock_.now += 60;
+  take();
+  EXPECT_THAT(happened_, ElementsAre("joined on a"));
+  shim->send({{"log", "written while it stood still"}});
+  EXPECT_TRUE(until([&] { return happened_.size() == 2; }));
+  pass(4);
+  EXPECT_THAT(happened_, ElementsAre("joined on a", "log"));
+}
+
+TEST_F(LimitedLeasesTest, OfAShimThatHasSentItsRecordEndWithItsConnection) {
+  const auto shim = LineConnection::connect(leases_.address(), 5);
+  shim->send(hello(0));
+  shim->send({{"exit", {{"rank", 0}}}});
+  EXPECT_TRUE(until([&] { return happened_.size() == 2; }));
+  pass(20);
+  EXPECT_THAT(happened_, ElementsAre("joined on a", "exit"));
 }
 
 TEST_F(LeasesTest, GiveEveryConnectionToPoll) {

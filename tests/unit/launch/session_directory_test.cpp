@@ -45,6 +45,26 @@ TEST_F(SessionDirectoryTest, OfAnotherRunStays) {
   EXPECT_NE(other.path(), mine.path());
 }
 
+TEST_F(SessionDirectoryTest, OnAnotherHostIsMadeByTheShimsWhoRemoveWhatEarlierAttemptsHaveLeft) {
+  Path first, second;
+  {
+    const SessionDirectory named(*files_, run_.path(), 1);
+    first = named.path();
+  }
+  {
+    const SessionDirectory named(*files_, run_.path(), 2);
+    second = named.path();
+  }
+  enter_session_directory(*files_, first);
+  files_->create(first / "segment");
+  enter_session_directory(*files_, second);
+  files_->create(second / "segment");
+  enter_session_directory(*files_, second);  // the shim beside it
+  EXPECT_FALSE(is_there(first));
+  EXPECT_EQ(files_->kind(second / "segment"), FileKind::file);
+  remove_tree(*files_, second);
+}
+
 TEST_F(SessionDirectoryTest, ThatIsGoneAlreadyIsNoError) {
   const SessionDirectory session(*files_, run_.path(), 1);
   files_->remove_directory(session.path());

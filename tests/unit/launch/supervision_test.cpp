@@ -166,6 +166,28 @@ TEST_F(SupervisionTest, OfRanksInsideTheSameCollectiveTheStoppedOneIsNamed) {
   on(event::Hung{{.culprits = {{.rank = 0, .pulse = inside}, {.rank = 1, .pulse = inside}}}});
   on(event::StackTaken{0, {"R (running)", "opal_progress", "a"}});
   on(event::StackTaken{1, {"T (stopped)", "opal_progress", "b"}});
+}
+
+TEST_F(SupervisionTest, ALostHostExplainsTheEndsOfItsRanksAndWhatFollowedFromThem) {
+  start();
+  EXPECT_THAT(on(event::RankEnded{exited(0, kExitUnavailable)}), ElementsAre("journal rank_lost", "kill timer"));
+  EXPECT_THAT(on(event::ShimSilent{1, "b", 5.5}), ElementsAre("journal rank_lost", "tell kill", "kill timer"));
+  EXPECT_THAT(on(event::HostLost{"b", {1}, "nothing was heard from it for 5.5 s"}), ElementsAre("journal host_lost"));
+  on(all_gone(14));
+  EXPECT_EQ(describe(*cause_of(supervision_.outcomes().back())),
+            "rank 1 on b: host b is lost with rank 1: nothing was heard from it for 5.5 s");
+}
+
+TEST_F(SupervisionTest, ASilentShimEndsTheAttemptBeforeItsHostIsAskedFor) {
+  start();
+  EXPECT_THAT(on(event::ShimSilent{1, "b", 5.5}), ElementsAre("journal rank_lost", "tell kill", "kill timer"));
+  EXPECT_THAT(on(event::HostLost{"b", {1}, "it does not answer"}), ElementsAre("journal host_lost"));
+}
+
+TEST_F(SupervisionTest, AHostThatNeverCalledIsACauseToo) {
+  on(event::Start{7});
+  on(event::RankJoined{0});
+  EXPECT_THAT(on(event::HostLost{"b", {1}, "none of its ranks has called"}), ElementsAre("journal host_lost", "tell kill", "kill timer"));
   on(all_gone(7));
   EXPECT_EQ(cause_of(supervision_.outcomes().back())->rank, 1);
 }
@@ -176,6 +198,30 @@ TEST_F(SupervisionTest, StacksThatCannotBeTakenHoldNothingUp) {
   EXPECT_THAT(on(event::StackDeadline{}), ElementsAre("tell kill", "kill timer"));
   on(all_gone(7));
   EXPECT_TRUE(cause_of(supervision_.outcomes().back())->is_hung);
+}
+
+TEST_F(SupervisionTest, TheNextAttemptHasTheRanksThatWerePlaced) {
+  start();
+  on(event::RankEnded{killed(1, 9)});
+  on(event::RankEnded{killed_by_us(0)});
+  on(all_gone(14));
+  EXPECT_THAT(on(event::Placed{1, {{{"host", "a"}, {"ranks", 1}}}}), IsEmpty());
+  on(event::DelayOver{});
+  EXPECT_THAT(on(event::RankEnded{exited(0, 0)}), ElementsAre("tell kill", "kill timer")) << "one rank is all of them";
+}
+
+TEST_F(SupervisionTest, TooFewHostsEndTheRunWith69) {
+  start();
+  on(event::RankEnded{killed(1, 9)});
+  on(all_gone(14));
+  EXPECT_THAT(on(event::TooFewHosts{"too few"}), ElementsAre("finish 69"));
+  EXPECT_THAT(on(event::DelayOver{}), IsEmpty());
+}
+
+TEST_F(SupervisionTest, AStartThatTakesTooLongEndsTheAttempt) {
+  on(event::Start{7});
+  EXPECT_THAT(on(event::StartExpired{120}), ElementsAre("journal start_took_too_long", "tell kill", "kill timer"));
+  EXPECT_THAT(on(event::StartExpired{120}), IsEmpty());
 }
 
 TEST_F(SupervisionTest, ASecondRecordOfARankChangesNothing) {

@@ -1,0 +1,69 @@
+#include "launch/slurm_allocation.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+
+#include "base/environment.h"
+#include "base/error.h"
+
+namespace holdfast {
+namespace {
+
+/// SLURM_JOB_NODELIST is what scontrol expands when it is given no list.
+std::vector<std::string> expanded_names() {
+  const auto close = [](std::FILE* file) { ::pclose(file); };
+  const std::unique_ptr<std::FILE, decltype(close)> output(::popen("scontrol show hostnames 2>&1", "re"), close);
+  std::vector<std::string> names;
+  std::string text;
+  char buffer[4096];
+  while (output && std::fgets(buffer, sizeof buffer, output.get())) {
+    text += buffer;
+    names.emplace_back(buffer);
+    while (!names.back().empty() && (names.back().back() == '\n' || names.back().back() == ' ')) names.back().pop_back();
+  }
+  const bool is_good = !names.empty() && std::none_of(names.begin(), names.end(), [](const std::string& name) {
+    return name.empty() || name.find_first_of(" :") != name.npos;
+  });
+  if (is_good) return names;
+  throw ConfigError(ErrorText{.attempted = "ask Slurm for the hosts of this allocation (scontrol show hostnames)",
+                              .expected = "one name a line",
+                              .found = text.empty() ? "nothing" : "'" + text + "'",
+                              .next = "put scontrol on PATH, or name the hosts: --hosts a:2,b:2"});
+}
+
+bool is_positive(const char* variable) { return environment::get_number(variable, 0) > 0; }
+
+std::vector<int> slots_of_nodes() {
+  const bool has_tasks = is_positive("SLURM_NTASKS") || is_positive("SLURM_NTASKS_PER_NODE");
+  for (const char* variable : {has_tasks ? "SLURM_TASKS_PER_NODE" : "SLURM_JOB_CPUS_PER_NODE", "SLURM_TASKS_PER_NODE", "SLURM_CPUS_ON_NODE"}) {
+    const auto text = environment::get(variable);
+    if (!text) continue;
+    std::vector<int> counts = parse_slurm_counts(*text, variable);
+    if (std::string(variable) != "SLURM_TASKS_PER_NODE")
+      for (int& count : counts) count = std::max(1, count / std::max(1, environment::get_number("SLURM_CPUS_PER_TASK", 1)));
+    return counts;
+  }
+  return {1};
+}
+
+}  // namespace
+
+std::vector<Host> slurm_allocation() {
+  if (!environment::get("SLURM_JOB_NODELIST")) return {};
+  const std::vector<std::string> names = expanded_names();
+  std::vector<int> slots = slots_of_nodes();
+  if (slots.size() == 1) slots.resize(names.size(), slots.front());
+  if (slots.size() != names.size())
+    throw ConfigError(ErrorText{.attempted = "match Slurm's hosts with their slots",
+                                .expected = fmt::format("{} counts", names.size()),
+                                .found = fmt::format("{}", slots.size()),
+                                .next = "name the hosts: --hosts a:2,b:2"});
+  std::vector<Host> hosts;
+  for (std::size_t i = 0; i < names.size(); ++i) hosts.push_back({names[i], slots[i]});
+  return hosts;
+}
+
+}  // namespace holdfast
