@@ -11,6 +11,7 @@ inline constexpr const char* kSupervisor = "HOLDFAST_SUPERVISOR";       // host:
 inline constexpr const char* kToken = "HOLDFAST_TOKEN";                 // secret of the supervised run
 inline constexpr const char* kAttempt = "HOLDFAST_ATTEMPT";             // 1, 2, …: counts over the whole life of a run directory
 inline constexpr const char* kFirstAttempt = "HOLDFAST_FIRST_ATTEMPT";  // the first one of this `holdfast run`
+inline constexpr const char* kStarted = "HOLDFAST_STARTED";             // when this `holdfast run` began, in seconds since 1970
 inline constexpr const char* kRunDirectory = "HOLDFAST_RUN_DIR";
 inline constexpr const char* kLeaseSeconds = "HOLDFAST_LEASE_SECONDS";
 inline constexpr const char* kHeartbeatFd = "HOLDFAST_HEARTBEAT_FD";  // shim to rank: shared memory

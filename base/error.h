@@ -70,6 +70,12 @@ class FutileError : public Error {
   explicit FutileError(const ErrorText& text) : Error(to_string(text), kExitSoftware) {}
 };
 
+/// An update was not made, and what it would have been made of is left out from now on: end, and go on from the newest checkpoint.
+class RolledBack : public Error {
+ public:
+  explicit RolledBack(const ErrorText& text) : Error(to_string(text), kExitRolledBack) {}
+};
+
 /// Another rank failed or is gone: end, and be restarted.
 class PeerLost : public Error {
  public:

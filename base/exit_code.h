@@ -12,6 +12,7 @@ enum ExitCode : int {
   kExitSoftware = 70,       // an exception, a bug, or a run that cannot make progress
   kExitStorage = 74,        // reading or writing failed
   kExitTemporary = 75,      // stopped on request after a checkpoint; starting again continues
+  kExitRolledBack = 76,     // goes back to the newest checkpoint, to leave out what an update that was not made would have taken
   kExitConfiguration = 78,  // the configuration is wrong; do not retry
 };
 

@@ -25,19 +25,22 @@ struct NamedKind {
   std::string_view name, meaning;  // the latter where the name does not say it
   FaultKind kind;
 };
-constexpr std::array<NamedKind, 8> kKinds = {{{"kill", "", FaultKind::kill},
-                                              {"segv", "", FaultKind::segv},
-                                              {"abort", "", FaultKind::abort},
-                                              {"exit", "", FaultKind::exit},
-                                              {"throw", "", FaultKind::throw_exception},
-                                              {"flip", "a bit in the rank's memory", FaultKind::flip},
-                                              {"stop", "SIGTERM", FaultKind::stop},
-                                              {"hang", "for ever", FaultKind::hang}}};
+constexpr std::array<NamedKind, 10> kKinds = {{{"kill", "", FaultKind::kill},
+                                               {"segv", "", FaultKind::segv},
+                                               {"abort", "", FaultKind::abort},
+                                               {"exit", "", FaultKind::exit},
+                                               {"throw", "", FaultKind::throw_exception},
+                                               {"flip", "a bit in the rank's memory", FaultKind::flip},
+                                               {"stop", "SIGTERM", FaultKind::stop},
+                                               {"hang", "for ever", FaultKind::hang},
+                                               {"nan", "in a gradient", FaultKind::nan},
+                                               {"spike", "a loss a thousand times as large", FaultKind::spike}}};
 
 [[noreturn]] void refuse(std::string_view text, const std::string& why) {
   throw UsageError(
       fmt::format("--inject {}: {}\n  form: KIND:rank=R,step=S[,section=NAME][,occurrence=N], KIND one of {}; NAME one of data (if none is "
-                  "given), forward, backward, reduce, update, checkpoint, commit, validation, finish, restore (whose step is 0)",
+                  "given; nan and spike: backward), forward, backward, reduce, update, checkpoint, commit, validation, finish, restore "
+                  "(whose step is 0)",
                   text, why, fault_kinds()));
 }
 
@@ -61,7 +64,9 @@ int int_from(std::string_view text, std::string_view key, std::string_view value
   return static_cast<int>(number);
 }
 
-void strike(const Injection& injection, const std::function<void()>& flip) {
+bool spoils_a_number(FaultKind kind) { return kind == FaultKind::nan || kind == FaultKind::spike; }
+
+void strike(const Injection& injection, const std::function<void()>& flip, const std::function<void(FaultKind)>& spoil) {
   switch (injection.kind) {
     case FaultKind::kill: ::raise(SIGKILL); break;
     case FaultKind::segv:
@@ -77,6 +82,10 @@ void strike(const Injection& injection, const std::function<void()>& flip) {
     case FaultKind::stop: ::raise(SIGTERM); return;
     case FaultKind::hang:
       for (;;) ::pause();
+    case FaultKind::nan:
+    case FaultKind::spike:
+      if (spoil) spoil(injection.kind);
+      return;
   }
   std::abort();
 }
@@ -107,6 +116,7 @@ Injection parse_injection(std::string_view text) {
   const std::size_t colon = text.find(':');
   if (colon == text.npos) refuse(text, "a kind and a colon must come first");
   Injection injection{.kind = kind_from(text, text.substr(0, colon)), .text = std::string(text)};
+  if (spoils_a_number(injection.kind)) injection.section = Section::backward;
   bool has_rank = false, has_step = false;
   std::istringstream parts{std::string(text.substr(colon + 1))};
   for (std::string part; std::getline(parts, part, ',');) {
@@ -134,6 +144,8 @@ Injection parse_injection(std::string_view text) {
     }
   }
   if (!has_rank || !has_step) refuse(text, "rank and step are needed");
+  if (spoils_a_number(injection.kind) && injection.section != Section::backward)
+    refuse(text, "it spoils what the section 'backward' computes, and strikes in no other");
   return injection;
 }
 
@@ -157,7 +169,7 @@ void InjectionPlan::at_point(Section section, std::int64_t step) {
     if (injection.section != section || step < injection.step || ++pending.seen != injection.occurrence) continue;
     append_durably(fired_record_, injection.text + "\n");
     log_warning("injected fault strikes: {} (section {}, step {})", injection.text, name_of(section), step);
-    strike(injection, flip_);
+    strike(injection, flip_, spoil_);
   }
 }
 

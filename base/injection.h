@@ -17,13 +17,14 @@
 
 namespace holdfast {
 
-enum class FaultKind { kill, segv, abort, exit, throw_exception, flip, stop, hang };
+enum class FaultKind { kill, segv, abort, exit, throw_exception, flip, stop, hang, nan, spike };
 
 struct Injection {
   FaultKind kind = FaultKind::kill;
   int rank = 0;
   std::int64_t step = 0;
-  /// Fires at the first point of this section at or after `step`; none: where the update of `step` begins (data).
+  /// Fires at the first point of this section at or after `step`; none: where the update of `step` begins (data), and backward for those
+  /// that spoil a number there.
   Section section = Section::data;
   /// The n-th point of the section from then on (2 with accumulation: the second batch of the update).
   int occurrence = 1;
@@ -50,6 +51,8 @@ class InjectionPlan {
   InjectionPlan(std::vector<Injection> injections, int rank, FileSystem& files, Path fired_record);
   /// What `flip` does: changes one bit of what this rank computes with. Without it, `flip` is no fault that can strike.
   void on_flip(std::function<void()> flip) { flip_ = std::move(flip); }
+  /// What `nan` and `spike` do: spoil a gradient, or the loss, of the backward pass that this rank is in.
+  void on_bad_number(std::function<void(FaultKind)> spoil) { spoil_ = std::move(spoil); }
   /// For SectionTracker::on_point. Records, then strikes; returns if nothing is due.
   void at_point(Section section, std::int64_t step);
 
@@ -62,6 +65,7 @@ class InjectionPlan {
   std::vector<Pending> pending_;
   Path fired_record_;
   std::function<void()> flip_;
+  std::function<void(FaultKind)> spoil_;
 };
 
 }  // namespace holdfast

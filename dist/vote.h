@@ -9,11 +9,13 @@ namespace holdfast {
 /// What a rank says of itself; combined: what is true of all. Trivially copyable (it travels as bytes).
 struct Vote {
   std::int32_t failed_rank = kNone;      // lowest rank whose step threw
-  std::int32_t nonfinite_rank = kNone;   // lowest rank whose gradient is not finite
+  std::int32_t nonfinite_rank = kNone;   // lowest rank whose own loss or gradient is not finite
+  std::int32_t is_nonfinite = 0;         // 1: the gradient that the update would be made with is not finite
   std::int32_t stop_rank = kNone;        // lowest rank that was asked to stop
   std::int64_t shard_ended = INT64_MAX;  // smallest number of the newest save that a rank's shard is through with
   std::int64_t commit_ended = 0;         // largest number of a save that rank 0 has committed, or given up
   std::int32_t is_time_up = 0;           // 1: rank 0's clock says that a save is due
+  double batch_seconds = 0;              // what a batch has taken the slowest rank, where ranks ask one another between batches
   double loss_sum = 0;                   // of the update's samples (or tokens)
   std::int64_t count = 0;                // samples (or tokens) of the update
   std::int32_t lowest_call = kNone;      // which of the calls that a task may make this vote answers: they must be

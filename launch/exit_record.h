@@ -28,6 +28,7 @@ struct ExitRecord {
   std::vector<std::string> last_lines;
   bool was_killed_by_us = false;  // told to by the supervisor, or by its shim after the lease: never a cause
   bool is_futile = false;         // the rank says that starting again cannot help
+  bool stops_run = false;         // it stopped on account of what concerns the whole run: no restart
   bool is_shim_lost = false;      // made by the supervisor: the shim is gone without a record
   bool is_hung = false;           // the supervisor had it killed because it showed no sign of life
   bool is_out_of_memory = false;  // the kernel killed it for want of memory

@@ -35,10 +35,22 @@ Decision give_up_for_good(const ExitRecord& cause) {
 
 bool has_progressed(const AttemptOutcome& outcome) { return outcome.durable_after > outcome.durable_before; }
 
+/// What the attempt went back for; empty: it ended in another way.
+std::string reason_to_go_back(const AttemptOutcome& outcome) {
+  const std::optional<ExitRecord> cause = cause_of(outcome);
+  return cause && cause->signal == 0 && cause->exit_code == kExitRolledBack ? "rolled back: " + cause->error : "";
+}
+
+/// The next attempt leaves out something more. Not if it is the same as before: then the ranks' list does not grow.
+bool has_learned(const std::vector<AttemptOutcome>& outcomes, std::size_t index) {
+  const std::string reason = reason_to_go_back(outcomes[index]);
+  return !reason.empty() && (index == 0 || reason != reason_to_go_back(outcomes[index - 1]));
+}
+
 std::int64_t attempts_without_progress(const std::vector<AttemptOutcome>& outcomes) {
-  std::int64_t count = 0;
-  for (auto outcome = outcomes.rbegin(); outcome != outcomes.rend() && !has_progressed(*outcome); ++outcome) ++count;
-  return count;
+  std::size_t first = outcomes.size();
+  while (first > 0 && !has_progressed(outcomes[first - 1]) && !has_learned(outcomes, first - 1)) --first;
+  return static_cast<std::int64_t>(outcomes.size() - first);
 }
 
 /// How the newest `count` attempts ended, and which of them ended so.
@@ -94,10 +106,11 @@ ExitRecord record_of_hang(const AttemptOutcome& outcome) {
   return record;
 }
 
-/// What makes two failures the same one; empty where nothing does: the shim is gone, or the step of the failure has been passed since.
+/// What makes two failures the same one; empty where nothing does: the shim is gone, the step of the failure has been passed
+/// since, or the next attempt leaves out what it was made of.
 std::string signature_of(const AttemptOutcome& outcome) {
   const std::optional<ExitRecord> cause = cause_of(outcome);
-  if (!cause || cause->is_shim_lost || cause->step <= outcome.durable_after) return {};
+  if (!cause || cause->is_shim_lost || !reason_to_go_back(outcome).empty() || cause->step <= outcome.durable_after) return {};
   return fmt::format("{} {} {} {} {} {}", cause->section, cause->step, cause->signal, cause->exit_code, cause->is_hung,
                      first_line(cause->error));
 }
@@ -160,6 +173,9 @@ Decision decide(const RestartOptions& options, const std::vector<AttemptOutcome>
                                   last.reached_step, durable)};
   if (last.was_stop_requested && !cause)
     return {.kind = Kind::stopped, .exit_code = kExitTemporary, .reason = "stopped on request; start it again to go on"};
+  for (const ExitRecord& end : last.ends)
+    if (!cause && end.stops_run && end.signal == 0 && end.exit_code == kExitTemporary)
+      return {.kind = Kind::stopped, .exit_code = kExitTemporary, .reason = "stopped: " + end.error + "; start it again to go on"};
   if (cause && cause->signal == 0 && (is_final(cause->exit_code) || cause->is_futile)) return give_up_for_good(*cause);
   if (last.was_stop_requested)
     return {.kind = Kind::stopped,

@@ -87,7 +87,7 @@ class Shim {
   void block_signals() {
     sigset_t signals;
     ::sigemptyset(&signals);
-    for (const int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1}) ::sigaddset(&signals, number);
+    for (const int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) ::sigaddset(&signals, number);
     ::sigprocmask(SIG_BLOCK, &signals, &old_mask_);
     ::signal(SIGPIPE, SIG_IGN);  // a dead guardian or supervisor is no reason to die before the rank's end is written down
     signal_fd_ = ::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -175,7 +175,7 @@ class Shim {
       reap_rank();
     } else if (number == SIGHUP) {
       kill_rank("the launcher died");
-    } else if (number == SIGUSR1 || !std::exchange(is_stop_wanted_, true)) {
+    } else if (number == SIGUSR1 || number == SIGUSR2 || !std::exchange(is_stop_wanted_, true)) {
       is_stop_wanted_ = true;
     } else {
       kill_rank("a second signal asked for the end");
@@ -247,6 +247,7 @@ class Shim {
                             .last_lines = last_lines(layout_.rank_log(attempt_, rank_), kLastLines),
                             .was_killed_by_us = was_killed_,
                             .is_futile = block.is_futile != 0,
+                            .stops_run = block.stops_run != 0,
                             .is_out_of_memory = killer.has_value(),
                             .evidence = killer.value_or(is_sigkill ? "killed, sender unknown" : "")};
     const nlohmann::json json = to_json(record);

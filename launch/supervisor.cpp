@@ -54,7 +54,7 @@ constexpr double kStartSeconds = 120;  // in which all ranks must have called
 int open_signals() {
   sigset_t signals;
   ::sigemptyset(&signals);
-  for (const int number : {SIGCHLD, SIGTERM, SIGINT, SIGUSR1}) ::sigaddset(&signals, number);
+  for (const int number : {SIGCHLD, SIGTERM, SIGINT, SIGUSR1, SIGUSR2}) ::sigaddset(&signals, number);
   struct sigaction hangup {};
   if (::sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN) ::sigaddset(&signals, SIGHUP);
   ::sigprocmask(SIG_BLOCK, &signals, nullptr);
@@ -197,11 +197,13 @@ class Supervisor {
     }
   }
 
-  /// USR1 is sent by schedulers and scripts, ahead of a TERM and more than once: only the second of the others is a person's haste.
+  /// USR1 and USR2 are sent by schedulers and scripts, ahead of a TERM and more than once: only the second of the others is a person's
+  /// haste.
   void take_stop_signal(int number) {
     const bool is_first = !std::exchange(is_stop_requested_, true);
-    if (number != SIGUSR1) ++urgent_signals_;
-    const bool is_haste = number != SIGUSR1 && urgent_signals_ > 1;
+    const bool is_ahead = number == SIGUSR1 || number == SIGUSR2;
+    if (!is_ahead) ++urgent_signals_;
+    const bool is_haste = !is_ahead && urgent_signals_ > 1;
     if (!is_first && !is_haste) return;
     display_.line(is_first ? "stop requested: the ranks checkpoint at the end of their step (once more: kill)" : "killing the ranks");
     act_on(event::StopSignal{});
@@ -372,6 +374,7 @@ class Supervisor {
                                             {environment::kToken, token_},
                                             {environment::kAttempt, std::to_string(action.attempt)},
                                             {environment::kFirstAttempt, std::to_string(supervision_.first_attempt())},
+                                            {environment::kStarted, fmt::format("{:.3f}", began_)},
                                             {environment::kRunDirectory, layout_.root.string()},
                                             {environment::kLeaseSeconds, fmt::format("{}", options_.restart.lease_seconds)},
                                             {environment::kAttemptTag, tag()},
@@ -469,6 +472,7 @@ class Supervisor {
   double awake_at_ = clock_.seconds();
   bool has_hung_ = false;  // in this attempt
   double next_ping_ = 0, started_at_ = 0;
+  const double began_ = clock_.unix_seconds();
   std::int64_t reached_step_ = 0;
   bool is_stop_requested_ = false;
   int urgent_signals_ = 0;

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "options/duration.h"
 #include "options/metric_name.h"
 #include "options/read.h"
 #include "options/refusal.h"
@@ -22,6 +23,7 @@ class CrossChecks {
   void run() const {
     check_task();
     check_end();
+    check_max_time();
     check_optimizers();
     check_validation();
     require_consistent_schedules(configuration_, tree_);
@@ -45,6 +47,13 @@ class CrossChecks {
       refuse("task", {.expected = "a name", .found = "none", .next = "name a task, built in or of a plugin: `task: {name: mlp}`"});
     if (configuration_.data.name.empty())
       refuse("data", {.expected = "a name", .found = "none", .next = "name a source: `data: {name: idx}`"});
+  }
+
+  void check_max_time() const {
+    const std::string& text = configuration_.trainer.max_time;
+    if (!text.empty() && !duration_from(text))
+      refuse("trainer.max_time", {.expected = "a time such as 3h30m, 00:12:00:00 (days to seconds) or 5400 (seconds), above 0",
+                                  .found = fmt::format("'{}'", text)});
   }
 
   void check_end() const {

@@ -89,6 +89,17 @@ struct ScheduleOptions {
 
 enum class Determinism { fast, run };
 
+/// What becomes of an update whose numbers are bad.
+enum class BadNumbers { warn, skip, rollback, stop };
+
+/// `trainer.loss_spike:`
+struct LossSpikeOptions {
+  std::optional<double> factor;  // deviations above the median; none: losses are not looked at
+  std::int64_t window = 100;     // updates that median and deviation are of
+  BadNumbers action = BadNumbers::warn;
+  void describe(FieldVisitor&);
+};
+
 /// `trainer:`
 struct TrainerOptions {
   std::optional<std::int64_t> max_steps;  // updates
@@ -99,7 +110,16 @@ struct TrainerOptions {
   std::int64_t log_every_steps = 50;
   std::optional<std::int64_t> threads_per_rank;  // none: usable cores / ranks on this host
   Determinism determinism = Determinism::run;
+  BadNumbers on_nonfinite = BadNumbers::stop;
+  LossSpikeOptions loss_spike;
+  std::int64_t max_skipped = 10;    // updates in a row; one more ends the run
+  std::int64_t max_rollbacks = 10;  // of the whole run; one more ends it
+  std::string max_time;             // of one start; empty: no limit
+  double stop_margin_seconds = 60;  // before the end of a Slurm job, at least
   void describe(FieldVisitor&);
+
+ private:
+  void describe_bad_numbers(FieldVisitor&);
 };
 
 /// `validation:`

@@ -89,6 +89,71 @@ void TrainerOptions::describe(FieldVisitor& visitor) {
                          "alone.",
                   .synonyms = "deterministic"},
                  determinism, kModes);
+  describe_bad_numbers(visitor);
+  visitor.field(
+      {.name = "max_time",
+       .doc = "How long one start may train, its restarts included: `3h30m`, `DD:HH:MM:SS`, or seconds. Then it saves and ends with "
+              "exit code 75, and the next start goes on. Empty: no limit. What ends a run as finished, over all its starts, is the "
+              "callback `time_limit`.",
+       .synonyms = "time_limit max_duration max_run_time"},
+      max_time);
+  visitor.field(
+      {.name = "stop_margin_seconds",
+       .doc = "In a Slurm job the run saves and ends this long before the job does; earlier, where an update and a save have been "
+              "seen to need more.",
+       .unit = "seconds",
+       .min = 0,
+       .max = 86400,
+       .synonyms = "margin stop_margin"},
+      stop_margin_seconds);
+}
+
+void TrainerOptions::describe_bad_numbers(FieldVisitor& visitor) {
+  static constexpr std::pair<std::string_view, BadNumbers> kActions[] = {
+      {"stop", BadNumbers::stop}, {"skip", BadNumbers::skip}, {"rollback", BadNumbers::rollback}};
+  visitor.choice(
+      {.name = "on_nonfinite",
+       .doc = "What becomes of an update whose loss or gradient is not finite; it is made in no case. `stop`: the run ends. `skip`: "
+              "it goes on with the next batch. `rollback`: it goes back to its newest checkpoint, and leaves the batches of that "
+              "update out.",
+       .synonyms = "detect_anomaly terminate_on_nan skip_nan nan_policy"},
+      on_nonfinite, kActions);
+  loss_spike.describe(visitor);
+  visitor.field({.name = "max_skipped",
+                 .doc = "So many updates in a row may come to nothing by `skip`; one more ends the run.",
+                 .unit = "updates",
+                 .min = 0,
+                 .synonyms = "max_consecutive_skipped"},
+                max_skipped);
+  visitor.field({.name = "max_rollbacks", .doc = "So many times the run may go back by `rollback`; once more ends it.", .min = 0},
+                max_rollbacks);
+}
+
+void LossSpikeOptions::describe(FieldVisitor& visitor) {
+  static constexpr std::pair<std::string_view, BadNumbers> kActions[] = {
+      {"warn", BadNumbers::warn}, {"skip", BadNumbers::skip}, {"rollback", BadNumbers::rollback}, {"stop", BadNumbers::stop}};
+  visitor.field(
+      {.name = "loss_spike_factor",
+       .doc = "A loss is a spike that lies this many deviations above the median of the updates before it. A deviation is 1.4826 times "
+              "the median distance from that median (for normal numbers the standard deviation), at least a hundredth of the median. "
+              "null: losses are not looked at.",
+       .unit = "deviations",
+       .min = 0,
+       .min_is_excluded = true,
+       .synonyms = "loss_spike spike_factor"},
+      factor);
+  visitor.field({.name = "loss_spike_window",
+                 .doc = "Of so many updates that median and deviation are taken; before there are as many, no loss is a spike.",
+                 .unit = "updates",
+                 .min = 4,
+                 .max = 10000,
+                 .synonyms = "spike_window"},
+                window);
+  visitor.choice(
+      {.name = "on_loss_spike",
+       .doc = "What becomes of an update whose loss is a spike. `warn`: it is made. The others as for `on_nonfinite`: it is not.",
+       .synonyms = "on_spike spike_action"},
+      action, kActions);
 }
 
 void ValidationOptions::describe(FieldVisitor& visitor) {

@@ -148,7 +148,7 @@ double GradientBuckets::norm() const {
   for (const NamedParameter& parameter : parameters_) {
     const at::Tensor& gradient = parameter.tensor.grad();
     if (!gradient.defined()) continue;
-    const double norm = at::linalg_vector_norm(gradient).item<float>();
+    const double norm = at::linalg_vector_norm(gradient.is_sparse() ? gradient.coalesce().values() : gradient).item<float>();
     squares += norm * norm;
   }
   return std::sqrt(squares);

@@ -41,8 +41,8 @@ json Trainer::load_best() {
 
 std::optional<ValidationRecord> Trainer::final_validation(bool has_other_weights) {
   if (has_other_weights && parts_.validation) {
-    const ValidationRecord record = run_validation({parts_.ranks, parts_.sections, parts_.task, *parts_.validation, parts_.metrics},
-                                                   configuration_.validation.max_batches, state_.global_step);
+    const ValidationRecord record = *run_validation({parts_.ranks, parts_.sections, parts_.task, *parts_.validation, parts_.metrics},
+                                                    configuration_.validation.max_batches, state_.global_step);
     parts_.sections.enter(Section::finish, state_.global_step);
     return record;
   }
@@ -72,6 +72,7 @@ void Trainer::finish() {
   const json best = load_best();
   const std::optional<ValidationRecord> measured = final_validation(!best.is_null());
   const std::string hash = parameter_hash(parts_.task.model());
+  stop_sources_.obeyed();  // it has come to its end, as was asked
   if (!is_rank_0()) return;
   json done = {{"global_step", state_.global_step},
                {"samples_seen", state_.samples_seen},

@@ -19,6 +19,12 @@ struct ValidationRecord {
   std::string weights = {};               // the average that was measured; empty: the model's own
 };
 
+/// Positions in the data: the samples that come after `first` others of the run, up to `end`.
+struct SampleRange {
+  std::int64_t first = 0, end = 0;
+  auto operator<=>(const SampleRange&) const = default;
+};
+
 struct RunState {
   std::int64_t global_step = 0;   // completed updates; with several optimizers: batches in which anything stepped
   std::int64_t batch_index = 0;   // consumed global batches
@@ -29,6 +35,9 @@ struct RunState {
   std::vector<ValidationRecord> validations;
   std::map<std::string, Plateau> plateaus;              // by the name of the schedule
   nlohmann::json callbacks = nlohmann::json::object();  // their states, as of the newest update
+  std::vector<SampleRange> left_out;                    // of updates that were not made because of bad numbers; all lie behind
+  std::int64_t left_out_in_a_row = 0;                   // updates that were not made since the last one that was
+  std::vector<double> recent_losses;                    // of the newest updates, where spikes are looked for
   bool owes_validation = false;  // one is due at global_step: a run that is asked to stop leaves it to the next start
 };
 
@@ -41,6 +50,9 @@ inline StepStart start_of(const RunState& state) { return {state.global_step, st
 /// Under the names that triggers and callbacks know: val_loss, ...
 std::map<std::string, double> metrics_of(const ValidationRecord& record);
 
+nlohmann::json to_json(const std::vector<SampleRange>& ranges);
+/// Throws nlohmann::json::exception or std::invalid_argument.
+std::vector<SampleRange> ranges_from_json(const nlohmann::json& stored);
 nlohmann::json to_json(const RunState& state);
 /// Throws nlohmann::json::exception or std::invalid_argument when a field is missing or of another type.
 RunState run_state_from_json(const nlohmann::json& json);

@@ -46,6 +46,7 @@ void Trainer::save_before_failure(const RunState& before) try {
 
 void Trainer::report_save(const std::optional<SaveResult>& result, bool must_succeed) {
   if (!result) return;
+  longest_save_seconds_ = std::max(longest_save_seconds_, result->seconds);
   parts_.callbacks.each("on_checkpoint", [&](Callback& callback) { callback.on_checkpoint(view(), *result); });
   if (result->failure.empty()) {
     failed_saves_ = 0;

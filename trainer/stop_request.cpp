@@ -22,7 +22,7 @@ void install_stop_handlers() {
   struct sigaction action {};
   action.sa_handler = handle;
   action.sa_flags = SA_RESTART;
-  for (const int signal_number : {SIGTERM, SIGINT, SIGUSR1}) ::sigaction(signal_number, &action, nullptr);
+  for (const int signal_number : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2}) ::sigaction(signal_number, &action, nullptr);
 }
 
 bool is_stop_requested() { return is_requested.load(); }

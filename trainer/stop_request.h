@@ -1,4 +1,4 @@
-// The one global of the program: a signal handler can reach nothing else. SIGTERM, SIGINT and SIGUSR1 ask the run to stop at
+// The one global of the program: a signal handler can reach nothing else. SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 ask the run to stop at
 // the next step boundary; what follows is decided by the vote, never in the handler.
 #pragma once
 

@@ -13,7 +13,8 @@ RunView Trainer::view() const {
 
 void Trainer::tell_callbacks(const Vote& facts, const StepStart& before) {
   const StepFacts step{.loss_sum = facts.loss_sum, .count = facts.count};
-  parts_.callbacks.each("on_step_end", [&](Callback& callback) { callback.on_step_end(view(), step, parts_.ranks); });
+  if (parts_.task.is_manual() || state_.global_step > before.global_step)
+    parts_.callbacks.each("on_step_end", [&](Callback& callback) { callback.on_step_end(view(), step, parts_.ranks); });
   if (epochs_in(state_.samples_seen) > epochs_in(before.samples_seen)) end_epoch();
   ask_for_end();
 }

@@ -44,30 +44,21 @@ Trainer::Trainer(const Parts& parts, Configuration configuration, json resolved_
       run_(resolve_run(configuration_, parts_.training.epoch_samples())),
       optimization_(configuration_, named_parameters(parts_.task.model())),
       training_step_({parts_.ranks, parts_.sections, parts_.task, parts_.training, optimization_, configuration_.trainer.accumulate_batches,
-                      &checkpointer_, &parts_.copies, &parts_.callbacks, [this] { return view(); }}),
+                      &checkpointer_, &parts_.copies, &parts_.callbacks, [this] { return view(); }, &configuration_.trainer, &left_out_,
+                      settings_.attempt, &parts_.clock, [this] { return wants_stop(); }, [this] { copy_->put_back(); }}),
       checkpointer_({parts_.ranks, parts_.files, parts_.clock, parts_.sections}, settings_.layout, configuration_.checkpoints,
-                    settings_.attempt) {
-  if (parts_.task.is_manual() && configuration_.trainer.accumulate_batches > 1)
-    throw ConfigError(ErrorText{.attempted = "trainer.accumulate_batches",
-                                .expected = "1 with a task that steps its optimizers itself",
-                                .found = std::to_string(configuration_.trainer.accumulate_batches),
-                                .cause = "it would have no effect: such a task steps when it wants to",
-                                .next = "remove the key"});
-  optimization_.set_last_step(run_.last_step);
+                    settings_.attempt),
+      left_out_(parts_.ranks, parts_.files, settings_.layout.left_out()),
+      stop_sources_(parts_.clock, parts_.files, is_rank_0() ? settings_.layout.stop() : Path(), settings_.deadlines) {
   const auto saves_on_exception = [](const CheckpointOptions& entry) { return entry.on_exception; };
-  if (std::any_of(configuration_.checkpoints.begin(), configuration_.checkpoints.end(), saves_on_exception)) {
-    if (parts_.task.is_manual())
-      throw ConfigError(ErrorText{.attempted = "checkpoints: on_exception",
-                                  .expected = "a task whose steps the trainer makes",
-                                  .found = "one that steps its optimizers itself",
-                                  .cause = "when such a task fails, what it has stepped already cannot be taken back",
-                                  .next = "leave on_exception out; the state is saved by the other triggers"});
-    copy_.emplace([this] {
-      std::vector<StateEntry> entries = training_state(parts_.task, optimization_, parts_.copies);
-      std::erase_if(entries, [](const StateEntry& entry) { return entry.changes_only_in_update; });
-      return entries;
-    });
-  }
+  saves_on_exception_ = std::any_of(configuration_.checkpoints.begin(), configuration_.checkpoints.end(), saves_on_exception);
+  if (parts_.task.is_manual()) check_manual_task();
+  optimization_.set_last_step(run_.last_step);
+  copy_.emplace([this] {
+    std::vector<StateEntry> entries = training_state(parts_.task, optimization_, parts_.copies);
+    std::erase_if(entries, [](const StateEntry& entry) { return entry.changes_only_in_update; });
+    return entries;
+  });
   environment_ = describe_environment(parts_.ranks, settings_.threads_per_rank, optimization_);
 }
 
@@ -81,7 +72,7 @@ RunEnd Trainer::run() try {
 
 RunEnd Trainer::train() {
   if (state_.owes_validation) {
-    validate();
+    if (!validate()) return stop();  // what it was restored from owes it, too
     ask_for_end();
     state_.callbacks = parts_.callbacks.state();
     save_if_due(boundary(count_step(start_of(state_)), std::nullopt), false, false);
@@ -95,28 +86,26 @@ RunEnd Trainer::train() {
   }
   while (!is_over()) {
     const StepStart before = start_of(state_);
+    const double start = parts_.clock.seconds();
     const Vote facts = step();
+    longest_step_seconds_ = std::max(longest_step_seconds_, parts_.clock.seconds() - start);
     report_save(checkpointer_.advance(facts));
     tell_callbacks(facts, before);
     report_step(facts, before);
-    const bool is_stopping = is_set(facts.stop_rank) && !is_over();
+    bool is_stopping = is_set(facts.stop_rank) && !is_over();
     state_.owes_validation = is_due(configuration_.validation, count_step(before));
     if (state_.owes_validation && !is_stopping) {
-      validate();
-      ask_for_end();
+      is_stopping = !validate();
+      if (!is_stopping) ask_for_end();
     }
-    state_.callbacks = parts_.callbacks.state();
+    if (state_.samples_seen > before.samples_seen) state_.callbacks = parts_.callbacks.state();
     Boundary here = boundary(count_step(before), facts);
-    if (is_stopping) here.interruption = Interruption::signal;
-    save_if_due(here, facts.is_time_up != 0, is_stopping || is_over());  // no other save follows
     if (is_stopping) {
-      if (is_rank_0())
-        log_info("stopped on request after step {}; the newest checkpoint is that of step {}", state_.global_step,
-                 checkpointer_.durable_step());
-      progress_->finish();
-      end_callbacks();
-      return RunEnd::stopped;
+      here.interruption = Interruption::signal;
+      here.step.is_last = false;  // the last validation is owed: what the end saves, and calls it, waits for it
     }
+    save_if_due(here, facts.is_time_up != 0, is_stopping || is_over());  // no other save follows
+    if (is_stopping) return stop();
   }
   finish();
   return RunEnd::finished;
@@ -152,6 +141,10 @@ void Trainer::begin() {
   parts_.callbacks.each("on_fit_start", [&](Callback& callback) { callback.on_fit_start(view(), parts_.ranks); });
   state_.callbacks = parts_.callbacks.state();
   if (!state_.owes_validation) ask_for_end();
+  const bool goes_on = configuration_.resume == "auto" || (restored && restored->is_of_this_run);
+  left_out_.begin(goes_on ? std::optional(0) : is_restart ? std::optional(settings_.first_attempt) : std::nullopt, state_.left_out);
+  if (is_rank_0() && !left_out_.empty())
+    log_info("left out, because of bad numbers: {} updates ({})", left_out_.size(), settings_.layout.left_out().string());
   if (!is_over() && is_rank_0()) parts_.files.remove_file(settings_.layout.done());
 }
 
@@ -191,10 +184,8 @@ void Trainer::go_on_from(const Restored& restored) {
 Vote Trainer::step() {
   if (state_.samples_seen % parts_.training.epoch_samples() == 0) begin_epoch();
   std::optional<RunState> before;
-  if (copy_) {
-    copy_->take();
-    before = state_;
-  }
+  if (saves_on_exception_ || training_step_.may_come_to_nothing()) copy_->take();
+  if (saves_on_exception_) before = state_;
   try {
     return training_step_.run(state_);
   } catch (...) {
@@ -208,24 +199,31 @@ StepEvent Trainer::count_step(const StepStart& before) const {
   return {before.global_step, state_.global_step, epochs_in(before.samples_seen), epochs_in(state_.samples_seen), is_over()};
 }
 
-void Trainer::validate() {
-  state_.owes_validation = false;
-  if (!parts_.validation) return;
+bool Trainer::validate() {
+  if (!parts_.validation) {
+    state_.owes_validation = false;
+    return true;
+  }
   const std::string& weights = configuration_.validation.weights;
   parts_.callbacks.each("on_validation_start", [&](Callback& callback) { callback.on_validation_start(view(), parts_.ranks); });
   ValidationRecord record;
   {
     const auto measured = parts_.copies.put_into_model(weights);
-    record = run_validation({parts_.ranks, parts_.sections, parts_.task, *parts_.validation, parts_.metrics},
-                            configuration_.validation.max_batches, state_.global_step);
+    const ValidationStop stop{parts_.clock, [this] { return wants_stop(); }, validation_polls_};
+    const std::optional<ValidationRecord> whole =
+        run_validation({parts_.ranks, parts_.sections, parts_.task, *parts_.validation, parts_.metrics, &stop},
+                       configuration_.validation.max_batches, state_.global_step);
+    if (!whole) return false;
+    record = *whole;
   }
+  state_.owes_validation = false;
   record.weights = weights;
   state_.validations.push_back(record);
   measured_batch_ = state_.batch_index;
   const std::map<std::string, double> metrics = metrics_of(record);
   adjust_plateaus(metrics);
   parts_.callbacks.each("on_validation_end", [&](Callback& callback) { callback.on_validation_end(view(), metrics, parts_.ranks); });
-  if (!is_rank_0()) return;
+  if (!is_rank_0()) return true;
   json line = {{"kind", kValidationKind}, {"step", record.step}};
   line.update(json(record.metrics));
   if (!weights.empty()) line["weights"] = weights;
@@ -235,6 +233,7 @@ void Trainer::validate() {
   progress_->print(
       fmt::format("step {}/{}  validation{}: {}", record.step, run_.last_step, weights.empty() ? "" : " of " + weights, text_of(record)));
   print_texts(texts);
+  return true;
 }
 
 void Trainer::adjust_plateaus(const std::map<std::string, double>& metrics) {

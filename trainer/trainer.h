@@ -18,10 +18,13 @@
 #include "trainer/boundary_copy.h"
 #include "trainer/callback_list.h"
 #include "trainer/data_source.h"
+#include "trainer/left_out.h"
 #include "trainer/metrics/run_metrics.h"
 #include "trainer/optimization.h"
+#include "trainer/poll_interval.h"
 #include "trainer/progress.h"
 #include "trainer/run_state.h"
+#include "trainer/stop_sources.h"
 #include "trainer/training_step.h"
 #include "trainer/weight_copies.h"
 
@@ -50,14 +53,24 @@ class Trainer {
     int first_attempt = 1;  // of the same supervised run: a later one goes on from what these attempts have saved
     std::int64_t threads_per_rank = 1;
     Progress::Style progress = Progress::Style::lines;
+    std::vector<Deadline> deadlines = {};  // rank 0
   };
   Trainer(const Parts& parts, Configuration configuration, nlohmann::json resolved_options, Settings settings);
 
   /// Collective. stopped: a checkpoint of the last update is durable, if an entry has on_signal. Throws what a rank cannot go on after.
   RunEnd run();
+  /// For injected faults: spoils the backward pass that this rank is in.
+  void spoil(FaultKind kind) { training_step_.spoil(kind); }
 
  private:
   RunEnd train();
+  /// A stop was agreed on, and what is to be saved is durable.
+  RunEnd stop();
+  /// Throws ConfigError for what a task that steps its optimizers itself cannot do.
+  void check_manual_task() const;
+  bool wants_stop() { return stop_sources_.reason(needed_seconds()).has_value(); }
+  /// What has to be time for between a stop that is asked for and the end of the run.
+  double needed_seconds() const { return longest_step_seconds_ + 2 * longest_save_seconds_ + validation_polls_.seconds(); }
   RunView view() const;
   /// Collective: what callbacks are told of a completed update.
   void tell_callbacks(const Vote& facts, const StepStart& before);
@@ -67,8 +80,9 @@ class Trainer {
   /// Collective: asks the callbacks whether the run ends here.
   void ask_for_end();
   bool is_over() const { return state_.global_step >= run_.last_step || is_out_of_data() || !end_reason_.empty(); }
-  /// A task that steps its optimizers itself may make fewer updates than there are batches; all others end by their last step.
-  bool is_out_of_data() const { return parts_.task.is_manual() && state_.samples_seen >= run_.last_sample; }
+  /// A task that steps its optimizers itself may make fewer updates than there are batches, and so may a run that leaves some out; all
+  /// others end by their last step.
+  bool is_out_of_data() const { return (parts_.task.is_manual() || !state_.left_out.empty()) && state_.samples_seen >= run_.last_sample; }
   void begin();
   void go_on_from(const Restored& restored);
   void start_from_scratch();
@@ -85,7 +99,8 @@ class Trainer {
   void warn_of_idle_optimizers();
   /// Rank 0: of every trained parameter.
   void write_histograms();
-  void validate();
+  /// False: a stop was agreed on meanwhile; the validation is owed.
+  bool validate();
   /// Learning rates fall where the validation says so.
   void adjust_plateaus(const std::map<std::string, double>& metrics);
   Boundary boundary(const StepEvent& event, const std::optional<Vote>& facts) const;
@@ -113,8 +128,13 @@ class Trainer {
   Checkpointer checkpointer_;
   nlohmann::json environment_;
   RunState state_;
-  std::int64_t measured_batch_ = -1;                          // batch_index at the newest validation of this attempt
-  std::optional<BoundaryCopy> copy_;                          // if an entry has on_exception
+  LeftOut left_out_;
+  StopSources stop_sources_;
+  PollInterval validation_polls_;
+  double longest_step_seconds_ = 0, longest_save_seconds_ = 0;  // of this attempt
+  std::int64_t measured_batch_ = -1;                            // batch_index at the newest validation of this attempt
+  std::optional<BoundaryCopy> copy_;                            // of what an update changes before it is made
+  bool saves_on_exception_ = false;
   std::int64_t failed_saves_ = 0;                             // in a row
   std::map<std::string, std::int64_t> updates_before_epoch_;  // by optimizer; empty: the attempt began in the middle of this epoch
   std::set<std::string> idle_optimizers_;                     // of which rank 0 has warned

@@ -8,6 +8,7 @@
 #include <cctype>
 #include <cmath>
 #include <exception>
+#include <utility>
 
 #include "base/error.h"
 #include "base/injection.h"
@@ -16,8 +17,6 @@
 
 namespace holdfast {
 namespace {
-
-constexpr std::int32_t kEndOfBatch = 0;  // in Vote::lowest_call; above it the optimizers, counted from 1
 
 /// "[64, 1, 28, 28], [64]"
 std::string shapes_of(const Batch& batch) {
@@ -49,11 +48,14 @@ std::string without_numbers(std::string text) {
 
 Vote TrainingStep::run(RunState& state) {
   const std::int64_t updates_before = d_.optimization.updates();
-  const Vote facts = d_.task.is_manual() ? run_manual(state) : run_automatic(state);
+  const std::optional<Vote> left = leave_out(state);
+  const Vote facts = left ? *left : d_.task.is_manual() ? run_manual(state) : run_automatic(state);
   if (d_.optimization.updates() > updates_before) {
     ++state.global_step;
+    state.left_out_in_a_row = 0;
     if (d_.copies) d_.copies->update(state.global_step);  // part of the update: what is saved has been copied before it began
   }
+  if (d_.left_out && !d_.left_out->empty()) state.left_out = d_.left_out->before(state.samples_seen);
   for (const auto& optimizer : d_.optimization.all()) state.optimizer_updates[optimizer->name()] = optimizer->updates();
   state.window_loss_sum += facts.loss_sum;
   state.window_count += facts.count;
@@ -61,44 +63,100 @@ Vote TrainingStep::run(RunState& state) {
 }
 
 Vote TrainingStep::run_automatic(RunState& state) {
-  const std::int64_t step = state.global_step + 1;
-  Vote mine = my_vote();
-  std::exception_ptr failure;
-  Section failed_section{};
+  const std::int64_t step = state.global_step + 1, first_sample = state.samples_seen, first_batch = state.batch_index;
+  Group group{.mine = my_vote()};
   d_.optimization.zero();
-  for (std::int64_t batch = 0; batch < d_.accumulate_batches; ++batch) {
-    const std::int64_t samples = d_.loader.next_global_samples();
-    try {
-      if (!failure) add_gradient(mine, step);
-    } catch (...) {
-      failure = std::current_exception();
-      failed_section = d_.sections.section();
-      mine.failed_rank = d_.ranks.rank();
-    }
-    ++state.batch_index;
-    state.samples_seen += samples;
-    if (is_epoch_over(state)) break;  // a short last group steps too
+  compute(group, state);
+  if (group.stop) {
+    d_.undo_until_group();
+    state.samples_seen = first_sample;
+    state.batch_index = first_batch;
+    return *group.stop;
   }
-  d_.sections.enter(Section::reduce, step);
-  d_.sections.point();
-  d_.optimization.all_reduce(d_.ranks, !failure);
-  const double norm = d_.optimization.gradient_norm();
-  if (!std::isfinite(norm)) mine.nonfinite_rank = d_.ranks.rank();
-  const Vote facts = d_.ranks.vote(mine);
-  if (failure) d_.sections.enter(failed_section, step);  // where the failure was, for the exit record
-  act_on_failures(facts, failure, step);
+  double norm = 0;
+  Vote facts = reduce(group, norm, step);
+  if (const std::optional<BadUpdate> bad = judge(facts, options(), state.recent_losses);
+      bad && !is_to_be_made(*bad, {first_sample, state.samples_seen}, state)) {
+    d_.undo_until_group();
+    ++state.left_out_in_a_row;
+    facts.loss_sum = 0;
+    facts.count = 0;
+    return facts;
+  }
   begin_update(step);
   const double divisor = d_.optimization.divisor(facts.count);
   for (const auto& optimizer : d_.optimization.all()) announce_step(*optimizer, norm / divisor);
   d_.optimization.step(facts.count, norm);
+  remember_loss(state.recent_losses, facts, options().loss_spike);
   return facts;
+}
+
+void TrainingStep::compute(Group& group, RunState& state) {
+  const std::int64_t step = state.global_step + 1;
+  const double start = d_.clock ? d_.clock->seconds() : 0;
+  std::int64_t batches = 0;
+  while (batches < d_.accumulate_batches) {
+    if (d_.clock && batches > 0 && batches % polls_.batches() == 0 && (group.stop = agree_on_stop(group))) return;
+    const std::int64_t samples = d_.loader.next_global_samples();
+    const bool is_left_out = d_.left_out && d_.left_out->at(state.samples_seen);  // within a group only if groups were others before
+    try {
+      if (!group.failure && !is_left_out) add_gradient(group.mine, step);
+    } catch (...) {
+      group.failure = std::current_exception();
+      group.failed_section = d_.sections.section();
+      group.mine.failed_rank = d_.ranks.rank();
+    }
+    ++batches;
+    ++state.batch_index;
+    state.samples_seen += samples;
+    if (is_left_out) d_.loader.seek(state.samples_seen);
+    if (is_epoch_over(state)) break;  // a short last group steps too
+  }
+  if (d_.clock) group.mine.batch_seconds = (d_.clock->seconds() - start) / static_cast<double>(batches);
+}
+
+std::optional<Vote> TrainingStep::agree_on_stop(const Group& group) {
+  Vote mine = my_vote();
+  mine.failed_rank = group.mine.failed_rank;
+  const Vote facts = d_.ranks.vote(mine);
+  if (!is_set(facts.stop_rank) || is_set(facts.failed_rank)) return std::nullopt;  // a failure is told at the end of the group
+  return facts;
+}
+
+Vote TrainingStep::reduce(Group& group, double& norm, std::int64_t step) {
+  Vote& mine = group.mine;
+  d_.sections.enter(Section::reduce, step);
+  d_.sections.point();
+  const bool is_alone = d_.ranks.size() == 1;
+  bool is_finite = std::isfinite(mine.loss_sum) && (is_alone || group.failure || std::isfinite(d_.optimization.gradient_norm()));
+  d_.optimization.all_reduce(d_.ranks, !group.failure);
+  norm = d_.optimization.gradient_norm();
+  if (!std::isfinite(norm)) mine.is_nonfinite = 1;
+  if (is_alone) is_finite = is_finite && std::isfinite(norm);
+  if (!is_finite && !group.failure) mine.nonfinite_rank = d_.ranks.rank();
+  const Vote facts = d_.ranks.vote(mine);
+  polls_.take(facts.batch_seconds);
+  if (group.failure) d_.sections.enter(group.failed_section, step);  // where the failure was, for the exit record
+  act_on_failures(facts, group.failure, step);
+  return facts;
+}
+
+const TrainerOptions& TrainingStep::options() const {
+  static const TrainerOptions defaults;
+  return d_.options ? *d_.options : defaults;
+}
+
+bool TrainingStep::may_come_to_nothing() const {
+  const bool may_skip =
+      options().on_nonfinite == BadNumbers::skip || (options().loss_spike.factor && options().loss_spike.action == BadNumbers::skip);
+  return !d_.task.is_manual() && (may_skip || (d_.clock && polls_.batches() < d_.accumulate_batches));
 }
 
 void TrainingStep::add_gradient(Vote& mine, std::int64_t step) {
   d_.sections.enter(Section::data, step);
   d_.sections.point();
   const Batch batch = d_.loader.next();
-  if (step == 1) shapes_ = shapes_of(batch);
+  note_shapes(batch, step);
   if (batch.samples == 0) return;  // takes part in every collective all the same
   d_.sections.enter(Section::forward, step);
   d_.sections.point();
@@ -108,7 +166,7 @@ void TrainingStep::add_gradient(Vote& mine, std::int64_t step) {
   loss.sum.register_hook([this](const at::Tensor&) { d_.sections.point(); });
   d_.optimization.prepare_backward();
   loss.sum.backward(at::full_like(loss.sum, d_.optimization.gradient_seed()));
-  mine.loss_sum += loss.sum.item<double>();
+  mine.loss_sum += loss_of(loss, d_.optimization.all().front()->gradients().parameters());
   mine.count += loss.count;
   each_callback("on_backward_end", [](Callback& callback, const RunView& view) { callback.on_backward_end(view); });
 }
@@ -121,7 +179,7 @@ void TrainingStep::announce_step(const Optimizer& optimizer, double norm) {
 
 Vote TrainingStep::my_vote() const {
   Vote mine;
-  if (is_stop_requested()) mine.stop_rank = d_.ranks.rank();
+  if (d_.wants_stop ? d_.wants_stop() : is_stop_requested()) mine.stop_rank = d_.ranks.rank();
   if (d_.checkpointer) d_.checkpointer->state_facts(mine);
   return mine;
 }
@@ -133,7 +191,7 @@ void TrainingStep::begin_update(std::int64_t step) {
 }
 
 void TrainingStep::act_on_failures(const Vote& facts, const std::exception_ptr& mine, std::int64_t step) {
-  is_failure_agreed_ = is_set(facts.failed_rank) || is_set(facts.nonfinite_rank);
+  is_failure_agreed_ = is_set(facts.failed_rank);
   if (is_set(facts.failed_rank) && step == 1) end_if_futile(mine);
   if (mine) std::rethrow_exception(mine);
   if (is_set(facts.failed_rank)) throw PeerLost(fmt::format("rank {} failed in step {}; its log says why", facts.failed_rank, step));
@@ -142,11 +200,10 @@ void TrainingStep::act_on_failures(const Vote& facts, const std::exception_ptr& 
                             "optimizers in the same order on every rank, also on one without samples",
                             step, call_name(facts.lowest_call), call_name(facts.highest_call)),
                 kExitSoftware);
-  if (is_set(facts.nonfinite_rank))
-    throw Error(fmt::format("step {}: the gradient is not finite (seen on rank {}); the update was not made\n  next: lower lr, or set "
-                            "trainer.clip_norm",
-                            step, facts.nonfinite_rank),
-                kExitSoftware);
+}
+
+void TrainingStep::note_shapes(const Batch& batch, std::int64_t step) {
+  if (step == 1) shapes_ = shapes_of(batch);
 }
 
 void TrainingStep::end_if_futile(const std::exception_ptr& mine) {
@@ -161,94 +218,6 @@ void TrainingStep::end_if_futile(const std::exception_ptr& mine) {
   throw FutileError(ErrorText{.attempted = fmt::format("train on the first batch, whose fields have the shapes {}", shapes_),
                               .cause = words,
                               .next = "make the task and the data fit together: task.options, data.options"});
-}
-
-std::string TrainingStep::call_name(std::int32_t call) const {
-  if (call == kEndOfBatch) return "ends the batch";
-  return "steps '" + d_.optimization.all().at(static_cast<std::size_t>(call) - 1)->name() + "'";
-}
-
-/// What a task with manual optimization steps through. Each step votes before it reduces, so that a rank that has thrown
-/// needs to know nothing of the collectives that the others are about to make: one vote answers them.
-class TrainingStep::ManualSteps final : public ManualOptimization {
- public:
-  ManualSteps(TrainingStep& owner, std::int64_t step) : owner_(owner), step_(step) {}
-
-  void backward(const std::string& name, const Loss& loss) override {
-    owner_.d_.sections.enter(Section::backward, step_);
-    Optimizer& optimizer = owner_.d_.optimization.find(name);
-    std::vector<at::Tensor> inputs;
-    for (const NamedParameter& parameter : optimizer.gradients().parameters()) inputs.push_back(parameter.tensor);
-    const unsigned hook = loss.sum.register_hook([&sections = owner_.d_.sections](const at::Tensor&) { sections.point(); });
-    optimizer.gradients().prepare_backward();
-    torch::autograd::backward({loss.sum}, {}, /*retain_graph=*/true, /*create_graph=*/false, inputs);
-    loss.sum.remove_hook(hook);  // the task may keep the loss, and go back through it again
-    optimizer.gradients().add_loss(loss.sum.item<double>(), loss.count);
-    owner_.each_callback("on_backward_end", [](Callback& callback, const RunView& view) { callback.on_backward_end(view); });
-  }
-  void step(const std::string& name) override {
-    Optimizer& optimizer = owner_.d_.optimization.find(name);
-    Vote mine = owner_.my_vote();
-    mine.lowest_call = mine.highest_call = owner_.d_.optimization.index_of(optimizer) + 1;
-    mine.loss_sum = optimizer.gradients().loss_sum();
-    mine.count = optimizer.gradients().count();
-    const Vote facts = owner_.d_.ranks.vote(mine);
-    owner_.act_on_failures(facts, nullptr, step_);
-    is_past_vote_ = true;
-    owner_.d_.sections.enter(Section::reduce, step_);
-    owner_.d_.sections.point();
-    owner_.d_.optimization.all_reduce(owner_.d_.ranks, optimizer);
-    const double norm = optimizer.gradients().norm();
-    Vote finite;
-    if (!std::isfinite(norm)) finite.nonfinite_rank = owner_.d_.ranks.rank();
-    owner_.act_on_failures(finite, nullptr, step_);
-    owner_.begin_update(step_);
-    const auto divisor = static_cast<double>(std::max<std::int64_t>(facts.count, 1));
-    owner_.announce_step(optimizer, norm / divisor);
-    owner_.d_.optimization.step(optimizer, divisor, norm);
-    optimizer.gradients().zero();
-    is_past_vote_ = false;
-    combine(total_, facts);
-  }
-  const Vote& total() const { return total_; }
-  /// The others have been told that all is well: no vote of theirs answers what fails here.
-  bool is_past_vote() const { return is_past_vote_; }
-
- private:
-  TrainingStep& owner_;
-  std::int64_t step_;
-  Vote total_;
-  bool is_past_vote_ = false;
-};
-
-Vote TrainingStep::run_manual(RunState& state) {
-  const std::int64_t step = state.global_step + 1, samples = d_.loader.next_global_samples();
-  ManualSteps steps(*this, step);
-  std::exception_ptr failure;
-  try {
-    d_.sections.enter(Section::data, step);
-    d_.sections.point();
-    const Batch batch = d_.loader.next();
-    if (step == 1) shapes_ = shapes_of(batch);
-    d_.sections.enter(Section::forward, step);
-    d_.sections.point();
-    each_callback("on_batch_start", [&](Callback& callback, const RunView& view) { callback.on_batch_start(view, batch); });
-    d_.task.train_batch(batch, steps);
-  } catch (const PeerLost&) {
-    throw;  // the vote has been taken
-  } catch (...) {
-    if (steps.is_past_vote()) throw;
-    failure = std::current_exception();
-  }
-  Vote mine = my_vote();
-  mine.lowest_call = mine.highest_call = kEndOfBatch;
-  if (failure) mine.failed_rank = d_.ranks.rank();
-  Vote facts = d_.ranks.vote(mine);
-  act_on_failures(facts, failure, step);
-  ++state.batch_index;
-  state.samples_seen += samples;
-  combine(facts, steps.total());
-  return facts;
 }
 
 }  // namespace holdfast

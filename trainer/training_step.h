@@ -4,12 +4,17 @@
 
 #include <functional>
 
+#include "base/clock.h"
+#include "base/injection.h"
 #include "base/section.h"
 #include "checkpoint/engine/checkpointer.h"
 #include "dist/communicator.h"
+#include "trainer/bad_numbers.h"
 #include "trainer/callback_list.h"
 #include "trainer/data_source.h"
+#include "trainer/left_out.h"
 #include "trainer/optimization.h"
+#include "trainer/poll_interval.h"
 #include "trainer/run_state.h"
 #include "trainer/task.h"
 #include "trainer/weight_copies.h"
@@ -29,26 +34,58 @@ class TrainingStep {
     WeightCopies* copies = nullptr;        // null: no averages
     CallbackList* callbacks = nullptr;     // null: none, and `view` is not asked for
     std::function<RunView()> view = {};
+    const TrainerOptions* options = nullptr;      // null: bad numbers end the run
+    LeftOut* left_out = nullptr;                  // null: likewise, and nothing is left out
+    int attempt = 1;                              // for that list
+    const Clock* clock = nullptr;                 // null: between the batches of an update nobody asks for a stop
+    std::function<bool()> wants_stop = {};        // does this rank? null: if a signal has come
+    std::function<void()> undo_until_group = {};  // buffers and generators are as they were when run() was called
   };
   explicit TrainingStep(const Dependencies& dependencies) : d_(dependencies) {}
 
   /// Collective, blocks. Consumes the batches of one update (under manual optimization: one batch, with whatever steps the
-  /// task takes) and moves `state` on. Returns the combined vote: loss, count, who was asked to stop. Rethrows this rank's
-  /// own failure; throws PeerLost for another rank's, and Error when the gradient is not finite: nothing was updated then.
+  /// task takes) and moves `state` on. Returns the combined vote: loss, count, who was asked to stop. Nothing is updated, and loss and
+  /// count are 0, where those batches are left out, or are from now on because their numbers are bad; nothing is even consumed where a stop
+  /// is agreed on between two of them. Rethrows this rank's own failure; throws PeerLost for another rank's, FutileError or RolledBack
+  /// where bad numbers end the run or the attempt: nothing was updated then.
   Vote run(RunState& state);
+  /// May the next run() come back without having consumed what it began? Then undo_until_group has to be possible.
+  bool may_come_to_nothing() const;
+  /// For the injected faults `nan` and `spike`: within a backward pass, which it spoils.
+  void spoil(FaultKind kind) { spoiled_ = kind; }
   /// Of what run() has thrown: every rank has thrown because of the same vote, and nothing was updated.
   bool is_failure_agreed() const { return is_failure_agreed_; }
 
  private:
   class ManualSteps;
+  /// The batches of an update, as far as this rank has come.
+  struct Group {
+    Vote mine;
+    std::exception_ptr failure;
+    Section failed_section{};
+    std::optional<Vote> stop;  // the vote by which all ranks drop the group
+  };
   Vote run_automatic(RunState& state);
   Vote run_manual(RunState& state);
+  void compute(Group& group, RunState& state);
   void add_gradient(Vote& mine, std::int64_t step);
+  /// The vote on the group, when its gradients are reduced.
+  Vote reduce(Group& group, double& norm, std::int64_t step);
+  /// Collective, between two batches of a group: whether all ranks drop it.
+  std::optional<Vote> agree_on_stop(const Group& group);
+  /// Consumes the batches at the position that are left out; nullopt: none is.
+  std::optional<Vote> leave_out(RunState& state);
+  /// Collective. False: the update is not made, and its batches are left out. Throws where the run or the attempt ends.
+  bool is_to_be_made(BadUpdate bad, SampleRange samples, const RunState& state);
+  /// What the loss of a backward pass adds up to, once the pass is over; injected faults spoil it here.
+  double loss_of(const Loss& loss, const std::vector<NamedParameter>& parameters);
+  const TrainerOptions& options() const;
   void act_on_failures(const Vote& facts, const std::exception_ptr& mine, std::int64_t step);
   /// Collective, after a failure in the first update of a run. Throws FutileError where the task failed on every rank alike: with the same
   /// batches it would do so again.
   void end_if_futile(const std::exception_ptr& mine);
   std::string call_name(std::int32_t call) const;
+  void note_shapes(const Batch& batch, std::int64_t step);
   Vote my_vote() const;
   template <class Call>
   void each_callback(const char* method, Call call) {
@@ -63,6 +100,8 @@ class TrainingStep {
   bool is_epoch_over(const RunState& state) const { return state.samples_seen % d_.loader.epoch_samples() == 0; }
   Dependencies d_;
   bool is_failure_agreed_ = false;
+  PollInterval polls_;
+  std::optional<FaultKind> spoiled_;
   std::string shapes_;  // of the fields of this rank's newest batch, in the first update
 };
 

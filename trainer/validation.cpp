@@ -66,37 +66,75 @@ class Sums {
   std::vector<std::int64_t> counts_;
 };
 
-void add_my_share(const ValidationParts& parts, std::optional<std::int64_t> max_batches, Sums& sums) {
-  const EvaluationMode mode(parts.task.model());
-  parts.loader.seek(0);
-  std::int64_t seen = 0;
-  for (std::int64_t batches = 0; seen < parts.loader.epoch_samples() && (!max_batches || batches < *max_batches); ++batches) {
-    seen += parts.loader.next_global_samples();
-    const Batch batch = parts.loader.next();
-    if (batch.samples > 0) sums.add(parts.task.evaluate(batch));
-    parts.sections.point();
+/// The validation of one rank, which goes through as many batches as all others do.
+class Share {
+ public:
+  Share(const ValidationParts& parts, std::int64_t step) : parts_(parts), step_(step), sums_(parts.metrics) {}
+
+  /// Collective. False: a stop was agreed on.
+  bool add_all(std::optional<std::int64_t> max_batches) {
+    const EvaluationMode mode(parts_.task.model());
+    parts_.loader.seek(0);
+    std::int64_t seen = 0;
+    for (std::int64_t batches = 0; seen < parts_.loader.epoch_samples() && (!max_batches || batches < *max_batches); ++batches) {
+      if (parts_.stop && since_vote_ >= parts_.stop->polls.batches() && is_set(vote().stop_rank)) return false;
+      seen += parts_.loader.next_global_samples();
+      add_batch();
+    }
+    vote();
+    return true;
   }
-}
+
+  ValidationRecord result() {
+    sums_.reduce(parts_.ranks);
+    return {.step = step_, .metrics = sums_.values()};
+  }
+
+ private:
+  /// What fails here is told by the next vote, which every rank is on its way to.
+  void add_batch() {
+    if (since_vote_++ == 0 && parts_.stop) begun_at_ = parts_.stop->clock.seconds();
+    if (!failure_) try {
+        const Batch batch = parts_.loader.next();
+        if (batch.samples > 0) sums_.add(parts_.task.evaluate(batch));
+        parts_.sections.point();
+      } catch (...) {
+        failure_ = std::current_exception();
+      }
+  }
+
+  /// Collective. Throws what has failed on this rank or another.
+  Vote vote() {
+    Vote mine;
+    if (failure_) mine.failed_rank = parts_.ranks.rank();
+    if (parts_.stop) {
+      if (parts_.stop->wants_stop()) mine.stop_rank = parts_.ranks.rank();
+      if (since_vote_ > 0) mine.batch_seconds = (parts_.stop->clock.seconds() - begun_at_) / static_cast<double>(since_vote_);
+    }
+    const Vote all = parts_.ranks.vote(mine);
+    if (failure_) std::rethrow_exception(failure_);
+    if (is_set(all.failed_rank))
+      throw PeerLost(fmt::format("rank {} failed in the validation after step {}; its log says why", all.failed_rank, step_));
+    if (parts_.stop) parts_.stop->polls.take(all.batch_seconds);
+    since_vote_ = 0;
+    return all;
+  }
+
+  const ValidationParts& parts_;
+  std::int64_t step_;
+  Sums sums_;
+  std::exception_ptr failure_;
+  std::int64_t since_vote_ = 0;
+  double begun_at_ = 0;
+};
 
 }  // namespace
 
-ValidationRecord run_validation(const ValidationParts& parts, std::optional<std::int64_t> max_batches, std::int64_t step) {
+std::optional<ValidationRecord> run_validation(const ValidationParts& parts, std::optional<std::int64_t> max_batches, std::int64_t step) {
   parts.sections.enter(Section::validation, step);
-  Sums sums(parts.metrics);
-  Vote mine;
-  std::exception_ptr failure;
-  try {
-    add_my_share(parts, max_batches, sums);
-  } catch (...) {
-    failure = std::current_exception();
-    mine.failed_rank = parts.ranks.rank();
-  }
-  const Vote all = parts.ranks.vote(mine);
-  if (failure) std::rethrow_exception(failure);
-  if (is_set(all.failed_rank))
-    throw PeerLost(fmt::format("rank {} failed in the validation after step {}; its log says why", all.failed_rank, step));
-  sums.reduce(parts.ranks);
-  return {.step = step, .metrics = sums.values()};
+  Share share(parts, step);
+  if (!share.add_all(max_batches)) return std::nullopt;
+  return share.result();
 }
 
 std::string text_of(const ValidationRecord& record, std::string_view number) {

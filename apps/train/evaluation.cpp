@@ -59,8 +59,8 @@ int run_evaluation(const TrainArguments& arguments) {
   Checkpointer checkpointer({*ranks, *files, clock, sections}, RunLayout{checkpoint.parent_path().parent_path()}, {}, 1);
   const Manifest manifest = load_weights(checkpointer, checkpoint, components.task->model());
   const std::unique_ptr<BatchLoader> loader = validation_loader(configuration, components, *ranks);
-  const ValidationRecord record = run_validation({*ranks, sections, *components.task, *loader, components.metrics},
-                                                 configuration.validation.max_batches, manifest.global_step);
+  const ValidationRecord record = *run_validation({*ranks, sections, *components.task, *loader, components.metrics},
+                                                  configuration.validation.max_batches, manifest.global_step);
   if (ranks->rank() == 0) fmt::print("{}: step {}, role {}: {}\n", checkpoint.string(), record.step, manifest.role, text_of(record, "{}"));
   ranks->close();
   return kExitOk;

@@ -19,9 +19,11 @@
 #include "base/error.h"
 #include "base/fence.h"
 #include "base/host.h"
+#include "base/job_end.h"
 #include "base/log.h"
 #include "base/run_lock.h"
 #include "data/prefetch_loader.h"
+#include "options/duration.h"
 #include "options/read.h"
 #include "options/steps.h"
 #include "trainer/model_state.h"
@@ -112,6 +114,20 @@ nlohmann::json describe_sizes(const Configuration& configuration, const Componen
           {"transforms", std::move(transforms)}};
 }
 
+/// Rank 0 looks after them. Before MPI begins: a process is started.
+std::vector<Deadline> deadlines(const TrainerOptions& trainer, double started) {
+  std::vector<Deadline> found;
+  if (environment::launcher_rank() != 0) return found;
+  if (const auto seconds = duration_from(trainer.max_time)) {
+    const auto told = environment::get(environment::kStarted);  // of the supervisor: its restarts are of the same start
+    found.push_back({told ? std::atof(told->c_str()) + *seconds : started + *seconds, 0, "trainer.max_time ends"});
+  }
+  const JobEnd job = job_end();
+  if (job.unix_seconds) found.push_back({*job.unix_seconds, trainer.stop_margin_seconds, "the Slurm job ends"});
+  if (!job.problem.empty()) log_warning("the run does not know when its Slurm job ends, and will not stop before: {}", job.problem);
+  return found;
+}
+
 Progress::Style progress_style() {
   const bool is_supervised = environment::get(environment::kSupervisor).has_value();  // the supervisor draws the bar
   return !is_supervised && is_stdout_a_terminal() ? Progress::Style::bar : Progress::Style::lines;
@@ -152,6 +168,7 @@ int run_training(const TrainArguments& arguments, Heartbeat* heartbeat) {
   const SystemClock clock;
   const RunLayout layout{std::filesystem::absolute(configuration.run.directory)};
   SectionTracker sections(heartbeat);
+  std::vector<Deadline> ends = deadlines(configuration.trainer, clock.unix_seconds());
   const std::unique_ptr<Communicator> ranks = make_mpi_communicator(sections);
   set_up_log(fmt::format("rank {}", ranks->rank()));
   install_stop_handlers();
@@ -173,7 +190,9 @@ int run_training(const TrainArguments& arguments, Heartbeat* heartbeat) {
                    .attempt = environment::get_number(environment::kAttempt, 1),
                    .first_attempt = environment::get_number(environment::kFirstAttempt, environment::get_number(environment::kAttempt, 1)),
                    .threads_per_rank = threads,
-                   .progress = progress_style()});
+                   .progress = progress_style(),
+                   .deadlines = std::move(ends)});
+  injections.on_bad_number([&trainer](FaultKind kind) { trainer.spoil(kind); });
   const RunEnd end = trainer.run();
   ranks->close();
   return end == RunEnd::stopped ? kExitTemporary : kExitOk;

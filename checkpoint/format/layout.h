@@ -12,7 +12,8 @@
 namespace holdfast {
 
 /// A run directory:
-///   lock  fence  journal.jsonl  metrics.jsonl  metrics.csv  tensorboard/  injected.txt  DONE.json  logs/attempt-NNN/rank-N.log  checkpoints/
+///   lock  fence  journal.jsonl  metrics.jsonl  metrics.csv  tensorboard/  injected.txt  left-out.json  stop  DONE.json
+///   logs/attempt-NNN/rank-N.log  checkpoints/
 struct RunLayout {
   Path root;
   Path lock() const { return root / "lock"; }
@@ -22,6 +23,8 @@ struct RunLayout {
   Path metrics_table() const { return root / "metrics.csv"; }
   Path tensorboard() const { return root / "tensorboard"; }
   Path injected() const { return root / "injected.txt"; }
+  Path left_out() const { return root / "left-out.json"; }
+  Path stop() const { return root / "stop"; }
   Path done() const { return root / "DONE.json"; }
   Path checkpoints() const { return root / "checkpoints"; }
   Path attempt_logs(int attempt) const;           // logs/attempt-003

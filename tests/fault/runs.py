@@ -81,12 +81,12 @@ class Run:
             assert done.returncode == 0, self.output
         return self
 
-    def start(self, config, ranks=2, arguments=()):
+    def start(self, config, ranks=2, arguments=(), variables=()):
         """Supervised, in the background; its output goes to a file."""
         self.directory.mkdir(parents=True, exist_ok=True)
         command = [BIN / "holdfast", "run", config, "-n", str(ranks), "--run-dir", self.directory, *arguments]
         with open(self.directory / "output.txt", "a") as output:
-            process = subprocess.Popen([str(word) for word in command], stdout=output, stderr=output, env=environment())
+            process = subprocess.Popen([str(word) for word in command], stdout=output, stderr=output, env={**environment(), **dict(variables)})
         started.append(process)
         return process
 

@@ -142,7 +142,7 @@ def test_only_what_a_person_sends_twice_ends_the_ranks_at_once(tmp_path):
     script.chmod(0o755)
     process = run.start(runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp")), arguments=["--trainer", script])
     runs.wait_until(lambda: len(victims(run, "shim")) == 2, 10, "the shims")
-    for number in (signal.SIGUSR1, signal.SIGUSR1, signal.SIGTERM, signal.SIGUSR1):
+    for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGUSR1):
         process.send_signal(number)
         time.sleep(0.2)
     assert len(run.journal("stop_requested")) == 1 and not run.journal("kill_requested") and process.poll() is None

@@ -31,7 +31,17 @@ TEST(ParseInjection, ReadsEveryKind) {
   EXPECT_EQ(parse_injection("throw:rank=0,step=1").kind, FaultKind::throw_exception);
   EXPECT_EQ(parse_injection("flip:rank=0,step=1").kind, FaultKind::flip);
   EXPECT_EQ(parse_injection("stop:rank=0,step=1").kind, FaultKind::stop);
-  EXPECT_EQ(fault_kinds(), "kill, segv, abort, exit, throw, flip (a bit in the rank's memory), stop (SIGTERM)");
+  EXPECT_EQ(parse_injection("hang:rank=0,step=1").kind, FaultKind::hang);
+  EXPECT_EQ(parse_injection("nan:rank=0,step=1").kind, FaultKind::nan);
+  EXPECT_EQ(parse_injection("spike:rank=0,step=1").kind, FaultKind::spike);
+  EXPECT_EQ(fault_kinds(),
+            "kill, segv, abort, exit, throw, flip (a bit in the rank's memory), stop (SIGTERM), hang (for ever), nan (in a gradient), "
+            "spike (a loss a thousand times as large)");
+}
+
+TEST(ParseInjection, BadNumbersAreMadeInTheBackwardPass) {
+  EXPECT_EQ(parse_injection("nan:rank=0,step=1").section, Section::backward);
+  EXPECT_EQ(parse_injection("spike:rank=0,step=1").section, Section::backward);
 }
 
 TEST(ParseInjection, ReadsEverySectionInWhichAPointIsMarked) {
@@ -69,18 +79,21 @@ TEST_P(BadInjection, IsRefusedWithTheReasonAndTheForm) {
 
 INSTANTIATE_TEST_SUITE_P(
     ParseInjection, BadInjection,
-    testing::Values(
-        Bad{"", "a kind and a colon must come first"}, Bad{"kill", "a kind and a colon must come first"},
-        Bad{"kill:", "rank and step are needed"}, Bad{"kill:rank=1", "rank and step are needed"},
-        Bad{"kill:step=1", "rank and step are needed"}, Bad{"hang:rank=1,step=1", "unknown kind 'hang'"},
-        Bad{"Kill:rank=1,step=1", "unknown kind 'Kill'"}, Bad{"kill:rank=1,step", "'step' is not KEY=VALUE"},
-        Bad{"kill:rank=1,,step=1", "'' is not KEY=VALUE"}, Bad{"kill:rank=one,step=1", "'rank' must be a number"},
-        Bad{"kill:rank=1,step=-1", "'step' must be a number"}, Bad{"kill:rank=1,step=1x", "'step' must be a number"},
-        Bad{"kill:rank=1,step=", "'step' must be a number"}, Bad{"kill:rank=1,step=99999999999999999999", "'step' must be a number"},
-        Bad{"kill:rank=1,step=1,when=now", "unknown key 'when'"}, Bad{"kill:rank=1,step=1,section=back", "unknown section 'back'"},
-        Bad{"kill:rank=4294967297,step=1", "'rank' is too large"}, Bad{"kill:rank=1,step=1,occurrence=0", "'occurrence' counts from 1"},
-        Bad{"kill:rank=1,step=1,occurrence=4294967297", "'occurrence' is too large"},
-        Bad{"kill:rank=1,step=1,section=setup", "no fault strikes in section 'setup'"}));
+    testing::Values(Bad{"", "a kind and a colon must come first"}, Bad{"kill", "a kind and a colon must come first"},
+                    Bad{"kill:", "rank and step are needed"}, Bad{"kill:rank=1", "rank and step are needed"},
+                    Bad{"kill:step=1", "rank and step are needed"}, Bad{"freeze:rank=1,step=1", "unknown kind 'freeze'"},
+                    Bad{"Kill:rank=1,step=1", "unknown kind 'Kill'"},
+                    Bad{"nan:rank=1,step=1,section=data", "it spoils what the section 'backward' computes"},
+                    Bad{"kill:rank=1,step", "'step' is not KEY=VALUE"}, Bad{"kill:rank=1,,step=1", "'' is not KEY=VALUE"},
+                    Bad{"kill:rank=one,step=1", "'rank' must be a number"}, Bad{"kill:rank=1,step=-1", "'step' must be a number"},
+                    Bad{"kill:rank=1,step=1x", "'step' must be a number"}, Bad{"kill:rank=1,step=", "'step' must be a number"},
+                    Bad{"kill:rank=1,step=99999999999999999999", "'step' must be a number"},
+                    Bad{"kill:rank=1,step=1,when=now", "unknown key 'when'"},
+                    Bad{"kill:rank=1,step=1,section=back", "unknown section 'back'"},
+                    Bad{"kill:rank=4294967297,step=1", "'rank' is too large"},
+                    Bad{"kill:rank=1,step=1,occurrence=0", "'occurrence' counts from 1"},
+                    Bad{"kill:rank=1,step=1,occurrence=4294967297", "'occurrence' is too large"},
+                    Bad{"kill:rank=1,step=1,section=setup", "no fault strikes in section 'setup'"}));
 
 class InjectionPlanTest : public testing::Test {
  protected:

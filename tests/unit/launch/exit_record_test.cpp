@@ -25,6 +25,7 @@ ExitRecord full_record() {
           .last_lines = {"one", "", "three"},
           .was_killed_by_us = true,
           .is_futile = true,
+          .stops_run = true,
           .is_shim_lost = true,
           .is_hung = true,
           .is_out_of_memory = true,
@@ -55,6 +56,7 @@ TEST(ExitRecord, EachFieldComesBackAsItself) {
   EXPECT_EQ(read.last_lines, full_record().last_lines);
   EXPECT_TRUE(read.was_killed_by_us);
   EXPECT_TRUE(read.is_futile);
+  EXPECT_TRUE(read.stops_run);
   EXPECT_TRUE(read.is_shim_lost);
 }
 

@@ -62,6 +62,37 @@ TEST(RestartPolicy, GivesUpWhereTheSameFailureComesThreeTimesAtTheSameStepWhatev
   EXPECT_EQ(decide({}, outcomes).kind, Kind::restart);
 }
 
+TEST(RestartPolicy, GoingBackToLeaveSomethingOutIsNoCrashLoop) {
+  std::vector<AttemptOutcome> outcomes;
+  for (int number = 1; number <= 9; ++number) {
+    const std::string error = "update " + std::to_string(number);
+    outcomes.push_back(attempt(number, {exited(0, kExitRolledBack, error), exited(1, kExitRolledBack, error)}, 7, 7));
+  }
+  EXPECT_EQ(decide({}, outcomes).kind, Kind::restart);
+  EXPECT_EQ(decide({.max_attempts_without_progress = 1}, outcomes).kind, Kind::restart);
+  EXPECT_EQ(decide({.backoff_seconds = 10}, outcomes).delay_seconds, 0);
+  for (int number = 10; number <= 12; ++number) outcomes.push_back(attempt(number, {killed(0, 9)}, 7, 7));
+  EXPECT_EQ(decide({}, outcomes).kind, Kind::give_up) << "a crash loop after it is one";
+}
+
+TEST(RestartPolicy, GoingBackForTheSameAgainAndAgainIsACrashLoop) {
+  std::vector<AttemptOutcome> outcomes;
+  for (int number = 1; number <= 4; ++number) outcomes.push_back(attempt(number, {exited(0, kExitRolledBack, "update 12")}, 7, 7));
+  EXPECT_EQ(decide({}, {outcomes[0], outcomes[1], outcomes[2]}).kind, Kind::restart);
+  EXPECT_EQ(decide({}, outcomes).kind, Kind::give_up);
+}
+
+TEST(RestartPolicy, AStopThatConcernsTheRunIsNotRestarted) {
+  ExitRecord end = exited(0, kExitTemporary, "the Slurm job ends in 60.0 s");
+  EXPECT_EQ(decide({}, {attempt(1, {end, exited(1, kExitTemporary)})}).kind, Kind::restart) << "asked of one rank alone";
+  end.stops_run = true;
+  const Decision decision = decide({}, {attempt(1, {exited(1, kExitTemporary), end})});
+  EXPECT_EQ(decision.kind, Kind::stopped);
+  EXPECT_EQ(decision.exit_code, kExitTemporary);
+  EXPECT_THAT(decision.reason, HasSubstr("the Slurm job ends in 60.0 s"));
+  EXPECT_EQ(decide({}, {attempt(1, {end, killed(1, 9)})}).kind, Kind::restart) << "it has failed before it could stop";
+}
+
 TEST(RestartPolicy, ConcludesWithoutTheEndThatPeopleHaveSeen) {
   EXPECT_EQ(decide({}, {attempt(1, {exited(1, kExitConfiguration, "no such key")})}).conclusion, "starting again cannot help");
   EXPECT_EQ(decide({}, {attempt(1, {exited(1, kExitSoftware)})}).conclusion, "");

@@ -43,7 +43,7 @@ std::map<std::string, double> measured(std::vector<Metric> metrics, std::vector<
   SectionTracker sections(nullptr);
   Batches loader(static_cast<std::int64_t>(parts.size()));
   Measuring task(metrics, std::move(parts));
-  const ValidationRecord record = run_validation({*ranks, sections, task, loader, metrics}, std::nullopt, 7);
+  const ValidationRecord record = *run_validation({*ranks, sections, task, loader, metrics}, std::nullopt, 7);
   EXPECT_EQ(record.step, 7);
   return record.metrics;
 }
