@@ -9,6 +9,7 @@
 #include "apps/commands/chaos.h"
 #include "apps/commands/checkpoint.h"
 #include "apps/commands/config.h"
+#include "apps/commands/doctor.h"
 #include "apps/commands/new.h"
 #include "apps/commands/run.h"
 #include "apps/commands/submit.h"
@@ -23,6 +24,7 @@ namespace {
 constexpr const char* kUsage =
     "usage: holdfast COMMAND [arguments]\n\n"
     "  run CONFIG -n RANKS      train under supervision: restarts after failures, to the same bits\n"
+    "  doctor [CONFIG]          whether the hosts are fit for it, and what to do where they are not\n"
     "  ckpt list RUN            what checkpoints a run has, and what keeps them\n"
     "  ckpt show CHECKPOINT     what is in one\n"
     "  ckpt verify CHECKPOINT   whether it is sound; names shard, dataset and block of any damage\n"
@@ -58,7 +60,7 @@ int dispatch(const std::vector<std::string>& words) {
   using Command = int (*)(const std::vector<std::string>&);
   const std::map<std::string, Command> commands = {{"run", run_command},      {"new", new_command},       {"rank", rank_command},
                                                    {"chaos", chaos_command},  {"submit", submit_command}, {"ckpt", checkpoint_command},
-                                                   {"config", config_command}};
+                                                   {"config", config_command},   {"doctor", doctor_command}};
   if (words.empty() || words[0] == "--help" || words[0] == "-h") {
     fmt::print("{}", kUsage);
     return words.empty() ? kExitUsage : kExitOk;

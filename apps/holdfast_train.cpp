@@ -1,6 +1,7 @@
 // holdfast-train CONFIG [--set key=value]...: what every rank runs, under `holdfast run`, mpirun or srun alike.
 #include "apps/train/arguments.h"
 #include "apps/train/evaluation.h"
+#include "apps/train/probe.h"
 #include "apps/train/training.h"
 #include "base/environment.h"
 #include "base/error.h"
@@ -20,6 +21,7 @@ int main(int argc, char** argv) {
   try {
     const std::optional<TrainArguments> arguments = parse_train_arguments(argc, argv);
     if (!arguments) return kExitOk;
+    if (!arguments->probe.empty()) return run_probe(arguments->probe);
     if (!arguments->evaluated.empty()) return run_evaluation(*arguments);
     heartbeat = Heartbeat::from_environment();
     return run_training(*arguments, heartbeat.get());

@@ -19,6 +19,9 @@ inline constexpr const char* kAttemptTag = "HOLDFAST_ATTEMPT_TAG";    // in ever
 inline constexpr const char* kSession = "HOLDFAST_SESSION";           // HOST:DIRECTORY, the supervisor's host and mpirun's files on every host
 inline constexpr const char* kRankTag = "HOLDFAST_RANK_TAG";          // in the rank and all that it starts
 
+inline constexpr const char* kDoctorHost = "HOLDFAST_DOCTOR_HOST";    // to an agent of `holdfast doctor`: the number of its host
+inline constexpr const char* kDoctorDirectory = "HOLDFAST_DOCTOR_DIR";  // and the directory that it tries
+
 inline std::optional<std::string> get(const char* name) {
   const char* value = std::getenv(name);
   return value ? std::optional<std::string>(value) : std::nullopt;

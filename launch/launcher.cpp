@@ -61,6 +61,34 @@ int most_on_a_host(const LaunchPlan& plan) {
   return most;
 }
 
+pid_t start(const LaunchPlan& plan, std::vector<std::string> words) {
+  std::vector<std::string> variables = launch_environment(plan);
+  const std::vector<char*> arguments = exec_array(words), environment = exec_array(variables);
+  const pid_t supervisor = ::getpid();
+  const pid_t pid = ::fork();
+  if (pid < 0) throw StorageError(ErrorText{.attempted = "start " + words.front(), .cause = std::strerror(errno)});
+  if (pid > 0) return pid;
+  // A group, no session: Linux schedules sessions as units (autogroup), and ranks that wake up often in one of their own can keep
+  // the supervisor of another from running for longer than a lease.
+  ::setpgid(0, 0);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != supervisor) ::_exit(kExitUnavailable);
+  // A scheduler that ends a job sends TERM to every process of it at once. mpirun would answer by killing the ranks, which have the
+  // time until KILL for their checkpoint. It unblocks all signals in what it starts.
+  sigset_t left_to_others;
+  ::sigemptyset(&left_to_others);
+  for (const int number : {SIGTERM, SIGINT}) ::sigaddset(&left_to_others, number);
+  ::sigprocmask(SIG_SETMASK, &left_to_others, nullptr);
+  ::signal(SIGPIPE, SIG_DFL);
+  const int out = ::open(plan.log.c_str(), O_CREAT | O_WRONLY | O_APPEND, 0644), in = ::open("/dev/null", O_RDONLY);
+  if (out < 0) ::_exit(kExitStorage);
+  ::dup2(in, 0);
+  ::dup2(out, 1);
+  ::dup2(out, 2);
+  ::execve(arguments[0], arguments.data(), environment.data());
+  ::_exit(kExitSoftware);
+}
+
 }  // namespace
 
 std::vector<std::string> mpirun_arguments(const LaunchPlan& plan, int usable_cores) {
@@ -86,7 +114,7 @@ std::vector<std::string> mpirun_arguments(const LaunchPlan& plan, int usable_cor
   }
   for (const auto& [name, value] : plan.variables) words.insert(words.end(), {"-x", name});
   for (const std::string& name : plan.exported) words.insert(words.end(), {"-x", name});
-  words.insert(words.end(), {plan.shim, "rank", "--"});
+  if (!plan.shim.empty()) words.insert(words.end(), {plan.shim, "rank", "--"});
   words.insert(words.end(), plan.command.begin(), plan.command.end());
   return words;
 }
@@ -94,31 +122,9 @@ std::vector<std::string> mpirun_arguments(const LaunchPlan& plan, int usable_cor
 pid_t start_mpirun(const LaunchPlan& plan) {
   std::vector<std::string> words = {find_on_path("mpirun")};
   for (std::string& word : mpirun_arguments(plan, usable_cores())) words.push_back(std::move(word));
-  std::vector<std::string> variables = launch_environment(plan);
-  const std::vector<char*> arguments = exec_array(words), environment = exec_array(variables);
-  const pid_t supervisor = ::getpid();
-  const pid_t pid = ::fork();
-  if (pid < 0) throw StorageError(ErrorText{.attempted = "start mpirun", .cause = std::strerror(errno)});
-  if (pid > 0) return pid;
-  // A group, no session: Linux schedules sessions as units (autogroup), and ranks that wake up often in one of their own can keep
-  // the supervisor of another from running for longer than a lease.
-  ::setpgid(0, 0);
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != supervisor) ::_exit(kExitUnavailable);
-  // A scheduler that ends a job sends TERM to every process of it at once. mpirun would answer by killing the ranks, which have the
-  // time until KILL for their checkpoint. It unblocks all signals in what it starts.
-  sigset_t left_to_others;
-  ::sigemptyset(&left_to_others);
-  for (const int number : {SIGTERM, SIGINT}) ::sigaddset(&left_to_others, number);
-  ::sigprocmask(SIG_SETMASK, &left_to_others, nullptr);
-  ::signal(SIGPIPE, SIG_DFL);
-  const int out = ::open(plan.log.c_str(), O_CREAT | O_WRONLY | O_APPEND, 0644), in = ::open("/dev/null", O_RDONLY);
-  if (out < 0) ::_exit(kExitStorage);
-  ::dup2(in, 0);
-  ::dup2(out, 1);
-  ::dup2(out, 2);
-  ::execve(arguments[0], arguments.data(), environment.data());
-  ::_exit(kExitSoftware);
+  return start(plan, std::move(words));
 }
+
+pid_t start_alone(const LaunchPlan& plan) { return start(plan, plan.command); }
 
 }  // namespace holdfast

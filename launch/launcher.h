@@ -16,7 +16,7 @@ struct LaunchPlan {
   int ranks = 1;
   Placement hosts = {};                              // who takes how many of them; empty: this host takes all
   std::string agent = {};                            // what starts a program on another host; empty: mpirun's own choice
-  std::string shim;                                  // the `holdfast` program
+  std::string shim;                                  // the `holdfast` program; empty: the command runs without a shim
   std::vector<std::string> command;                  // what each rank runs
   std::map<std::string, std::string> variables;      // HOLDFAST_…, for every rank
   std::map<std::string, std::string> own_variables;  // of mpirun alone (which passes its OMPI_… on by itself)
@@ -30,5 +30,8 @@ std::vector<std::string> mpirun_arguments(const LaunchPlan& plan, int usable_cor
 /// Starts mpirun in a process group of its own (the terminal's Ctrl-C does not reach it), killed when this process dies. Throws
 /// Error when there is no mpirun on PATH, naming the package.
 pid_t start_mpirun(const LaunchPlan& plan);
+
+/// Starts the plan's command alone, on this host, in the same way.
+pid_t start_alone(const LaunchPlan& plan);
 
 }  // namespace holdfast

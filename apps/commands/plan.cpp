@@ -76,6 +76,10 @@ void print(const Plan& plan, const json& facts) {
 
 }  // namespace
 
+nlohmann::json plan_facts(const Configuration& configuration, const nlohmann::json& sizes) {
+  return to_json(plan_run(configuration, sizes["training_samples"].get<std::int64_t>()), sizes);
+}
+
 int plan_command(const std::string& config, const std::vector<std::string>& overrides, bool wants_json,
                  const std::filesystem::path& trainer) {
   const Configuration configuration = load_configuration(config, overrides);

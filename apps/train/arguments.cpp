@@ -33,6 +33,7 @@ po::options_description described_options(TrainArguments& arguments, std::vector
       "is in the checkpoint, and its relative paths start in the working directory");
   add("check", po::bool_switch(&arguments.is_check_only), "check the configuration, the task's and the data's options too, and end");
   add("describe", po::bool_switch(&arguments.is_describe_only), "print the sizes of the data and of the state as JSON, and end");
+  add("probe", po::value(&arguments.probe), "for `holdfast doctor`: versions, as JSON, or pairs:SECONDS, how fast all pairs of ranks talk");
   add("version", "print versions and end");
   add("help,h", "print this and end");
   return options;
@@ -57,6 +58,7 @@ std::optional<TrainArguments> parse_train_arguments(int argc, char** argv) {
     fmt::print("holdfast-train {}\nLibTorch {}\n{}\n", HOLDFAST_VERSION, libtorch_version(), mpi_library_version());
     return std::nullopt;
   }
+  if (!arguments.probe.empty()) return arguments;
   if (arguments.config.empty() && arguments.evaluated.empty())
     throw UsageError("a configuration file is needed\n  next: holdfast-train --help");
   if (!arguments.evaluated.empty())

@@ -1,0 +1,115 @@
+#include "apps/commands/doctor.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <optional>
+
+#include <nlohmann/json.hpp>
+
+#include "apps/command_line/parse.h"
+#include "apps/commands/plan.h"
+#include "base/error.h"
+#include "base/host.h"
+#include "launch/doctor/agent.h"
+#include "launch/doctor/examination.h"
+#include "launch/doctor/judge.h"
+#include "launch/doctor/table.h"
+
+namespace holdfast {
+namespace {
+
+namespace po = boost::program_options;
+using nlohmann::json;
+
+constexpr const char* kUsage =
+    "usage: holdfast doctor [CONFIG] [options]\n"
+    "Looks, within 20 seconds, at all that a long job needs of its hosts: programs and versions, run directory, disk, clocks, limits, "
+    "ports,\n"
+    "cores and memory, and whether all ranks talk. Says what is wrong and what to do about it. CONFIG: the run that is meant.\n\n"
+    "  holdfast doctor configs/fashion_cnn.yaml -n 2\n"
+    "  holdfast doctor --run-dir /scratch/runs\n\n"
+    "Exit codes: 0 nothing that keeps a run from working (there may be warnings), 69 failures (docs/doctor.md).\n\noptions";
+
+struct DoctorArguments {
+  std::string config, trainer;
+  std::vector<std::string> overrides;
+  std::optional<std::string> run_directory;
+  int ranks = 0;
+  bool wants_json = false, is_agent = false;
+};
+
+/// nullopt: help was asked for and printed.
+std::optional<DoctorArguments> parse(const std::vector<std::string>& words) {
+  DoctorArguments arguments;
+  std::string run_directory, ranks;
+  po::options_description shown(kUsage), all;
+  auto add = shown.add_options();
+  add("ranks,n", po::value(&ranks), "processes, one for each rank (default: one for each core)");
+  add("run-dir", po::value(&run_directory), "directory of the run (default: that of CONFIG, else the working directory)");
+  add("set", po::value(&arguments.overrides)->composing(), "KEY=VALUE, overrides the file; may be repeated");
+  add("trainer", po::value(&arguments.trainer), "program of each rank (default: holdfast-train beside this program)");
+  add("json", po::bool_switch(&arguments.wants_json), "print what was found as JSON");
+  add("help,h", "print this and end");
+  all.add(shown).add_options()("config", po::value(&arguments.config))("agent", po::bool_switch(&arguments.is_agent));
+  const auto positions = po::positional_options_description().add("config", 1);
+  const po::variables_map values = parse_words({"holdfast doctor", "holdfast doctor --help", all, positions}, words);
+  if (values.count("help")) {
+    print_help(shown);
+    return std::nullopt;
+  }
+  arguments.ranks = usable_cores();
+  if (values.count("ranks")) {
+    const auto [end, error] = std::from_chars(ranks.data(), ranks.data() + ranks.size(), arguments.ranks);
+    if (error != std::errc() || end != ranks.data() + ranks.size() || arguments.ranks < 1)
+      throw UsageError(fmt::format(
+          "holdfast doctor: the argument ('{}') for option '--ranks' is invalid: expected 1 or more\n  next: holdfast doctor --help",
+          ranks));
+  }
+  if (values.count("run-dir")) arguments.run_directory = run_directory;
+  if (arguments.config.empty() && !arguments.overrides.empty())
+    throw UsageError("holdfast doctor: --set without a configuration file\n  next: holdfast doctor --help");
+  return arguments;
+}
+
+/// What `config plan` says, of the bytes that the hosts will have to hold.
+void take_sizes(const Configuration& configuration, const json& sizes, JobFacts& job) {
+  const json plan = plan_facts(configuration, sizes);
+  job.state_bytes = plan["bytes_per_checkpoint"];
+  job.rank_bytes = plan["bytes_per_checkpoint_and_rank"];
+  job.most_bytes = plan["most_bytes"].get<std::int64_t>() + plan["most_states"].get<std::int64_t>() * job.rank_bytes;
+  job.gradient_bytes = sizes.value("parameters", std::int64_t{0}) * static_cast<std::int64_t>(sizeof(float));
+}
+
+}  // namespace
+
+int doctor_command(const std::vector<std::string>& words) {
+  const std::optional<DoctorArguments> arguments = parse(words);
+  if (!arguments) return kExitOk;
+  if (arguments->is_agent) return answer_doctor();
+  std::optional<Configuration> configuration;
+  if (!arguments->config.empty()) configuration = load_configuration(arguments->config, arguments->overrides);
+  const Path program = std::filesystem::read_symlink("/proc/self/exe");
+  ExaminationOptions options{
+      .ranks = arguments->ranks,
+      .run_directory = std::filesystem::absolute(arguments->run_directory.value_or(configuration ? configuration->run.directory : ".")),
+      .program = program,
+      .trainer = arguments->trainer.empty() ? program.parent_path() / "holdfast-train" : Path(arguments->trainer)};
+  if (configuration) {
+    options.threads = configuration->trainer.threads_per_rank;
+    options.describe = {"--describe", std::filesystem::absolute(arguments->config).string()};
+    for (const std::string& text : arguments->overrides) options.describe.insert(options.describe.end(), {"--set", text});
+    options.take_sizes = [&configuration](const json& sizes, JobFacts& job) { take_sizes(*configuration, sizes, job); };
+  }
+  const Examination examination = examine(options);
+  std::vector<Finding> findings = judge(examination.hosts, examination.pairs, examination.job);
+  if (!examination.job_error.empty())
+    findings.push_back({Level::failure, "configuration", examination.job_error, "holdfast config plan CONFIG says the same"});
+  if (arguments->wants_json)
+    fmt::print("{}\n", findings_json(findings, examination).dump(2, ' ', false, json::error_handler_t::replace));
+  else
+    fmt::print("{}", findings_table(findings, examination.seconds));
+  return worst(findings) == Level::failure ? kExitUnavailable : kExitOk;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,87 @@
+#include "launch/doctor/pairs.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <thread>
+
+namespace holdfast {
+namespace {
+
+constexpr double kStartSeconds = 5;  // mpirun, LibTorch, MPI_Init
+constexpr std::size_t kWords = 4;
+
+std::vector<std::string> lines_of(const Path& log) {
+  std::ifstream file(log);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(std::move(line));
+  return lines;
+}
+
+/// What the launcher and the programs said that was no measurement.
+std::string words_of(const std::vector<std::string>& lines) {
+  std::string words;
+  std::size_t count = 0;
+  for (const std::string& line : lines)
+    if (!line.starts_with("probe ") && line.find_first_not_of("- ") != line.npos && count++ < kWords)
+      words += (words.empty() ? "" : " ") + line;
+  return words.empty() ? "nothing was said" : words;
+}
+
+}  // namespace
+
+double pairs_seconds(int ranks) { return ranks <= 2 ? 1 : 3; }
+
+PairsFacts pairs_from(const std::vector<std::string>& lines, int ranks) {
+  PairsFacts facts{.hosts = std::vector<std::string>(static_cast<std::size_t>(ranks)),
+                   .pairs = {},
+                   .error = {},
+                   .waiting = {},
+                   .expected = static_cast<std::size_t>(ranks) * static_cast<std::size_t>(ranks - 1) / 2};
+  for (const std::string& line : lines) {
+    int rank = 0;
+    char host[257] = "";
+    PairFacts pair;
+    if (std::sscanf(line.c_str(), "probe rank %d on %256s", &rank, host) == 2 && rank >= 0 && rank < ranks)
+      facts.hosts[static_cast<std::size_t>(rank)] = host;
+    else if (std::sscanf(line.c_str(), "probe pair %d %d %lf %lf", &pair.a, &pair.b, &pair.latency_seconds, &pair.bytes_per_second) == 4 &&
+             std::min(pair.a, pair.b) >= 0 && std::max(pair.a, pair.b) < ranks)
+      facts.pairs.push_back(pair);
+    else if (line.starts_with("probe waiting "))
+      facts.waiting.push_back(line.substr(std::string("probe waiting ").size()));
+  }
+  return facts;
+}
+
+PairsFacts wait_for_pairs(const Clock& clock, pid_t launcher, const Path& log, int ranks, double seconds) {
+  const double end = clock.seconds() + seconds + kStartSeconds;
+  int status = 0;
+  bool has_ended = false;
+  while (!has_ended && clock.seconds() < end) {
+    has_ended = ::waitpid(launcher, &status, WNOHANG) == launcher;
+    if (!has_ended) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  if (!has_ended) {
+    ::kill(-launcher, SIGKILL);
+    ::waitpid(launcher, nullptr, 0);
+  }
+  const std::vector<std::string> lines = lines_of(log);
+  PairsFacts facts = pairs_from(lines, ranks);
+  const bool is_complete = std::find(lines.begin(), lines.end(), "probe complete") != lines.end();
+  if (!has_ended) {
+    facts.error = fmt::format("the ranks were not done talking after {:.0f} s ({} of {} pairs have been measured)", seconds + kStartSeconds,
+                              facts.pairs.size(), facts.expected);
+  } else if (!is_complete) {
+    facts.has_started = false;
+    facts.error = fmt::format("the ranks could not be started, or ended early: {}", words_of(lines));
+  }
+  return facts;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,24 @@
+// What `holdfast-train --probe pairs` prints, rank by rank, read while it runs and after it was ended.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+#include "base/clock.h"
+#include "base/file_system.h"
+#include "launch/doctor/facts.h"
+
+namespace holdfast {
+
+/// How long the ranks may measure.
+double pairs_seconds(int ranks);
+
+/// Pure: from the lines that they have printed.
+PairsFacts pairs_from(const std::vector<std::string>& lines, int ranks);
+
+/// Waits for the launcher's end, `seconds` and a margin for its start; what takes longer is killed, and is an error in the answer.
+PairsFacts wait_for_pairs(const Clock& clock, pid_t launcher, const Path& log, int ranks, double seconds);
+
+}  // namespace holdfast
