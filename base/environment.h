@@ -12,6 +12,7 @@ inline constexpr const char* kToken = "HOLDFAST_TOKEN";                 // secre
 inline constexpr const char* kAttempt = "HOLDFAST_ATTEMPT";             // 1, 2, …: counts over the whole life of a run directory
 inline constexpr const char* kFirstAttempt = "HOLDFAST_FIRST_ATTEMPT";  // the first one of this `holdfast run`
 inline constexpr const char* kStarted = "HOLDFAST_STARTED";             // when this `holdfast run` began, in seconds since 1970
+inline constexpr const char* kReachedStep = "HOLDFAST_REACHED_STEP";    // what earlier attempts have computed: up to it steps come again
 inline constexpr const char* kRunDirectory = "HOLDFAST_RUN_DIR";
 inline constexpr const char* kLeaseSeconds = "HOLDFAST_LEASE_SECONDS";
 inline constexpr const char* kHeartbeatFd = "HOLDFAST_HEARTBEAT_FD";  // shim to rank: shared memory

@@ -10,10 +10,12 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <sstream>
+#include <thread>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -25,7 +27,7 @@ struct NamedKind {
   std::string_view name, meaning;  // the latter where the name does not say it
   FaultKind kind;
 };
-constexpr std::array<NamedKind, 10> kKinds = {{{"kill", "", FaultKind::kill},
+constexpr std::array<NamedKind, 11> kKinds = {{{"kill", "", FaultKind::kill},
                                                {"segv", "", FaultKind::segv},
                                                {"abort", "", FaultKind::abort},
                                                {"exit", "", FaultKind::exit},
@@ -34,11 +36,14 @@ constexpr std::array<NamedKind, 10> kKinds = {{{"kill", "", FaultKind::kill},
                                                {"stop", "SIGTERM", FaultKind::stop},
                                                {"hang", "for ever", FaultKind::hang},
                                                {"nan", "in a gradient", FaultKind::nan},
-                                               {"spike", "a loss a thousand times as large", FaultKind::spike}}};
+                                               {"spike", "a loss a thousand times as large", FaultKind::spike},
+                                               {"stall", "for seconds=T", FaultKind::stall}}};
+
+constexpr int kLongestStallSeconds = 1'000'000;
 
 [[noreturn]] void refuse(std::string_view text, const std::string& why) {
   throw UsageError(
-      fmt::format("--inject {}: {}\n  form: KIND:rank=R,step=S[,section=NAME][,occurrence=N], KIND one of {}; NAME one of data (if none is "
+      fmt::format("--inject {}: {}\n  form: KIND:rank=R,step=S[,section=NAME][,occurrence=N][,seconds=T], KIND one of {}; NAME one of data (if none is "
                   "given; nan and spike: backward), forward, backward, reduce, update, checkpoint, commit, validation, finish, restore "
                   "(whose step is 0)",
                   text, why, fault_kinds()));
@@ -66,6 +71,14 @@ int int_from(std::string_view text, std::string_view key, std::string_view value
 
 bool spoils_a_number(FaultKind kind) { return kind == FaultKind::nan || kind == FaultKind::spike; }
 
+double seconds_from(std::string_view text, std::string_view value) {
+  double seconds = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), seconds);
+  if (error != std::errc{} || end != value.data() + value.size() || !(seconds > 0 && seconds <= kLongestStallSeconds))
+    refuse(text, fmt::format("'seconds' must be above 0 and at most {}, found '{}'", kLongestStallSeconds, value));
+  return seconds;
+}
+
 void strike(const Injection& injection, const std::function<void()>& flip, const std::function<void(FaultKind)>& spoil) {
   switch (injection.kind) {
     case FaultKind::kill: ::raise(SIGKILL); break;
@@ -86,6 +99,7 @@ void strike(const Injection& injection, const std::function<void()>& flip, const
     case FaultKind::spike:
       if (spoil) spoil(injection.kind);
       return;
+    case FaultKind::stall: std::this_thread::sleep_for(std::chrono::duration<double>(injection.seconds.value_or(0))); return;
   }
   std::abort();
 }
@@ -132,6 +146,9 @@ Injection parse_injection(std::string_view text) {
     } else if (key == "occurrence") {
       injection.occurrence = int_from(text, key, value);
       if (injection.occurrence == 0) refuse(text, "'occurrence' counts from 1");
+    } else if (key == "seconds") {
+      injection.seconds = seconds_from(text, value);
+      if (injection.kind != FaultKind::stall) refuse(text, "'seconds' are a stall's");
     } else if (key == "section") {
       try {
         injection.section = section_from(value);
@@ -146,6 +163,7 @@ Injection parse_injection(std::string_view text) {
   if (!has_rank || !has_step) refuse(text, "rank and step are needed");
   if (spoils_a_number(injection.kind) && injection.section != Section::backward)
     refuse(text, "it spoils what the section 'backward' computes, and strikes in no other");
+  if (injection.kind == FaultKind::stall && !injection.seconds) refuse(text, "a stall needs seconds");
   return injection;
 }
 
@@ -163,10 +181,12 @@ InjectionPlan::InjectionPlan(std::vector<Injection> injections, int rank, FileSy
 }
 
 void InjectionPlan::at_point(Section section, std::int64_t step) {
-  const std::lock_guard lock(mutex_);
   for (Pending& pending : pending_) {
     const Injection& injection = pending.injection;
-    if (injection.section != section || step < injection.step || ++pending.seen != injection.occurrence) continue;
+    {
+      const std::lock_guard lock(mutex_);  // not while it strikes: a stall holds up no other thread
+      if (injection.section != section || step < injection.step || ++pending.seen != injection.occurrence) continue;
+    }
     append_durably(fired_record_, injection.text + "\n");
     log_warning("injected fault strikes: {} (section {}, step {})", injection.text, name_of(section), step);
     strike(injection, flip_, spoil_);

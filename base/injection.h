@@ -17,7 +17,7 @@
 
 namespace holdfast {
 
-enum class FaultKind { kill, segv, abort, exit, throw_exception, flip, stop, hang, nan, spike };
+enum class FaultKind { kill, segv, abort, exit, throw_exception, flip, stop, hang, nan, spike, stall };
 
 struct Injection {
   FaultKind kind = FaultKind::kill;
@@ -28,6 +28,8 @@ struct Injection {
   Section section = Section::data;
   /// The n-th point of the section from then on (2 with accumulation: the second batch of the update).
   int occurrence = 1;
+  /// Of a stall.
+  std::optional<double> seconds;
   /// The text it was made from: its identity in the record of fired injections.
   std::string text;
 };

@@ -1,12 +1,15 @@
 // Where a rank is: the section of the loop and the step it works on. One tracker per process; it feeds the heartbeat
-// that the shim reads and fires the injected faults. Only the training thread calls it, except collective()
-// and point_in().
+// that the shim reads, books the time of the training thread, and fires the injected faults. Only the training thread calls it,
+// except collective() and point_in().
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <string_view>
+#include <thread>
 #include <vector>
+
+#include "base/time_ledger.h"
 
 namespace holdfast {
 
@@ -23,8 +26,10 @@ class SectionTracker {
   /// Called at every marked point with the section and step; faults are injected from here.
   using PointHook = std::function<void(Section, std::int64_t step)>;
 
-  /// `heartbeat` may be null (no shim).
-  explicit SectionTracker(Heartbeat* heartbeat) : heartbeat_(heartbeat) {}
+  /// `heartbeat` may be null (no shim). The time is booked from here on; `clock`: null for the system's.
+  explicit SectionTracker(Heartbeat* heartbeat, const Clock* clock = nullptr);
+  SectionTracker(const SectionTracker&) = delete;
+  SectionTracker& operator=(const SectionTracker&) = delete;
 
   void on_point(PointHook hook) { hooks_.push_back(std::move(hook)); }
   /// From now on the rank works in `section` on update `step` (the update that it is about to complete; in checkpoint,
@@ -41,7 +46,35 @@ class SectionTracker {
   Section section() const { return section_; }
   std::int64_t step() const { return step_; }
 
+  /// While it lives, the time is booked under one cause, whatever section and collective the rank is in.
+  class Charge {
+   public:
+    Charge(SectionTracker& sections, TimeCause cause);
+    ~Charge();
+    Charge(const Charge&) = delete;
+    Charge& operator=(const Charge&) = delete;
+
+   private:
+    SectionTracker& sections_;
+    bool had_charge_;
+    TimeCause before_;
+  };
+  /// Steps up to this one have been computed by an earlier attempt: their time is booked as recomputed.
+  void recompute_until(std::int64_t step) { recompute_until_ = step; }
+  /// An update is complete, with all that is done after it on every step.
+  void completed(std::int64_t step) { ledger_.completed(step); }
+  const TimeTotals& times() const { return times_; }
+
  private:
+  void book();
+  SystemClock system_clock_;
+  TimeTotals own_times_{};  // where there is no heartbeat
+  TimeTotals& times_;
+  TimeLedger ledger_;
+  std::thread::id training_thread_ = std::this_thread::get_id();
+  std::int64_t recompute_until_ = 0;
+  bool is_inside_collective_ = false, has_charge_ = false;
+  TimeCause charge_ = TimeCause::startup;
   Heartbeat* heartbeat_;
   std::vector<PointHook> hooks_;
   Section section_ = Section::setup;

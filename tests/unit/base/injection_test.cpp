@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 
+#include <chrono>
+#include <thread>
+
 #include "base/error.h"
 #include "base/log.h"
 #include "tests/unit/format/temporary_directory.h"
@@ -34,9 +37,10 @@ TEST(ParseInjection, ReadsEveryKind) {
   EXPECT_EQ(parse_injection("hang:rank=0,step=1").kind, FaultKind::hang);
   EXPECT_EQ(parse_injection("nan:rank=0,step=1").kind, FaultKind::nan);
   EXPECT_EQ(parse_injection("spike:rank=0,step=1").kind, FaultKind::spike);
+  EXPECT_EQ(parse_injection("stall:rank=0,step=1,seconds=1").kind, FaultKind::stall);
   EXPECT_EQ(fault_kinds(),
             "kill, segv, abort, exit, throw, flip (a bit in the rank's memory), stop (SIGTERM), hang (for ever), nan (in a gradient), "
-            "spike (a loss a thousand times as large)");
+            "spike (a loss a thousand times as large), stall (for seconds=T)");
 }
 
 TEST(ParseInjection, BadNumbersAreMadeInTheBackwardPass) {
@@ -59,6 +63,8 @@ TEST(ParseInjection, TakesTheKeysInAnyOrder) {
   EXPECT_EQ(injection.occurrence, 2);
 }
 
+TEST(ParseInjection, AStallLastsForItsSeconds) { EXPECT_EQ(parse_injection("stall:rank=0,step=1,seconds=0.25").seconds, 0.25); }
+
 struct Bad {
   const char* text;
   const char* why;
@@ -72,28 +78,30 @@ TEST_P(BadInjection, IsRefusedWithTheReasonAndTheForm) {
     FAIL() << "taken: " << GetParam().text;
   } catch (const UsageError& error) {
     EXPECT_THAT(error.what(), HasSubstr("--inject " + std::string(GetParam().text) + ": " + GetParam().why));
-    EXPECT_THAT(error.what(), HasSubstr("\n  form: KIND:rank=R,step=S[,section=NAME][,occurrence=N]"));
+    EXPECT_THAT(error.what(), HasSubstr("\n  form: KIND:rank=R,step=S[,section=NAME][,occurrence=N][,seconds=T]"));
     EXPECT_EQ(error.exit_code(), kExitUsage);
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(
     ParseInjection, BadInjection,
-    testing::Values(Bad{"", "a kind and a colon must come first"}, Bad{"kill", "a kind and a colon must come first"},
-                    Bad{"kill:", "rank and step are needed"}, Bad{"kill:rank=1", "rank and step are needed"},
-                    Bad{"kill:step=1", "rank and step are needed"}, Bad{"freeze:rank=1,step=1", "unknown kind 'freeze'"},
-                    Bad{"Kill:rank=1,step=1", "unknown kind 'Kill'"},
-                    Bad{"nan:rank=1,step=1,section=data", "it spoils what the section 'backward' computes"},
-                    Bad{"kill:rank=1,step", "'step' is not KEY=VALUE"}, Bad{"kill:rank=1,,step=1", "'' is not KEY=VALUE"},
-                    Bad{"kill:rank=one,step=1", "'rank' must be a number"}, Bad{"kill:rank=1,step=-1", "'step' must be a number"},
-                    Bad{"kill:rank=1,step=1x", "'step' must be a number"}, Bad{"kill:rank=1,step=", "'step' must be a number"},
-                    Bad{"kill:rank=1,step=99999999999999999999", "'step' must be a number"},
-                    Bad{"kill:rank=1,step=1,when=now", "unknown key 'when'"},
-                    Bad{"kill:rank=1,step=1,section=back", "unknown section 'back'"},
-                    Bad{"kill:rank=4294967297,step=1", "'rank' is too large"},
-                    Bad{"kill:rank=1,step=1,occurrence=0", "'occurrence' counts from 1"},
-                    Bad{"kill:rank=1,step=1,occurrence=4294967297", "'occurrence' is too large"},
-                    Bad{"kill:rank=1,step=1,section=setup", "no fault strikes in section 'setup'"}));
+    testing::Values(
+        Bad{"", "a kind and a colon must come first"}, Bad{"kill", "a kind and a colon must come first"},
+        Bad{"kill:", "rank and step are needed"}, Bad{"kill:rank=1", "rank and step are needed"},
+        Bad{"kill:step=1", "rank and step are needed"}, Bad{"sleep:rank=1,step=1", "unknown kind 'sleep'"},
+        Bad{"Kill:rank=1,step=1", "unknown kind 'Kill'"},
+        Bad{"nan:rank=1,step=1,section=data", "it spoils what the section 'backward' computes"}, Bad{"kill:rank=1,step", "'step' is not KEY=VALUE"},
+        Bad{"kill:rank=1,,step=1", "'' is not KEY=VALUE"}, Bad{"kill:rank=one,step=1", "'rank' must be a number"},
+        Bad{"kill:rank=1,step=-1", "'step' must be a number"}, Bad{"kill:rank=1,step=1x", "'step' must be a number"},
+        Bad{"kill:rank=1,step=", "'step' must be a number"}, Bad{"kill:rank=1,step=99999999999999999999", "'step' must be a number"},
+        Bad{"kill:rank=1,step=1,when=now", "unknown key 'when'"}, Bad{"kill:rank=1,step=1,section=back", "unknown section 'back'"},
+        Bad{"kill:rank=4294967297,step=1", "'rank' is too large"}, Bad{"kill:rank=1,step=1,occurrence=0", "'occurrence' counts from 1"},
+        Bad{"kill:rank=1,step=1,occurrence=4294967297", "'occurrence' is too large"},
+        Bad{"kill:rank=1,step=1,seconds=1", "'seconds' are a stall's"}, Bad{"stall:rank=1,step=1", "a stall needs seconds"},
+        Bad{"stall:rank=1,step=1,seconds=0", "'seconds' must be above 0"},
+        Bad{"stall:rank=1,step=1,seconds=nan", "'seconds' must be above 0"},
+        Bad{"stall:rank=1,step=1,seconds=1s", "'seconds' must be above 0"},
+        Bad{"kill:rank=1,step=1,section=setup", "no fault strikes in section 'setup'"}));
 
 class InjectionPlanTest : public testing::Test {
  protected:
@@ -149,6 +157,17 @@ TEST_F(InjectionPlanTest, CountsOccurrencesFromItsStepOn) {
   faults.at_point(Section::forward, 5);
   faults.at_point(Section::forward, 5);
   EXPECT_THROW(faults.at_point(Section::forward, 6), std::runtime_error);
+}
+
+TEST_F(InjectionPlanTest, AStallIsOverAfterItsSecondsAndHoldsUpNoOtherThread) {
+  InjectionPlan faults = plan({"stall:rank=1,step=5,seconds=0.3", "throw:rank=1,step=5,section=checkpoint"});
+  const auto begin = std::chrono::steady_clock::now();
+  std::thread stalled([&] { faults.at_point(Section::data, 5); });
+  while (record().empty()) std::this_thread::yield();
+  EXPECT_THROW(faults.at_point(Section::checkpoint, 5), std::runtime_error);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(300));
+  stalled.join();
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(300));
 }
 
 TEST_F(InjectionPlanTest, ThatCannotBeWrittenDownDoesNotStrike) {
