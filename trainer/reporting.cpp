@@ -24,6 +24,7 @@ void Trainer::report_step(const Vote& facts, const StepStart& before) {
   if (facts.count > 0 || parts_.task.is_manual()) progress_->update(state_.global_step, state_.samples_seen - before.samples_seen, loss);
   if (crosses_multiple(before.global_step, state_.global_step, configuration_.trainer.log_every_steps) || is_over()) write_metrics_line();
   if (metrics_ && is_crossed(configuration_.logging.histograms_every_steps, before.global_step, state_.global_step)) write_histograms();
+  parts_.sections.completed(state_.global_step);
 }
 
 void Trainer::write_metrics_line() {

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <fstream>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -22,6 +23,7 @@ Boundary Trainer::boundary(const StepEvent& event, const std::optional<Vote>& fa
 
 void Trainer::save_if_due(const Boundary& boundary, bool is_time_up, bool must_succeed) {
   if (!may_save(configuration_.checkpoints, boundary, is_time_up)) return;
+  const SectionTracker::Charge charge(parts_.sections, TimeCause::checkpoint);
   if (checkpointer_.is_saving()) {
     const double start = parts_.clock.seconds();
     report_save(checkpointer_.finish_save());
@@ -44,9 +46,22 @@ void Trainer::save_before_failure(const RunState& before) try {
   log_error("the state before the failure is not saved: {}", error.what());
 }
 
+/// For people and `holdfast report`: the states themselves go with retention. A line that cannot be written is worth no failure.
+void Trainer::write_down(const SaveResult& result) const {
+  const nlohmann::json line = {{"step", result.global_step},
+                               {"is_durable", result.failure.empty()},
+                               {"is_resumable", result.is_resumable},
+                               {"seconds", result.seconds},
+                               {"bytes", result.bytes},
+                               {"attempt", settings_.attempt},
+                               {"unix_seconds", parts_.clock.unix_seconds()}};
+  std::ofstream(settings_.layout.saves(), std::ios::app) << line.dump() + "\n";
+}
+
 void Trainer::report_save(const std::optional<SaveResult>& result, bool must_succeed) {
   if (!result) return;
   longest_save_seconds_ = std::max(longest_save_seconds_, result->seconds);
+  if (is_rank_0()) write_down(*result);
   parts_.callbacks.each("on_checkpoint", [&](Callback& callback) { callback.on_checkpoint(view(), *result); });
   if (result->failure.empty()) {
     failed_saves_ = 0;

@@ -184,7 +184,10 @@ void Trainer::go_on_from(const Restored& restored) {
 Vote Trainer::step() {
   if (state_.samples_seen % parts_.training.epoch_samples() == 0) begin_epoch();
   std::optional<RunState> before;
-  if (saves_on_exception_ || training_step_.may_come_to_nothing()) copy_->take();
+  if (saves_on_exception_ || training_step_.may_come_to_nothing()) {
+    const SectionTracker::Charge charge(parts_.sections, TimeCause::checkpoint);
+    copy_->take();
+  }
   if (saves_on_exception_) before = state_;
   try {
     return training_step_.run(state_);
@@ -204,6 +207,7 @@ bool Trainer::validate() {
     state_.owes_validation = false;
     return true;
   }
+  const SectionTracker::Charge charge(parts_.sections, TimeCause::validation);
   const std::string& weights = configuration_.validation.weights;
   parts_.callbacks.each("on_validation_start", [&](Callback& callback) { callback.on_validation_start(view(), parts_.ranks); });
   ValidationRecord record;

@@ -108,6 +108,8 @@ class Trainer {
   void save_if_due(const Boundary& boundary, bool is_time_up, bool must_succeed);
   /// A save has ended, well or not: throws StorageError where the policy says that the run ends.
   void report_save(const std::optional<SaveResult>& result, bool must_succeed = false);
+  /// Rank 0: a line of saves.jsonl.
+  void write_down(const SaveResult& result) const;
   /// Collective: the weights of the best state, where an entry has load_best_at_end, and which those are; null: the model is as it was.
   nlohmann::json load_best();
   /// Of the weights that the run ends with; nullopt: they were not measured. Collective where those are other ones than the last

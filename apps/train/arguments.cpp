@@ -26,7 +26,7 @@ po::options_description described_options(TrainArguments& arguments, std::vector
   add("run-dir", po::value<std::string>(), "directory of the run (default: run.directory, else runs/NAME)");
   add("set", po::value(&arguments.overrides)->composing(), "KEY=VALUE, overrides the file: trainer.max_steps=100; may be repeated");
   add("inject", po::value(&injections)->composing(),
-      "KIND:rank=R,step=S[,section=NAME][,occurrence=N], a fault to recover from; may be repeated");
+      "KIND:rank=R,step=S[,section=NAME][,occurrence=N][,seconds=T], a fault to recover from; may be repeated");
   add("evaluate", po::value(&arguments.evaluated),
       "CHECKPOINT, measures its weights (original or transformed) on the validation data instead of training; CONFIG may be left out then: "
       "it "

@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/train/components.h"
+#include "apps/train/own_times.h"
 #include "base/allocator.h"
 #include "base/clock.h"
 #include "base/environment.h"
@@ -152,6 +153,8 @@ class DescriptionOutput {
 }  // namespace
 
 int run_training(const TrainArguments& arguments, Heartbeat* heartbeat) {
+  SectionTracker sections(heartbeat);
+  sections.recompute_until(environment::get_number(environment::kReachedStep, 0));
   keep_freed_memory();
   std::optional<DescriptionOutput> output;
   if (arguments.is_describe_only) output.emplace();
@@ -175,6 +178,8 @@ int run_training(const TrainArguments& arguments, Heartbeat* heartbeat) {
   if (heartbeat) heartbeat->block().takes_stop_requests = 1;
   const std::unique_ptr<RunLock> lock = lock_run(layout, *make_posix_file_system(), *ranks);
   const std::unique_ptr<FileSystem> files = fenced_files(layout, ranks->rank());
+  std::optional<OwnTimes> times;
+  if (!heartbeat) times.emplace(*files, layout, ranks->rank(), sections);
   InjectionPlan injections(arguments.injections, ranks->rank(), *files, layout.injected());
   injections.on_flip([&components] { flip_a_bit(components.task->model()); });
   sections.on_point([&injections](Section section, std::int64_t step) { injections.at_point(section, step); });

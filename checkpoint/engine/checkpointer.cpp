@@ -90,7 +90,6 @@ bool Checkpointer::agree_on_parts(InFlight& save, Boundary boundary) {
     boundary.minutes = minutes();
     save.decision = store_.decide(boundary);
     asked_ = save.decision.next;
-    std::uint64_t bytes = 0;
     for (const StateDecision* state : {&save.decision.whole, &save.decision.weights}) {
       if (!state->writes()) continue;
       std::vector<std::string> copies = state->transforms;
@@ -98,13 +97,13 @@ bool Checkpointer::agree_on_parts(InFlight& save, Boundary boundary) {
       for (const std::string& copy : copies) {
         plan["parts"].push_back({{"state", directory_name(state->name)}, {"copy", copy}});
         // One that cannot be made needs no space.
-        failure_of([&] { bytes += bytes_of_all(entries_of(save.snapshot, {.state = state->name, .copy = copy}), ranks_.size()); });
+        failure_of([&] { save.bytes += bytes_of_all(entries_of(save.snapshot, {.state = state->name, .copy = copy}), ranks_.size()); });
       }
     }
     if (save.decision.writes())
       plan["failure"] = failure_of([&] {
         give_ids(plan["parts"]);
-        store_.prepare(save.decision, bytes);
+        store_.prepare(save.decision, save.bytes);
       });
   }
   plan = json::parse(broadcast_text(ranks_, dump_any(plan), 0));
@@ -162,6 +161,7 @@ void Checkpointer::begin_shard(InFlight& save, std::size_t number) {
 
 void Checkpointer::finish_staging() {
   if (!in_flight_) return;
+  const SectionTracker::Charge charge(sections_, TimeCause::checkpoint);
   for (const SavePart& part : in_flight_->parts)
     if (part.shard) part.shard->finish_staging();
 }
@@ -179,6 +179,7 @@ void Checkpointer::state_facts(Vote& mine) const {
 
 std::optional<SaveResult> Checkpointer::advance(const Vote& combined) {
   if (!in_flight_) return std::nullopt;
+  const SectionTracker::Charge charge(sections_, TimeCause::checkpoint);
   if (!in_flight_->is_publishing && !in_flight_->has_failed_everywhere) {
     if (combined.shard_ended >= save_number_) collect();
     return std::nullopt;
@@ -189,6 +190,7 @@ std::optional<SaveResult> Checkpointer::advance(const Vote& combined) {
 
 std::optional<SaveResult> Checkpointer::finish_save() {
   if (!in_flight_) return std::nullopt;
+  const SectionTracker::Charge charge(sections_, TimeCause::checkpoint);
   if (!in_flight_->is_publishing && !in_flight_->has_failed_everywhere) collect();
   return conclude();
 }
@@ -201,7 +203,9 @@ void Checkpointer::save(const Snapshot& snapshot, const Boundary& boundary) {
 }
 
 void Checkpointer::settle() {
-  if (publishing_.valid()) publishing_.get();
+  if (!publishing_.valid()) return;
+  const SectionTracker::Charge charge(sections_, TimeCause::checkpoint);
+  publishing_.get();
 }
 
 }  // namespace holdfast

@@ -119,6 +119,7 @@ class Checkpointer {
     Decision decision;  // rank 0
     std::vector<SavePart> parts;
     double begin_seconds = 0;
+    std::uint64_t bytes = 0;             // rank 0
     bool is_emergency = false;           // saved because a rank has failed
     std::string failure;                 // that all ranks know of
     bool has_failed_everywhere = false;  // no rank has begun a shard

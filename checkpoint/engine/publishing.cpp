@@ -143,6 +143,7 @@ SaveResult Checkpointer::conclude() {
   }
   if (disagreement) save.failure = describe_disagreement(ranks_, save.parts[0].entries, *disagreement);
   result.seconds = clock_.seconds() - save.begin_seconds;
+  result.bytes = save.bytes;
   result.is_corruption = disagreement.has_value();
   if (save.failure.empty())
     durable_step_ = result.is_resumable ? result.global_step : durable_step_;

@@ -12,7 +12,7 @@
 namespace holdfast {
 
 /// A run directory:
-///   lock  fence  journal.jsonl  metrics.jsonl  metrics.csv  tensorboard/  injected.txt  left-out.json  stop  DONE.json
+///   lock  fence  journal.jsonl  metrics.jsonl  metrics.csv  tensorboard/  saves.jsonl  injected.txt  left-out.json  stop  DONE.json
 ///   logs/attempt-NNN/rank-N.log  checkpoints/
 struct RunLayout {
   Path root;
@@ -22,6 +22,7 @@ struct RunLayout {
   Path metrics() const { return root / "metrics.jsonl"; }
   Path metrics_table() const { return root / "metrics.csv"; }
   Path tensorboard() const { return root / "tensorboard"; }
+  Path saves() const { return root / "saves.jsonl"; }  // how each save ended
   Path injected() const { return root / "injected.txt"; }
   Path left_out() const { return root / "left-out.json"; }
   Path stop() const { return root / "stop"; }
@@ -31,6 +32,7 @@ struct RunLayout {
   Path rank_log(int attempt, int rank) const;     // .../rank-1.log
   Path exit_record(int attempt, int rank) const;  // .../rank-1.exit.json
   Path stacks(int attempt, int rank) const;       // .../rank-1.stacks.txt
+  Path rank_times(int attempt, int rank) const;   // .../rank-1.times.json
   Path launcher_log(int attempt) const;           // .../launcher.log: what mpirun itself printed
 };
 
