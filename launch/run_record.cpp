@@ -33,7 +33,8 @@ bool RunRecord::is_done() const {
 nlohmann::json RunRecord::take_injected_fault(int rank) {
   const std::vector<std::string> fired = fired_faults();
   for (std::size_t line = 0; line < fired.size(); ++line) try {
-      if (parse_injection(fired[line]).rank == rank && faults_seen_.insert(line).second) return fired[line];
+      const Injection fault = parse_injection(fired[line]);
+      if (fault.rank == rank && faults_seen_.insert(line).second && !fault.seconds) return fired[line];  // a stall that is over ends nobody
     } catch (const UsageError&) {
       continue;  // a torn line: the disk was full
     }

@@ -24,6 +24,7 @@
 #include "base/error.h"
 #include "base/heartbeat.h"
 #include "base/host.h"
+#include "base/times_file.h"
 #include "checkpoint/format/layout.h"
 #include "launch/exec_array.h"
 #include "launch/exit_record.h"
@@ -40,6 +41,7 @@ namespace {
 
 constexpr int kTickMilliseconds = 200;
 constexpr double kReleaseSeconds = 2;
+constexpr double kTimesSeconds = 5;  // how old the times on disk may be
 constexpr double kStallSeconds = 2;  // ten ticks: this process was not running in between
 constexpr std::size_t kLastLines = 20;
 
@@ -190,6 +192,7 @@ class Shim {
     guardian_.forget_group();
     int status = 0;
     if (::waitpid(pid_, &status, 0) == pid_) status_ = status;
+    ended_at_ = clock_.seconds();
   }
 
   void handle_message(const nlohmann::json& message) {
@@ -207,10 +210,18 @@ class Shim {
     ::kill(-pid_, SIGKILL);
   }
 
+  void write_times(const TimeRecord& times) {
+    wrote_times_at_ = clock_.seconds();
+    write_times_file(layout_.rank_times(attempt_, rank_), {rank_, host_name(), clock_.unix_seconds(), status_.has_value(), times});
+  }
+
   void tell_status() {
     told_at_ = clock_.seconds();
-    if (!lease_) return;
     const HeartbeatBlock& block = heartbeat_->block();
+    const std::optional<TimeRecord> times = read_times(block.times, ended_at_.value_or(told_at_));
+    if (times && (status_ || told_at_ - wrote_times_at_ >= kTimesSeconds)) write_times(*times);
+    if (!lease_) return;
+    if (times) lease_->send({{"times", to_json(*times)}, {"host", host_name()}});
     lease_->send({{"status",
                    {{"section", name_of(static_cast<Section>(block.section.load()))},
                     {"step", block.step.load()},
@@ -289,8 +300,9 @@ class Shim {
   int signal_fd_ = -1;
   pid_t pid_ = 0;
   std::optional<int> status_;
+  std::optional<double> ended_at_;
   bool is_stop_wanted_ = false, is_stop_told_ = false, was_killed_ = false, is_released_ = false;
-  double heard_at_ = 0, told_at_ = 0, awake_at_ = clock_.seconds();
+  double heard_at_ = 0, told_at_ = 0, wrote_times_at_ = 0, awake_at_ = clock_.seconds();
 };
 
 }  // namespace

@@ -22,6 +22,8 @@
 #include "base/host.h"
 #include "base/run_lock.h"
 #include "checkpoint/format/layout.h"
+#include "launch/accounting.h"
+#include "launch/attempt_times.h"
 #include "launch/display.h"
 #include "launch/hang_watch.h"
 #include "launch/host_pool.h"
@@ -33,6 +35,7 @@
 #include "launch/own_addresses.h"
 #include "launch/run_record.h"
 #include "launch/session_directory.h"
+#include "launch/stragglers.h"
 #include "launch/supervision.h"
 #include "launch/sweep.h"
 
@@ -94,6 +97,7 @@ class Supervisor {
         lock_(layout_.lock(), token_),
         journal_(layout_.journal(), clock_, [this] { ping_when_due(); }),
         supervision_(options.restart, options.ranks, Journal::newest_attempt(Journal::read(layout_.journal())) + 1),
+        stragglers_(options.restart.straggler_factor),
         display_(STDOUT_FILENO, ::isatty(STDOUT_FILENO)),
         record_(*files_, layout_),
         other_hosts_(other_hosts(options.hosts)),
@@ -124,6 +128,7 @@ class Supervisor {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     signal_fd_ = open_signals();
     started_at_ = clock_.seconds();
+    reached_before_ = reached_step_of_unfinished(Journal::read(layout_.journal()), times_left());
     display_.line("run directory " + layout_.root.string());
     journal_.write("run_started", {{"host", host_name()}, {"pid", ::getpid()}, {"ranks", options_.ranks}, {"hosts", to_json(options_.hosts)}, {"command", options_.command}});
     if (const int left = end_leftovers(layout_, kSweepSeconds); left > 0) {
@@ -223,6 +228,8 @@ class Supervisor {
       if (rank == 0 && resumed >= -1) act_on(event::Resumed{resumed});
       watch_.take(rank, pulse_from(message["status"]), clock_.seconds());
       if (rank == 0) display_.status(message["status"], supervision_.attempt(), static_cast<int>(supervision_.outcomes().size()));
+    } else if (message.contains("times")) {
+      take_times(rank, message);
     } else if (message.contains("log")) {
       display_.line(message["log"].get<std::string>());
     } else if (message.contains("stacks")) {
@@ -232,12 +239,31 @@ class Supervisor {
       const ExitRecord record = exit_record_from_json(message["exit"]);
       reached_step_ = std::max(reached_step_, record.global_step);
       watch_.ended(rank);
+      times_.ended(rank, clock_.seconds());
       // A host that does not hear this one, and is still heard, is as good as lost.
       const bool has_lost_us = record.was_killed_by_us && record.error == kLeaseBroke;
       if (!has_lost_us) pool_.ended(rank);
       act_on(event::RankEnded{record});
       if (has_lost_us) suspect(rank, "nothing from here reached it");
     }
+  }
+
+  void take_times(int rank, const nlohmann::json& message) {
+    const double now = clock_.seconds();
+    const std::string host = message.value("host", "");
+    const std::optional<TimeRecord> times = time_record_from_json(message["times"]);
+    if (!times) return;
+    times_.heard(rank, host, *times, now);
+    for (const StragglerFinding& finding : stragglers_.on(rank, times->completed_step, times->busy_seconds, now)) {
+      display_.line(describe(finding, times_.host_of(finding.rank)));
+      nlohmann::json fields = to_json(finding, times_.host_of(finding.rank));
+      fields["attempt"] = supervision_.attempt();
+      journal_.write(finding.is_over ? "straggler_over" : "straggler", std::move(fields));
+    }
+  }
+
+  LeftTimes times_left() {
+    return [this](int attempt) { return left_times(*files_, layout_, attempt); };
   }
 
   void take_timers() {
@@ -356,6 +382,7 @@ class Supervisor {
   }
 
   void perform(const action::Launch& action) {
+    reached_before_ = std::max(reached_before_, reached_step_);
     reached_step_ = 0;
     record_.begin_attempt(action.attempt);
     make_directories(*files_, layout_.attempt_logs(action.attempt));
@@ -364,6 +391,7 @@ class Supervisor {
     has_hung_ = false;
     const int ranks = pool_.is_empty() ? options_.ranks : slots_of(pool_.placement());
     watch_.begin(ranks, clock_.seconds());
+    stragglers_.begin(ranks);
     if (!other_hosts_.empty()) call_timer_ = clock_.seconds() + kCallSeconds, start_timer_ = clock_.seconds() + kStartSeconds;
     launcher_ = start_mpirun({.ranks = ranks,
                               .hosts = pool_.placement(),
@@ -375,6 +403,7 @@ class Supervisor {
                                             {environment::kAttempt, std::to_string(action.attempt)},
                                             {environment::kFirstAttempt, std::to_string(supervision_.first_attempt())},
                                             {environment::kStarted, fmt::format("{:.3f}", began_)},
+                                            {environment::kReachedStep, std::to_string(reached_before_)},
                                             {environment::kRunDirectory, layout_.root.string()},
                                             {environment::kLeaseSeconds, fmt::format("{}", options_.restart.lease_seconds)},
                                             {environment::kAttemptTag, tag()},
@@ -402,6 +431,8 @@ class Supervisor {
   }
   void perform(const action::Journal& action) {
     nlohmann::json fields = action.fields;
+    if (action.event == "attempt_started") times_.begin(clock_.seconds());
+    if (action.event == "attempt_ended") fields["times"] = times_.take(clock_.seconds());
     if (action.event == "rank_lost") {
       fields["attempt"] = supervision_.attempt();
       fields["injected"] = record_.take_injected_fault(action.fields.at("rank"));
@@ -445,6 +476,8 @@ class Supervisor {
                     "\n  logs: " + (layout_.root / "logs").string());
     if (finish_->kind == Decision::Kind::stopped) display_.line(finish_->reason);
     display_.line(summary_table(supervision_.outcomes(), *finish_, seconds, record));
+    const std::string goodput = goodput_line(account(newest_start(Journal::read(layout_.journal())), times_left()));
+    if (!goodput.empty()) display_.line(goodput);
     return finish_->exit_code;
   }
 
@@ -456,6 +489,8 @@ class Supervisor {
   RunLock lock_;
   Journal journal_;
   Supervision supervision_;
+  AttemptTimes times_;
+  Stragglers stragglers_;
   Display display_;
   RunRecord record_;
   std::vector<std::string> other_hosts_;
@@ -476,6 +511,7 @@ class Supervisor {
   std::int64_t reached_step_ = 0;
   bool is_stop_requested_ = false;
   int urgent_signals_ = 0;
+  std::int64_t reached_before_ = 0;  // by earlier attempts
   std::optional<Decision> finish_;
 };
 

@@ -117,6 +117,15 @@ void RestartOptions::describe(FieldVisitor& visitor) {
                  .max = 1e7,
                  .synonyms = "probation cooldown_seconds"},
                 probation_seconds);
+  visitor.field(
+      {.name = "straggler_factor",
+       .doc = "A rank that takes this many times as long for its own part of a step as the median of the others is named in the log. "
+              "null: none is.",
+       .min = 1,
+       .max = 1000,
+       .min_is_excluded = true,
+       .synonyms = "straggler slow_rank"},
+      straggler_factor);
   visitor.section({.name = "hang", .doc = "When a rank that shows no sign of life is taken for dead.", .synonyms = "watchdog"}, hang);
 }
 
