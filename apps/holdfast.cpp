@@ -11,6 +11,7 @@
 #include "apps/commands/config.h"
 #include "apps/commands/doctor.h"
 #include "apps/commands/new.h"
+#include "apps/commands/report.h"
 #include "apps/commands/run.h"
 #include "apps/commands/submit.h"
 #include "apps/commands/version.h"
@@ -25,6 +26,7 @@ constexpr const char* kUsage =
     "usage: holdfast COMMAND [arguments]\n\n"
     "  run CONFIG -n RANKS      train under supervision: restarts after failures, to the same bits\n"
     "  doctor [CONFIG]          whether the hosts are fit for it, and what to do where they are not\n"
+    "  report RUN               where its time went, its failures, checkpoints and slowest ranks; --html for pictures\n"
     "  ckpt list RUN            what checkpoints a run has, and what keeps them\n"
     "  ckpt show CHECKPOINT     what is in one\n"
     "  ckpt verify CHECKPOINT   whether it is sound; names shard, dataset and block of any damage\n"
@@ -58,9 +60,9 @@ int rank_command(const std::vector<std::string>& arguments) {
 
 int dispatch(const std::vector<std::string>& words) {
   using Command = int (*)(const std::vector<std::string>&);
-  const std::map<std::string, Command> commands = {{"run", run_command},      {"new", new_command},       {"rank", rank_command},
-                                                   {"chaos", chaos_command},  {"submit", submit_command}, {"ckpt", checkpoint_command},
-                                                   {"config", config_command},   {"doctor", doctor_command}};
+  const std::map<std::string, Command> commands = {{"run", run_command},         {"new", new_command},       {"report", report_command},
+                                                   {"rank", rank_command},       {"chaos", chaos_command},   {"submit", submit_command},
+                                                   {"ckpt", checkpoint_command}, {"config", config_command}, {"doctor", doctor_command}};
   if (words.empty() || words[0] == "--help" || words[0] == "-h") {
     fmt::print("{}", kUsage);
     return words.empty() ? kExitUsage : kExitOk;

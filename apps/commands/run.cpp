@@ -55,7 +55,7 @@ std::optional<RunArguments> parse(const std::vector<std::string>& words) {
   RunArguments arguments;
   std::string run_directory, ranks;
   const std::string inject_help = fmt::format(
-      "KIND:rank=R,step=S[,section=NAME][,occurrence=N]: a fault to recover from, KIND one of {}; fires once per run; may be repeated",
+      "KIND:rank=R,step=S[,section=NAME][,occurrence=N][,seconds=T]: a fault to recover from, KIND one of {}; fires once per run; may be repeated",
       fault_kinds());
   po::options_description shown(kUsage), all;
   shown.add_options()("ranks,n", po::value(&ranks), "processes, one for each rank (with hosts: by default all their slots; slots beyond it are spares)")(

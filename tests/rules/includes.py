@@ -11,6 +11,7 @@ BELOW = {  # folder: the folders that it may include besides itself
     "checkpoint/store": ["base", "options", "checkpoint/format", "checkpoint/policy"],
     "checkpoint/engine": ["base", "options", "dist", "checkpoint/format", "checkpoint/policy", "checkpoint/store"],
     "launch": ["base", "options", "checkpoint/format"],
+    "report": ["base", "options", "checkpoint/format", "launch"],
     "trainer/metrics": ["base", "options", "checkpoint/format"],
     "trainer": ["base", "options", "dist", "checkpoint/format", "checkpoint/policy", "checkpoint/store", "checkpoint/engine", "trainer/metrics"],
     "tasks": ["base", "options", "dist", "checkpoint/format", "checkpoint/policy", "checkpoint/store", "checkpoint/engine", "trainer/metrics", "trainer"],
@@ -18,7 +19,7 @@ BELOW = {  # folder: the folders that it may include besides itself
     "data": ["base", "options", "dist", "checkpoint/format", "checkpoint/policy", "checkpoint/store", "checkpoint/engine", "trainer/metrics", "trainer"],
     "apps/command_line": ["base"],
     # The program `holdfast`, which loads neither MPI nor LibTorch ...
-    "apps/commands": ["apps/command_line", "base", "options", "checkpoint/format", "checkpoint/policy", "checkpoint/store", "launch"],
+    "apps/commands": ["apps/command_line", "base", "options", "checkpoint/format", "checkpoint/policy", "checkpoint/store", "launch", "report"],
     # ... and the program of a rank.
     "apps/train": ["apps/command_line", "base", "options", "dist", "checkpoint/format", "checkpoint/policy", "checkpoint/store", "checkpoint/engine", "trainer/metrics", "trainer", "tasks", "data", "callbacks"],
 }
