@@ -36,8 +36,10 @@ def test_a_spare_takes_the_place_of_a_host_after(lab_of, tmp_path, undisturbed, 
     ranks = [pid for pid, name in run.left(1).items() if name == "holdfast-train"]
     assert len(ranks) == 1
     run.strike(how, 1)
-    # Whether anybody can tell it or not: the rank there ends when its lease is over.
-    wait_until(lambda: not runs.alive(ranks), LEASE + SECONDS_TO_VANISH, "the rank on the lost host to end")
+    # Whether anybody can tell it or not: the rank there ends when its lease is over. A host that still hears keeps its lease until the
+    # supervisor's is over.
+    seconds = LEASE * (2 if how == "mute" else 1) + SECONDS_TO_VANISH
+    wait_until(lambda: not runs.alive(ranks), seconds, "the rank on the lost host to end")
     run.whole()
     lost = run.assert_host_lost(1, [1])
     run.assert_recovered(lost)

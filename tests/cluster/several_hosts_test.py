@@ -31,7 +31,7 @@ def test_more_ranks_than_slots_and_two_lists_of_hosts_are_refused(tmp_path):
 
 def test_ranks_fill_the_hosts_in_order_and_no_command_line_shows_the_token(lab_of, tmp_path):
     lab = lab_of(3)
-    config = runs.write_config(tmp_path / "config.yaml", configuration())
+    config = runs.write_config(tmp_path / "config.yaml", configuration(trainer={"max_steps": 150}))
     (tmp_path / "hosts").write_text("node0 slots=1\nnode1 slots=2\nnode2 slots=1\n")
     run = HostedRun(lab, tmp_path / "run")
     run.directory.mkdir()
