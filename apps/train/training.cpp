@@ -170,7 +170,6 @@ int run_training(const TrainArguments& arguments, Heartbeat* heartbeat) {
   }
   const SystemClock clock;
   const RunLayout layout{std::filesystem::absolute(configuration.run.directory)};
-  SectionTracker sections(heartbeat);
   std::vector<Deadline> ends = deadlines(configuration.trainer, clock.unix_seconds());
   const std::unique_ptr<Communicator> ranks = make_mpi_communicator(sections);
   set_up_log(fmt::format("rank {}", ranks->rank()));

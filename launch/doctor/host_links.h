@@ -26,7 +26,7 @@ class HostLinks {
   HostLinks& operator=(const HostLinks&) = delete;
 
   /// Where agents connect.
-  const std::string& address() const { return listener_.address(); }
+  std::string address() const { return listener_.address(); }
   /// Number `size()` from now on: the host whose agent `launcher` (a child of this process, with a process group of its own) starts.
   /// What the launcher says goes to `log`.
   void add(pid_t launcher, Path log);
