@@ -126,32 +126,31 @@ void RestartOptions::describe(FieldVisitor& visitor) {
        .min_is_excluded = true,
        .synonyms = "straggler slow_rank"},
       straggler_factor);
-  visitor.section({.name = "hang", .doc = "When a rank that shows no sign of life is taken for dead.", .synonyms = "watchdog"}, hang);
+  hang.describe(visitor);
 }
 
 void HangOptions::describe(FieldVisitor& visitor) {
-  visitor.field({.name = "detect",
+  visitor.field({.name = "detect_hangs",
                  .doc = "A rank for which the others wait, and which shows no sign of life for longer than the deadline of its section, "
                         "hangs: its stacks are written down, all ranks are killed and started again.",
-                 .synonyms = "enabled on"},
+                 .synonyms = "watchdog"},
                 detect);
-  visitor.field({.name = "factor",
+  visitor.field({.name = "hang_factor",
                  .doc = "A deadline is this many times the longest silence that this supervisor has seen end in such a section, and no "
-                        "less than the number of seconds below. It doubles with each attempt in a row that ends by a hang.",
+                        "less than the seconds below. It doubles with each attempt in a row that ends by a hang.",
                  .min = 1,
-                 .max = 1000,
-                 .synonyms = "multiplier"},
+                 .max = 1000},
                 factor);
   const auto deadline = [&visitor](const char* name, const char* doc, double& seconds) {
     visitor.field({.name = name, .doc = doc, .unit = "seconds", .min = 0, .max = 1e6, .min_is_excluded = true}, seconds);
   };
-  deadline("step_seconds", "Forward and backward pass, reduction, update, and what callbacks do there.", step_seconds);
-  deadline("data_seconds", "Waiting for a batch.", data_seconds);
-  deadline("validation_seconds", "A batch of the validation, and what callbacks do there.", validation_seconds);
-  deadline("checkpoint_seconds", "Saving.", checkpoint_seconds);
-  deadline("setup_seconds", "From the launch to the second update of an attempt, without what restoring takes; and the end of the run.",
+  deadline("hang_step_seconds", "Deadline of a hang in forward and backward pass, reduction, update, and what callbacks do there.", step_seconds);
+  deadline("hang_data_seconds", "The same while it waits for a batch.", data_seconds);
+  deadline("hang_validation_seconds", "The same in a batch of the validation, and what callbacks do there.", validation_seconds);
+  deadline("hang_checkpoint_seconds", "The same while it saves.", checkpoint_seconds);
+  deadline("hang_setup_seconds", "The same from the launch to the second update of an attempt, without what restoring takes; and the end of the run.",
            setup_seconds);
-  deadline("restore_seconds", "Reading a checkpoint.", restore_seconds);
+  deadline("hang_restore_seconds", "The same while it reads a checkpoint.", restore_seconds);
 }
 
 void LoggingOptions::describe(FieldVisitor& visitor) {

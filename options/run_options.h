@@ -226,7 +226,7 @@ struct ParallelOptions {
   void describe(FieldVisitor&);
 };
 
-/// `restart: {hang: ...}`: when a rank that shows no sign of life is taken for dead.
+/// Of `restart:`, when a rank that shows no sign of life is taken for dead.
 struct HangOptions {
   bool detect = true;
   double factor = 6;         // of the longest time that was seen

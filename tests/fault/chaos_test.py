@@ -13,7 +13,7 @@ def check_chaos(tmp_path, faults, steps, seconds, seed):
         "task": {"name": "mlp"}, "data": {"name": "random", "options": {"shape": [784], "samples": 1000, "validation_samples": 300}, "global_batch_size": 128},
         "optimizers": {"main": {"type": "adamw", "lr": 1e-3}}, "trainer": {"max_steps": steps, "log_every_steps": 500},
         "validation": {"every_steps": 2000}, "checkpoints": [{"name": "regular", "every_steps": 500, "limit": 3}],
-        "restart": {"hang": {"step_seconds": 3}}})
+        "restart": {"hang_step_seconds": 3}})
     command = [runs.BIN / "holdfast", "chaos", config, "-n", "2", "--seed", str(seed), "--most", str(faults), "--rate", "7200", "--minutes", "60",
                "--run-dir", tmp_path / "chaos"]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=seconds, env=runs.environment())

@@ -12,11 +12,11 @@ from supervisor_test import SECONDS_TO_VANISH, victims
 DEADLINE = 3
 TAKEN = 1.5  # seconds from the deadline to the journal's line: the shim speaks every 0.2 s, and the machine may be busy
 RECOVERED = 5  # from there to the next attempt's restored state: stacks, the ends of the ranks, the start of new ones
-DEADLINES = {f"{section}_seconds": DEADLINE for section in ("step", "data", "validation", "checkpoint")}
+DEADLINES = {f"hang_{section}_seconds": DEADLINE for section in ("step", "data", "validation", "checkpoint")}
 
 
 def configuration(**changes):
-    return runs.configuration("mlp", restart={"hang": {**DEADLINES, "factor": 1}}, checkpoints=[{"name": "regular", "every_steps": 7}],
+    return runs.configuration("mlp", restart={**DEADLINES, "hang_factor": 1}, checkpoints=[{"name": "regular", "every_steps": 7}],
                               validation={"every_steps": 10}, **changes)
 
 
@@ -120,7 +120,7 @@ def test_a_rank_that_never_starts_is_named(tmp_path):
     script.write_text("#!/bin/sh\nexec sleep 1000\n")
     script.chmod(0o755)
     config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", restart={
-        "hang": {"setup_seconds": 1}, "max_attempts_without_progress": 2}))
+        "hang_setup_seconds": 1, "max_attempts_without_progress": 2}))
     run = runs.Run(tmp_path / "run").supervised(config, check=False, arguments=["--trainer", script])
     assert run.code == 70 and run.seconds < 15
     hangs = run.journal("hang")
@@ -161,7 +161,7 @@ def test_a_rank_that_takes_too_much_memory_is_named(tmp_path):
 
 def test_hangs_are_left_alone_where_that_is_asked_for(tmp_path):
     config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", restart={
-        "hang": {**DEADLINES, "factor": 1, "detect": False}, "stop_grace_seconds": 1}))
+        **DEADLINES, "hang_factor": 1, "detect_hangs": False, "stop_grace_seconds": 1}))
     run = runs.Run(tmp_path / "run")
     process = run.start(config, arguments=["--inject", "hang:rank=0,step=9"])
     runs.wait_until(lambda: (run.directory / "injected.txt").exists(), 20, "the hang")
