@@ -59,7 +59,7 @@ void Display::clear() {
   bar_.clear();
 }
 
-std::string summary_table(const std::vector<AttemptOutcome>& outcomes, const Decision& decision, double seconds,
+std::string summary_table(const std::vector<AttemptOutcome>& outcomes, const RestartDecision& decision, double seconds,
                           const nlohmann::json& done) {
   std::int64_t recomputed = 0;
   std::string text = fmt::format("{:>8}  {:>12}  {:>12}  {}\n", "attempt", "from step", "reached", "end");
@@ -67,10 +67,10 @@ std::string summary_table(const std::vector<AttemptOutcome>& outcomes, const Dec
     recomputed += lost_steps(outcome);
     const auto step = [&](std::int64_t number) { return outcome.has_resumed ? std::to_string(std::max<std::int64_t>(number, 0)) : "-"; };
     text += fmt::format("{:>8}  {:>12}  {:>12}  {}\n", outcome.attempt, step(outcome.durable_before), step(outcome.reached_step),
-                        end_of(outcome, decision.kind == Decision::Kind::give_up));
+                        end_of(outcome, decision.kind == RestartDecision::Kind::give_up));
   }
   text += fmt::format("{}: {} attempt{}, {} restart{}, {} steps recomputed, {:.1f} s",
-                      decision.kind == Decision::Kind::done ? "finished" : "ended", outcomes.size(), outcomes.size() == 1 ? "" : "s",
+                      decision.kind == RestartDecision::Kind::done ? "finished" : "ended", outcomes.size(), outcomes.size() == 1 ? "" : "s",
                       outcomes.size() - 1, outcomes.size() == 2 ? "" : "s", recomputed, seconds);
   if (done.contains("parameter_hash"))
     text +=

@@ -35,7 +35,7 @@ class Display {
 };
 
 /// The table at the end: attempts with their causes, steps computed twice, wall time.
-std::string summary_table(const std::vector<AttemptOutcome>& outcomes, const Decision& decision, double seconds,
+std::string summary_table(const std::vector<AttemptOutcome>& outcomes, const RestartDecision& decision, double seconds,
                           const nlohmann::json& done);
 
 }  // namespace holdfast

@@ -21,13 +21,13 @@ bool is_final(int exit_code) {
   return exit_code == kExitConfiguration || exit_code == kExitUsage || exit_code == kExitData || exit_code == kCannotBeLoaded;
 }
 
-Decision give_up_for_good(const ExitRecord& cause) {
+RestartDecision give_up_for_good(const ExitRecord& cause) {
   std::string conclusion = "starting again cannot help";
   if (cause.exit_code == kCannotBeLoaded)
     conclusion +=
         "\n  next: `bash scripts/setup.sh` as the user who trains, since LibTorch lies below the home of who has set it up, then build "
         "again; or HOLDFAST_TORCH=/path/to/torch that this user may read (docs/operations.md)";
-  return {.kind = Decision::Kind::give_up,
+  return {.kind = RestartDecision::Kind::give_up,
           .exit_code = cause.exit_code,
           .reason = describe(cause) + "\n  " + conclusion,
           .conclusion = conclusion};
@@ -159,8 +159,8 @@ std::string describe_end(const AttemptOutcome& outcome) {
   return "mpirun ended without DONE, no rank says why";
 }
 
-Decision decide(const RestartOptions& options, const std::vector<AttemptOutcome>& outcomes) {
-  using Kind = Decision::Kind;
+RestartDecision decide(const RestartOptions& options, const std::vector<AttemptOutcome>& outcomes) {
+  using Kind = RestartDecision::Kind;
   const AttemptOutcome& last = outcomes.back();
   if (last.is_done) return {.kind = Kind::done, .reason = "finished"};
   if (last.was_kill_requested) return {.kind = Kind::stopped, .exit_code = 128 + SIGINT, .reason = "killed on request"};

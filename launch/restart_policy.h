@@ -46,7 +46,7 @@ std::int64_t lost_steps(const AttemptOutcome& outcome);
 /// Why the attempt ended, for people: its cause, else what became of mpirun.
 std::string describe_end(const AttemptOutcome& outcome);
 
-struct Decision {
+struct RestartDecision {
   enum class Kind { restart, done, stopped, give_up } kind = Kind::done;
   double delay_seconds = 0;  // restart
   int exit_code = 0;         // otherwise
@@ -56,6 +56,6 @@ struct Decision {
 };
 
 /// `outcomes`: of this supervised run, oldest first, at least one.
-Decision decide(const RestartOptions& options, const std::vector<AttemptOutcome>& outcomes);
+RestartDecision decide(const RestartOptions& options, const std::vector<AttemptOutcome>& outcomes);
 
 }  // namespace holdfast

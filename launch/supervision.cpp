@@ -43,7 +43,7 @@ std::vector<Action> Supervision::handle(const event::Placed& event) {
 std::vector<Action> Supervision::handle(const event::TooFewHosts& event) {
   if (phase_ != Phase::waiting && phase_ != Phase::idle) return {};
   phase_ = Phase::over;
-  return {action::Finish{{.kind = Decision::Kind::give_up, .exit_code = kExitUnavailable, .reason = event.reason}}};
+  return {action::Finish{{.kind = RestartDecision::Kind::give_up, .exit_code = kExitUnavailable, .reason = event.reason}}};
 }
 
 std::vector<Action> Supervision::launch(std::int64_t durable_step) {
@@ -183,9 +183,10 @@ std::vector<Action> Supervision::handle(const event::StopSignal&) {
   current_.was_stop_requested = true;
   if (phase_ == Phase::waiting || phase_ == Phase::idle) {
     phase_ = Phase::over;
-    return {action::Journal{"stop_requested", {{"attempt", attempt_}}},
-            action::Finish{
-                {.kind = Decision::Kind::stopped, .exit_code = kExitTemporary, .reason = "stopped on request between two attempts"}}};
+    return {
+        action::Journal{"stop_requested", {{"attempt", attempt_}}},
+        action::Finish{
+            {.kind = RestartDecision::Kind::stopped, .exit_code = kExitTemporary, .reason = "stopped on request between two attempts"}}};
   }
   if (stop_signals_ == 1)
     return {action::Journal{"stop_requested", {{"attempt", attempt_}}}, action::TellStop{}, action::StartGraceTimer{}};
@@ -222,7 +223,7 @@ std::vector<Action> Supervision::handle(const event::AllGone& event) {
   current_.launcher_lines = event.launcher_lines;
   current_.reached_step = std::max(event.reached_step, event.durable_step);
   outcomes_.push_back(current_);
-  const Decision decision = decide(options_, outcomes_);
+  const RestartDecision decision = decide(options_, outcomes_);
   const std::optional<ExitRecord> cause = cause_of(current_);
   std::vector<Action> actions = {action::Journal{"attempt_ended",
                                                  {{"attempt", attempt_},
@@ -232,7 +233,7 @@ std::vector<Action> Supervision::handle(const event::AllGone& event) {
                                                   {"recomputed_steps", lost_steps(current_)},
                                                   {"cause", cause ? to_json(*cause) : nlohmann::json()},
                                                   {"reason", decision.reason}}}};
-  if (decision.kind == Decision::Kind::restart) {
+  if (decision.kind == RestartDecision::Kind::restart) {
     phase_ = Phase::waiting;
     actions.push_back(action::Journal{"restart", {{"after_attempt", attempt_}, {"delay_seconds", decision.delay_seconds}}});
     actions.push_back(action::StartDelay{decision.delay_seconds});

@@ -78,10 +78,10 @@ struct AllGone {
 };
 struct DelayOver {};
 }  // namespace event
-using Event = std::variant<event::Placed, event::TooFewHosts, event::Start, event::RankJoined, event::Resumed, event::RankEnded,
-                           event::ShimLost, event::ShimSilent, event::HostLost, event::StartExpired, event::LauncherEnded, event::Hung,
-                           event::StackTaken, event::StackDeadline, event::StopSignal, event::GraceExpired, event::KillDeadline,
-                           event::AllGone, event::DelayOver>;
+using Event =
+    std::variant<event::Placed, event::TooFewHosts, event::Start, event::RankJoined, event::Resumed, event::RankEnded, event::ShimLost,
+                 event::ShimSilent, event::HostLost, event::StartExpired, event::LauncherEnded, event::Hung, event::StackTaken,
+                 event::StackDeadline, event::StopSignal, event::GraceExpired, event::KillDeadline, event::AllGone, event::DelayOver>;
 
 namespace action {
 struct Launch {
@@ -103,7 +103,7 @@ struct Journal {
   nlohmann::json fields;
 };
 struct Finish {
-  Decision decision;
+  RestartDecision decision;
 };
 }  // namespace action
 using Action =

@@ -46,8 +46,8 @@ constexpr int kTickMilliseconds = 50;
 constexpr double kKillSeconds = 0.3;  // from telling the shims to kill to killing the launcher
 constexpr double kSweepSeconds = 5;
 constexpr double kPingSeconds = 1;
-constexpr double kStackSeconds = 3;  // a shim gives its rank's stacks less
-constexpr double kStallSeconds = 1;  // twenty ticks: this process was not running in between
+constexpr double kStackSeconds = 3;      // a shim gives its rank's stacks less
+constexpr double kStallSeconds = 1;      // twenty ticks: this process was not running in between
 constexpr double kSilenceSeconds = 1.5;  // seven words of a shim are missing
 constexpr std::size_t kLauncherLines = 20;
 constexpr double kCallSeconds = 10;    // from the start of an attempt over several hosts to asking after those that have not called
@@ -102,8 +102,7 @@ class Supervisor {
         record_(*files_, layout_),
         other_hosts_(other_hosts(options.hosts)),
         pool_(other_hosts_.empty() ? std::vector<Host>() : options.hosts,
-              {options.ranks, static_cast<int>(options.restart.min_ranks.value_or(options.ranks))},
-              options.restart.probation_seconds),
+              {options.ranks, static_cast<int>(options.restart.min_ranks.value_or(options.ranks))}, options.restart.probation_seconds),
         probe_(options.agent),
         leases_(clock_, token_,
                 {.joined =
@@ -130,7 +129,11 @@ class Supervisor {
     started_at_ = clock_.seconds();
     reached_before_ = reached_step_of_unfinished(Journal::read(layout_.journal()), times_left());
     display_.line("run directory " + layout_.root.string());
-    journal_.write("run_started", {{"host", host_name()}, {"pid", ::getpid()}, {"ranks", options_.ranks}, {"hosts", to_json(options_.hosts)}, {"command", options_.command}});
+    journal_.write("run_started", {{"host", host_name()},
+                                   {"pid", ::getpid()},
+                                   {"ranks", options_.ranks},
+                                   {"hosts", to_json(options_.hosts)},
+                                   {"command", options_.command}});
     if (const int left = end_leftovers(layout_, kSweepSeconds); left > 0) {
       display_.line(fmt::format("{} processes of an attempt whose supervisor was killed were still there; they are ended", left));
       journal_.write("leftovers", {{"processes", left}});
@@ -320,7 +323,8 @@ class Supervisor {
   }
 
   void ask_who_has_not_called() {
-    for (const std::string& host : pool_.never_called()) ask_after(host, "none of its ranks has called", kCallSeconds);  // starting programs keeps a host busy
+    for (const std::string& host : pool_.never_called())
+      ask_after(host, "none of its ranks has called", kCallSeconds);  // starting programs keeps a host busy
   }
 
   void take_answers() {
@@ -367,12 +371,11 @@ class Supervisor {
 
   std::string too_few_hosts() const {
     const std::vector<std::string> lost = pool_.lost(clock_.unix_seconds());
-    return to_string(ErrorText{
-        .attempted = "find hosts for the next attempt",
-        .expected = fmt::format("slots for {} ranks", options_.restart.min_ranks.value_or(options_.ranks)),
-        .found = fmt::format("{} without a host, as {} {} lost and not back", to_string(options_.hosts), fmt::join(lost, ", "),
-                             lost.size() == 1 ? "is" : "are"),
-        .next = "start again when there are hosts; with restart.min_ranks it goes on with fewer ranks"});
+    return to_string(ErrorText{.attempted = "find hosts for the next attempt",
+                               .expected = fmt::format("slots for {} ranks", options_.restart.min_ranks.value_or(options_.ranks)),
+                               .found = fmt::format("{} without a host, as {} {} lost and not back", to_string(options_.hosts),
+                                                    fmt::join(lost, ", "), lost.size() == 1 ? "is" : "are"),
+                               .next = "start again when there are hosts; with restart.min_ranks it goes on with fewer ranks"});
   }
 
   // --- what is done about it ---
@@ -412,8 +415,9 @@ class Supervisor {
                               .exported = options_.exported,
                               .log = layout_.launcher_log(action.attempt)});
     if (action.is_restart)
-      display_.line(fmt::format("attempt {} starts{}", action.attempt,
-                                pool_.is_empty() ? "" : fmt::format(" with {} ranks on {}", slots_of(pool_.placement()), to_string(pool_.placement()))));
+      display_.line(fmt::format(
+          "attempt {} starts{}", action.attempt,
+          pool_.is_empty() ? "" : fmt::format(" with {} ranks on {}", slots_of(pool_.placement()), to_string(pool_.placement()))));
   }
   void perform(const action::TellStop&) { leases_.tell("stop"); }
   void perform(const action::TakeStacks&) { leases_.tell("stacks"); }
@@ -465,16 +469,16 @@ class Supervisor {
   int finish() {
     display_.clear();
     const double seconds = clock_.seconds() - started_at_;
-    const bool is_done = finish_->kind == Decision::Kind::done;
+    const bool is_done = finish_->kind == RestartDecision::Kind::done;
     const nlohmann::json record = is_done ? record_.done() : nlohmann::json::object();
-    journal_.write(is_done                                    ? "done"
-                   : finish_->kind == Decision::Kind::stopped ? "stopped"
-                                                              : "gave_up",
+    journal_.write(is_done                                           ? "done"
+                   : finish_->kind == RestartDecision::Kind::stopped ? "stopped"
+                                                                     : "gave_up",
                    {{"exit_code", finish_->exit_code}, {"reason", finish_->reason}, {"seconds", seconds}, {"record", record}});
-    if (finish_->kind == Decision::Kind::give_up)
+    if (finish_->kind == RestartDecision::Kind::give_up)
       display_.line("gave up: " + (finish_->conclusion.empty() ? finish_->reason : finish_->conclusion) +
                     "\n  logs: " + (layout_.root / "logs").string());
-    if (finish_->kind == Decision::Kind::stopped) display_.line(finish_->reason);
+    if (finish_->kind == RestartDecision::Kind::stopped) display_.line(finish_->reason);
     display_.line(summary_table(supervision_.outcomes(), *finish_, seconds, record));
     const std::string goodput = goodput_line(account(newest_start(Journal::read(layout_.journal())), times_left()));
     if (!goodput.empty()) display_.line(goodput);
@@ -512,7 +516,7 @@ class Supervisor {
   bool is_stop_requested_ = false;
   int urgent_signals_ = 0;
   std::int64_t reached_before_ = 0;  // by earlier attempts
-  std::optional<Decision> finish_;
+  std::optional<RestartDecision> finish_;
 };
 
 }  // namespace

@@ -102,7 +102,7 @@ int doctor_command(const std::vector<std::string>& words) {
     options.take_sizes = [&configuration](const json& sizes, JobFacts& job) { take_sizes(*configuration, sizes, job); };
   }
   const Examination examination = examine(options);
-  std::vector<Finding> findings = judge(examination.hosts, examination.pairs, examination.job);
+  std::vector<HostFinding> findings = judge(examination.hosts, examination.pairs, examination.job);
   if (!examination.job_error.empty())
     findings.push_back({Level::failure, "configuration", examination.job_error, "holdfast config plan CONFIG says the same"});
   if (arguments->wants_json)

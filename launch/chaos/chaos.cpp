@@ -160,7 +160,7 @@ class Chaos {
     const std::optional<Strike> struck = strike(fault, victim, random_);
     if (!struck) return;
     ++struck_;
-    const std::optional<Verdict> verdict = wait_for_verdict(*struck, lines, begin);
+    const std::optional<Attribution> verdict = wait_for_verdict(*struck, lines, begin);
     if (!verdict) return void(--struck_);  // the run ended by itself meanwhile
     wait_for([&] { return is_going_on(*struck, lines_since(lines)); });
     const double seconds = clock_.seconds() - begin;
@@ -169,8 +169,8 @@ class Chaos {
     record(*struck, *verdict, time, seconds, orphans);
   }
 
-  std::optional<Verdict> wait_for_verdict(const Strike& struck, std::size_t lines, double begin) {
-    std::optional<Verdict> verdict;
+  std::optional<Attribution> wait_for_verdict(const Strike& struck, std::size_t lines, double begin) {
+    std::optional<Attribution> verdict;
     wait_for([&] { return (verdict = judge(struck, lines_since(lines), clock_.seconds() - begin)).has_value(); });
     return verdict;
   }
@@ -183,7 +183,7 @@ class Chaos {
         std::count_if(now.begin(), now.end(), [&](pid_t pid) { return std::find(old.begin(), old.end(), pid) != old.end(); }));
   }
 
-  void record(const Strike& struck, const Verdict& verdict, double time, double seconds, int orphans) {
+  void record(const Strike& struck, const Attribution& verdict, double time, double seconds, int orphans) {
     orphans_ += orphans;
     Tally& tally = tallies_[std::string(struck.fault->name)];
     ++tally.struck;

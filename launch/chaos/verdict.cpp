@@ -43,22 +43,22 @@ bool is_called_right(const Strike& strike, const json& ended, const std::vector<
 
 }  // namespace
 
-std::optional<Verdict> judge(const Strike& strike, const std::vector<json>& lines, double seconds) {
+std::optional<Attribution> judge(const Strike& strike, const std::vector<json>& lines, double seconds) {
   const json* ended = first(lines, "attempt_ended");
   switch (strike.fault->effect) {
     case Effect::supervisor_dies:
-      if (const json* started = first(lines, "run_started"); started && !ended) return Verdict{true, "the next supervisor goes on"};
+      if (const json* started = first(lines, "run_started"); started && !ended) return Attribution{true, "the next supervisor goes on"};
       break;
     case Effect::launcher_continues:
-      if (!ended && first(lines, "launcher_stopped")) return Verdict{true, "mpirun was stopped, and is continued"};
+      if (!ended && first(lines, "launcher_stopped")) return Attribution{true, "mpirun was stopped, and is continued"};
       break;
     case Effect::nothing:
-      if (!ended && seconds > kQuietSeconds) return Verdict{true, "nothing has happened"};
+      if (!ended && seconds > kQuietSeconds) return Attribution{true, "nothing has happened"};
       break;
     default: break;
   }
-  if (ended) return Verdict{is_called_right(strike, *ended, lines), ended->value("reason", "")};
-  if (seconds > kLongestSeconds) return Verdict{false, fmt::format("nothing was noticed for {:.0f} s", seconds)};
+  if (ended) return Attribution{is_called_right(strike, *ended, lines), ended->value("reason", "")};
+  if (seconds > kLongestSeconds) return Attribution{false, fmt::format("nothing was noticed for {:.0f} s", seconds)};
   return std::nullopt;
 }
 

@@ -11,13 +11,13 @@
 
 namespace holdfast {
 
-struct Verdict {
+struct Attribution {
   bool is_right = false;
   std::string reason;  // what the journal says
 };
 
 /// `lines`: of the journal since the strike, oldest first. `seconds`: since the strike. nullopt: it cannot be told yet.
-std::optional<Verdict> judge(const Strike& strike, const std::vector<nlohmann::json>& lines, double seconds);
+std::optional<Attribution> judge(const Strike& strike, const std::vector<nlohmann::json>& lines, double seconds);
 
 /// True when the run trains on after the strike: at once where nothing was to happen, else when the next attempt has read its state.
 bool is_going_on(const Strike& strike, const std::vector<nlohmann::json>& lines);

@@ -1,4 +1,4 @@
-// Finding out about this host. Blocks as long as the kernel, the file system or a program takes: the caller has the time limit.
+// HostFinding out about this host. Blocks as long as the kernel, the file system or a program takes: the caller has the time limit.
 #pragma once
 
 #include "base/file_system.h"

@@ -6,8 +6,8 @@
 
 namespace holdfast {
 
-std::vector<Finding> judge(const std::vector<HostFacts>& hosts, const PairsFacts& pairs, const JobFacts& job) {
-  std::vector<Finding> all;
+std::vector<HostFinding> judge(const std::vector<HostFacts>& hosts, const PairsFacts& pairs, const JobFacts& job) {
+  std::vector<HostFinding> all;
   std::vector<HostFacts> there;  // nothing is known of the others
   JobFacts job_there = job;
   job_there.ranks_of_host.clear();
@@ -16,7 +16,7 @@ std::vector<Finding> judge(const std::vector<HostFacts>& hosts, const PairsFacts
     there.push_back(hosts[i]);
     job_there.ranks_of_host.push_back(i < job.ranks_of_host.size() ? job.ranks_of_host[i] : 0);
   }
-  for (std::vector<Finding>& part : std::vector<std::vector<Finding>>{
+  for (std::vector<HostFinding>& part : std::vector<std::vector<HostFinding>>{
            judge_launch(hosts), judge_versions(there), judge_sharing(there), judge_disks(there, job_there), judge_clocks(there),
            judge_machines(there, job_there), judge_limits(there, job_there), judge_gpus(there), judge_pairs(pairs, job_there)})
     all.insert(all.end(), std::make_move_iterator(part.begin()), std::make_move_iterator(part.end()));

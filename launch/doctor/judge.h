@@ -10,23 +10,23 @@
 namespace holdfast {
 
 /// Each host was reached.
-std::vector<Finding> judge_launch(const std::vector<HostFacts>& hosts);
+std::vector<HostFinding> judge_launch(const std::vector<HostFacts>& hosts);
 /// The same programs, libraries and instruction set everywhere.
-std::vector<Finding> judge_versions(const std::vector<HostFacts>& hosts);
-std::vector<Finding> judge_clocks(const std::vector<HostFacts>& hosts);
+std::vector<HostFinding> judge_versions(const std::vector<HostFacts>& hosts);
+std::vector<HostFinding> judge_clocks(const std::vector<HostFacts>& hosts);
 /// Cores and memory against ranks and threads.
-std::vector<Finding> judge_machines(const std::vector<HostFacts>& hosts, const JobFacts& job);
+std::vector<HostFinding> judge_machines(const std::vector<HostFacts>& hosts, const JobFacts& job);
 /// Open files, locked memory, file size, processes; huge pages; ports.
-std::vector<Finding> judge_limits(const std::vector<HostFacts>& hosts, const JobFacts& job);
-std::vector<Finding> judge_gpus(const std::vector<HostFacts>& hosts);
+std::vector<HostFinding> judge_limits(const std::vector<HostFacts>& hosts, const JobFacts& job);
+std::vector<HostFinding> judge_gpus(const std::vector<HostFacts>& hosts);
 /// The run directory is one and the same everywhere.
-std::vector<Finding> judge_sharing(const std::vector<HostFacts>& hosts);
+std::vector<HostFinding> judge_sharing(const std::vector<HostFacts>& hosts);
 /// Direct I/O, fsync, speed, free space.
-std::vector<Finding> judge_disks(const std::vector<HostFacts>& hosts, const JobFacts& job);
-std::vector<Finding> judge_pairs(const PairsFacts& pairs, const JobFacts& job);
+std::vector<HostFinding> judge_disks(const std::vector<HostFacts>& hosts, const JobFacts& job);
+std::vector<HostFinding> judge_pairs(const PairsFacts& pairs, const JobFacts& job);
 
 /// All of it, in the order of the table.
-std::vector<Finding> judge(const std::vector<HostFacts>& hosts, const PairsFacts& pairs, const JobFacts& job);
+std::vector<HostFinding> judge(const std::vector<HostFacts>& hosts, const PairsFacts& pairs, const JobFacts& job);
 
 /// "1.5 GiB"
 std::string bytes_text(double bytes);

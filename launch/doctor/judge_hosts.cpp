@@ -22,8 +22,8 @@ std::string threads_text(std::int64_t ranks, std::int64_t threads) {
 
 }  // namespace
 
-std::vector<Finding> judge_launch(const std::vector<HostFacts>& hosts) {
-  std::vector<Finding> findings;
+std::vector<HostFinding> judge_launch(const std::vector<HostFacts>& hosts) {
+  std::vector<HostFinding> findings;
   double longest = 0;
   for (const HostFacts& host : hosts) {
     longest = std::max(longest, host.launch_seconds);
@@ -40,8 +40,8 @@ std::vector<Finding> judge_launch(const std::vector<HostFacts>& hosts) {
   return findings;
 }
 
-std::vector<Finding> judge_versions(const std::vector<HostFacts>& hosts) {
-  std::vector<Finding> findings;
+std::vector<HostFinding> judge_versions(const std::vector<HostFacts>& hosts) {
+  std::vector<HostFinding> findings;
   std::string same;
   for (const auto& [error, names] : by_text(hosts, [](const HostFacts& host) { return host.versions ? host.versions->error : ""; }))
     findings.push_back(
@@ -71,8 +71,8 @@ std::vector<Finding> judge_versions(const std::vector<HostFacts>& hosts) {
   return findings;
 }
 
-std::vector<Finding> judge_clocks(const std::vector<HostFacts>& hosts) {
-  std::vector<Finding> findings;
+std::vector<HostFinding> judge_clocks(const std::vector<HostFacts>& hosts) {
+  std::vector<HostFinding> findings;
   double largest = 0;
   for (const HostFacts& host : hosts) {
     if (!host.clock) continue;
@@ -90,8 +90,8 @@ std::vector<Finding> judge_clocks(const std::vector<HostFacts>& hosts) {
   return findings;
 }
 
-std::vector<Finding> judge_machines(const std::vector<HostFacts>& hosts, const JobFacts& job) {
-  std::vector<Finding> findings;
+std::vector<HostFinding> judge_machines(const std::vector<HostFacts>& hosts, const JobFacts& job) {
+  std::vector<HostFinding> findings;
   std::string sizes;
   for (std::size_t i = 0; i < hosts.size(); ++i) {
     const std::int64_t ranks = i < job.ranks_of_host.size() ? job.ranks_of_host[i] : 0;
@@ -123,7 +123,7 @@ std::vector<Finding> judge_machines(const std::vector<HostFacts>& hosts, const J
   return findings;
 }
 
-std::vector<Finding> judge_gpus(const std::vector<HostFacts>& hosts) {
+std::vector<HostFinding> judge_gpus(const std::vector<HostFacts>& hosts) {
   const auto drivers = by_text(hosts, [](const HostFacts& host) { return host.machine ? host.machine->gpu_driver : ""; });
   if (drivers.empty())
     return {{Level::ok, "gpu", "no NVIDIA driver on any host; GPUs and NCCL are not in this version, which trains on CPUs"}};

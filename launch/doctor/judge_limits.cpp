@@ -51,8 +51,8 @@ std::vector<Problem> problems_of(const MachineFacts& machine, std::int64_t ranks
 
 }  // namespace
 
-std::vector<Finding> judge_limits(const std::vector<HostFacts>& hosts, const JobFacts& job) {
-  std::vector<Finding> findings;
+std::vector<HostFinding> judge_limits(const std::vector<HostFacts>& hosts, const JobFacts& job) {
+  std::vector<HostFinding> findings;
   std::map<std::pair<std::string, std::string>, std::vector<std::string>> names;  // of the hosts with the same problem
   std::map<std::pair<std::string, std::string>, Problem> problems;
   for (std::size_t i = 0; i < hosts.size(); ++i) {
@@ -66,7 +66,7 @@ std::vector<Finding> judge_limits(const std::vector<HostFacts>& hosts, const Job
     findings.push_back(
         {problem.level, problem.check, fmt::format("{}: {}", host_list(names[key], hosts.size()), problem.what), problem.next});
   for (const char* check : {"limits", "huge pages", "ports"})
-    if (std::none_of(findings.begin(), findings.end(), [check](const Finding& finding) { return finding.check == check; }))
+    if (std::none_of(findings.begin(), findings.end(), [check](const HostFinding& finding) { return finding.check == check; }))
       findings.push_back({Level::ok, check,
                           std::string(check) == "limits"       ? "open files, processes, file size and locked memory suffice"
                           : std::string(check) == "huge pages" ? "transparent ones are to be had"

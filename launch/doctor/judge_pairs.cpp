@@ -61,7 +61,7 @@ std::string all_pairs_text(const PairsFacts& facts) {
                      bytes_text(slowest.bytes_per_second), latest.a, latest.b, seconds_text(latest.latency_seconds));
 }
 
-Finding silence(const PairsFacts& facts) {
+HostFinding silence(const PairsFacts& facts) {
   std::string text = facts.error;
   for (std::size_t i = 0; i < std::min<std::size_t>(4, facts.waiting.size()); ++i) text += "; " + facts.waiting[i];
   if (!facts.has_started)
@@ -74,8 +74,8 @@ Finding silence(const PairsFacts& facts) {
 
 }  // namespace
 
-std::vector<Finding> judge_pairs(const PairsFacts& facts, const JobFacts& job) {
-  std::vector<Finding> findings;
+std::vector<HostFinding> judge_pairs(const PairsFacts& facts, const JobFacts& job) {
+  std::vector<HostFinding> findings;
   if (!facts.error.empty()) return {silence(facts)};
   if (facts.pairs.empty()) return {{Level::ok, "ranks", "one rank, nobody to talk to"}};
   const std::map<Link, Best> links = links_between_hosts(facts);

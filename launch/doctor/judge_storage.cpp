@@ -12,7 +12,7 @@ constexpr double kSlowBytesPerSecond = 50.0 * (1 << 20);
 constexpr double kLongSaveSeconds = 60;
 constexpr double kRoomToSpare = 1.2;  // logs, metrics, what a killed save has left
 
-Finding speed_finding(const std::vector<HostFacts>& hosts, const JobFacts& job) {
+HostFinding speed_finding(const std::vector<HostFacts>& hosts, const JobFacts& job) {
   double together = 0, slowest = 0;
   std::string slowest_host;
   std::int64_t writers = 0;
@@ -35,8 +35,8 @@ Finding speed_finding(const std::vector<HostFacts>& hosts, const JobFacts& job) 
                   : ""};
 }
 
-std::vector<Finding> space_findings(const std::vector<HostFacts>& hosts, const JobFacts& job) {
-  std::vector<Finding> findings;
+std::vector<HostFinding> space_findings(const std::vector<HostFacts>& hosts, const JobFacts& job) {
+  std::vector<HostFinding> findings;
   std::int64_t least = -1;
   for (const HostFacts& host : hosts)
     if (host.disk && host.disk->error.empty()) least = least < 0 ? host.disk->free_bytes : std::min(least, host.disk->free_bytes);
@@ -65,8 +65,8 @@ std::vector<Finding> space_findings(const std::vector<HostFacts>& hosts, const J
 
 }  // namespace
 
-std::vector<Finding> judge_sharing(const std::vector<HostFacts>& hosts) {
-  std::vector<Finding> findings;
+std::vector<HostFinding> judge_sharing(const std::vector<HostFacts>& hosts) {
+  std::vector<HostFinding> findings;
   double longest = 0;
   std::vector<std::string> lockers, without_links;
   for (const HostFacts& host : hosts) {
@@ -103,8 +103,8 @@ std::vector<Finding> judge_sharing(const std::vector<HostFacts>& hosts) {
   return findings;
 }
 
-std::vector<Finding> judge_disks(const std::vector<HostFacts>& hosts, const JobFacts& job) {
-  std::vector<Finding> findings;
+std::vector<HostFinding> judge_disks(const std::vector<HostFacts>& hosts, const JobFacts& job) {
+  std::vector<HostFinding> findings;
   std::set<std::string> kinds;
   double slowest_sync = 0;
   bool has_direct_io = true;
@@ -129,10 +129,10 @@ std::vector<Finding> judge_disks(const std::vector<HostFacts>& hosts, const JobF
                         fmt::format("{}, fsync {}, {}", names, seconds_text(slowest_sync),
                                     has_direct_io ? "direct I/O" : "no direct I/O (through the page cache then)")});
   if (kinds.empty()) findings.push_back({Level::warning, "disk", "not measured: no host answered in time", "see the run directory above"});
-  if (std::none_of(findings.begin(), findings.end(), [](const Finding& finding) { return finding.level == Level::failure; }) &&
+  if (std::none_of(findings.begin(), findings.end(), [](const HostFinding& finding) { return finding.level == Level::failure; }) &&
       !kinds.empty()) {
     findings.push_back(speed_finding(hosts, job));
-    for (Finding& finding : space_findings(hosts, job)) findings.push_back(std::move(finding));
+    for (HostFinding& finding : space_findings(hosts, job)) findings.push_back(std::move(finding));
   }
   return findings;
 }

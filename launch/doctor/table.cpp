@@ -14,10 +14,10 @@ std::string counted(std::size_t count, std::string_view what) { return fmt::form
 
 }  // namespace
 
-std::string findings_table(const std::vector<Finding>& findings, double seconds) {
+std::string findings_table(const std::vector<HostFinding>& findings, double seconds) {
   std::string out;
   std::size_t counts[3] = {0, 0, 0};
-  for (const Finding& finding : findings) {
+  for (const HostFinding& finding : findings) {
     ++counts[static_cast<std::size_t>(finding.level)];
     out += fmt::format("{:<8} {:<14} {}\n", name_of(finding.level), finding.check, finding.found);
     if (!finding.next.empty()) out += fmt::format("{:<24}next: {}\n", "", finding.next);
@@ -27,9 +27,9 @@ std::string findings_table(const std::vector<Finding>& findings, double seconds)
                            counts[0], seconds);
 }
 
-nlohmann::json findings_json(const std::vector<Finding>& findings, const Examination& examination) {
+nlohmann::json findings_json(const std::vector<HostFinding>& findings, const Examination& examination) {
   nlohmann::json list = nlohmann::json::array(), hosts = nlohmann::json::array(), pairs = nlohmann::json::array();
-  for (const Finding& finding : findings)
+  for (const HostFinding& finding : findings)
     list.push_back({{"level", name_of(finding.level)}, {"check", finding.check}, {"found", finding.found}, {"next", finding.next}});
   for (const HostFacts& host : examination.hosts)
     hosts.push_back({{"name", host.name},

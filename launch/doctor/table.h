@@ -9,7 +9,7 @@
 namespace holdfast {
 
 /// A line for each finding, with what to do below it; a line of numbers at the end.
-std::string findings_table(const std::vector<Finding>& findings, double seconds);
-nlohmann::json findings_json(const std::vector<Finding>& findings, const Examination& examination);
+std::string findings_table(const std::vector<HostFinding>& findings, double seconds);
+nlohmann::json findings_json(const std::vector<HostFinding>& findings, const Examination& examination);
 
 }  // namespace holdfast

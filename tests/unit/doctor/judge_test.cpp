@@ -61,18 +61,18 @@ Cluster sound() {
   return cluster;
 }
 
-std::vector<Finding> bad_findings(const Cluster& cluster) {
-  std::vector<Finding> bad;
-  for (const Finding& finding : judge(cluster.hosts, cluster.pairs, cluster.job))
+std::vector<HostFinding> bad_findings(const Cluster& cluster) {
+  std::vector<HostFinding> bad;
+  for (const HostFinding& finding : judge(cluster.hosts, cluster.pairs, cluster.job))
     if (finding.level != Level::ok) bad.push_back(finding);
   return bad;
 }
 
 TEST(Doctor, FindsNothingWrongWithSoundHosts) {
-  const std::vector<Finding> findings = judge(sound().hosts, sound().pairs, sound().job);
+  const std::vector<HostFinding> findings = judge(sound().hosts, sound().pairs, sound().job);
   EXPECT_EQ(worst(findings), Level::ok);
   std::vector<std::string> checks;
-  for (const Finding& finding : findings) {
+  for (const HostFinding& finding : findings) {
     checks.push_back(finding.check);
     EXPECT_FALSE(finding.found.empty());
     EXPECT_TRUE(finding.next.empty()) << finding.found;
@@ -182,7 +182,7 @@ class Of : public testing::TestWithParam<Wrong> {};
 TEST_P(Of, IsFoundAloneWithItsHostAndANextStep) {
   Cluster cluster = sound();
   GetParam().spoil(cluster);
-  const std::vector<Finding> bad = bad_findings(cluster);
+  const std::vector<HostFinding> bad = bad_findings(cluster);
   ASSERT_EQ(bad.size(), 1U) << (bad.size() > 1 ? bad[1].check + ": " + bad[1].found : "nothing is found");
   EXPECT_EQ(bad[0].level, GetParam().level) << bad[0].found;
   EXPECT_EQ(bad[0].check, GetParam().check);
@@ -190,13 +190,13 @@ TEST_P(Of, IsFoundAloneWithItsHostAndANextStep) {
   EXPECT_FALSE(bad[0].next.empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(Doctor, Of, testing::ValuesIn(kWrongs), [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(Doctor, Of, testing::ValuesIn(kWrongs), [](const auto& one) { return std::string(one.param.name); });
 
 TEST(Doctor, NamesTheSlowPairOfHostsByItsBestPairOfRanks) {
   Cluster cluster = sound();
   for (PairFacts& pair : cluster.pairs.pairs)
     if (pair.a / 2 == 0 && pair.b / 2 == 2) pair.bytes_per_second = 0.2e9;
-  const std::vector<Finding> bad = bad_findings(cluster);
+  const std::vector<HostFinding> bad = bad_findings(cluster);
   ASSERT_EQ(bad.size(), 1U);
   EXPECT_THAT(
       bad[0].found,
@@ -210,7 +210,7 @@ TEST(Doctor, NamesThePairOfHostsThatAnswersLate) {
   Cluster cluster = sound();
   for (PairFacts& pair : cluster.pairs.pairs)
     if (pair.a / 2 == 0 && pair.b / 2 == 1) pair.latency_seconds = 2e-3;
-  const std::vector<Finding> bad = bad_findings(cluster);
+  const std::vector<HostFinding> bad = bad_findings(cluster);
   ASSERT_EQ(bad.size(), 1U);
   EXPECT_THAT(bad[0].found, HasSubstr("a and b: 953.7 MiB/s, 2.0 ms, 100 times later than between the others"));
 }
@@ -218,7 +218,7 @@ TEST(Doctor, NamesThePairOfHostsThatAnswersLate) {
 TEST(Doctor, CallsALinkBelowGigabitEthernetSlowWhereThereIsNoneToCompareWith) {
   Cluster cluster = sound();
   cluster.pairs = {.hosts = {"a", "b"}, .pairs = {{0, 1, 50e-6, 10e6}}, .expected = 1};
-  const std::vector<Finding> bad = bad_findings(cluster);
+  const std::vector<HostFinding> bad = bad_findings(cluster);
   ASSERT_EQ(bad.size(), 1U);
   EXPECT_THAT(bad[0].found, HasSubstr("less than Gigabit Ethernet has"));
 }
@@ -226,7 +226,7 @@ TEST(Doctor, CallsALinkBelowGigabitEthernetSlowWhereThereIsNoneToCompareWith) {
 TEST(Doctor, SaysOnceWhatIsWrongWithSeveralHosts) {
   Cluster cluster = sound();
   for (HostFacts& host : cluster.hosts) host.machine->open_files = 512;
-  const std::vector<Finding> bad = bad_findings(cluster);
+  const std::vector<HostFinding> bad = bad_findings(cluster);
   ASSERT_EQ(bad.size(), 1U);
   EXPECT_THAT(bad[0].found, HasSubstr("all 3 hosts: 512 open files"));
 }

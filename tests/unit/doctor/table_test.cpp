@@ -6,7 +6,7 @@
 namespace holdfast {
 namespace {
 
-const std::vector<Finding> kFindings = {
+const std::vector<HostFinding> kFindings = {
     {Level::ok, "clock", "the same"}, {Level::warning, "disk", "slow", "buy one"}, {Level::failure, "ports", "none", "open one"}};
 
 TEST(FindingsTable, HasALineForEachFindingANextStepAndTheNumbers) {

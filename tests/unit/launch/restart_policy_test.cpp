@@ -9,7 +9,7 @@ namespace {
 
 using testing::HasSubstr;
 using testing::Not;
-using Kind = Decision::Kind;
+using Kind = RestartDecision::Kind;
 
 struct Case {
   const char* name;
@@ -22,7 +22,7 @@ class Cause : public testing::TestWithParam<Case> {};
 
 TEST_P(Cause, DecidesWhetherToStartAgain) {
   const Case& expected = GetParam();
-  const Decision decision = decide({}, {attempt(1, expected.ends)});
+  const RestartDecision decision = decide({}, {attempt(1, expected.ends)});
   EXPECT_EQ(decision.kind, expected.kind) << decision.reason;
   EXPECT_EQ(decision.exit_code, expected.exit_code) << decision.reason;
 }
@@ -44,7 +44,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(RestartPolicy, GivesUpAtOnceWhereARankSaysThatItWouldEndSoAgain) {
   ExitRecord end = exited(1, kExitSoftware, "cannot multiply");
   end.is_futile = true;
-  const Decision decision = decide({}, {attempt(1, {end, exited(0, kExitSoftware)}, -1, -1)});
+  const RestartDecision decision = decide({}, {attempt(1, {end, exited(0, kExitSoftware)}, -1, -1)});
   EXPECT_EQ(decision.kind, Kind::give_up);
   EXPECT_EQ(decision.exit_code, kExitSoftware);
   EXPECT_THAT(decision.reason, HasSubstr("step 12: cannot multiply\n  starting again cannot help"));
@@ -54,7 +54,7 @@ TEST(RestartPolicy, GivesUpWhereTheSameFailureComesThreeTimesAtTheSameStepWhatev
   std::vector<AttemptOutcome> outcomes = {attempt(1, {killed(1, 11)}, -1, 7), attempt(2, {killed(1, 11)}, 7, 9)};
   EXPECT_EQ(decide({}, outcomes).kind, Kind::restart);
   outcomes.push_back(attempt(3, {killed(1, 11)}, 9, 10));
-  const Decision decision = decide({}, outcomes);
+  const RestartDecision decision = decide({}, outcomes);
   EXPECT_EQ(decision.kind, Kind::give_up);
   EXPECT_EQ(decision.exit_code, kExitSoftware);
   EXPECT_THAT(decision.reason, HasSubstr("3 attempts in a row ended by the same failure at the same step:\n  attempts 1, 2, 3: rank 1"));
@@ -86,7 +86,7 @@ TEST(RestartPolicy, AStopThatConcernsTheRunIsNotRestarted) {
   ExitRecord end = exited(0, kExitTemporary, "the Slurm job ends in 60.0 s");
   EXPECT_EQ(decide({}, {attempt(1, {end, exited(1, kExitTemporary)})}).kind, Kind::restart) << "asked of one rank alone";
   end.stops_run = true;
-  const Decision decision = decide({}, {attempt(1, {exited(1, kExitTemporary), end})});
+  const RestartDecision decision = decide({}, {attempt(1, {exited(1, kExitTemporary), end})});
   EXPECT_EQ(decision.kind, Kind::stopped);
   EXPECT_EQ(decision.exit_code, kExitTemporary);
   EXPECT_THAT(decision.reason, HasSubstr("the Slurm job ends in 60.0 s"));
@@ -99,7 +99,7 @@ TEST(RestartPolicy, ConcludesWithoutTheEndThatPeopleHaveSeen) {
 }
 
 TEST(RestartPolicy, SaysWhatToDoAboutAProgramThatCannotBeLoaded) {
-  const Decision decision = decide({}, {attempt(1, {exited(0, 127)})});
+  const RestartDecision decision = decide({}, {attempt(1, {exited(0, 127)})});
   EXPECT_EQ(decision.kind, Kind::give_up);
   EXPECT_EQ(decision.exit_code, 127);
   for (const std::string& told : {decision.reason, decision.conclusion})
@@ -141,7 +141,7 @@ TEST(Stop, EndsWith75WhenTheRanksHaveCheckpointed) {
   AttemptOutcome outcome = attempt(1, {exited(0, kExitTemporary), exited(1, kExitTemporary)});
   outcome.reached_step = outcome.durable_after;
   outcome.was_stop_requested = true;
-  const Decision decision = decide({}, {outcome});
+  const RestartDecision decision = decide({}, {outcome});
   EXPECT_EQ(decision.kind, Kind::stopped);
   EXPECT_EQ(decision.exit_code, kExitTemporary);
   EXPECT_EQ(decision.reason, "stopped on request; start it again to go on");
@@ -150,7 +150,7 @@ TEST(Stop, EndsWith75WhenTheRanksHaveCheckpointed) {
 TEST(Stop, EndsWith75WithADeadRankTooAndSaysWhereItGoesOn) {
   AttemptOutcome outcome = attempt(1, {killed(1, 9), exited(0, kExitUnavailable)});
   outcome.was_stop_requested = true;
-  const Decision decision = decide({}, {outcome});
+  const RestartDecision decision = decide({}, {outcome});
   EXPECT_EQ(decision.kind, Kind::stopped);
   EXPECT_EQ(decision.exit_code, kExitTemporary);
   EXPECT_THAT(decision.reason, HasSubstr("without a checkpoint of the last step: rank 1 on a: ended by signal 9"));
@@ -160,13 +160,13 @@ TEST(Stop, EndsWith75WithADeadRankTooAndSaysWhereItGoesOn) {
 TEST(Stop, ThatTookTooLongSaysWhatItLost) {
   AttemptOutcome outcome = attempt(1, {killed_by_us(0), killed_by_us(1)});
   outcome.was_stop_requested = true;
-  const Decision decision = decide({}, {outcome});
+  const RestartDecision decision = decide({}, {outcome});
   EXPECT_EQ(decision.exit_code, kExitTemporary);
   EXPECT_THAT(decision.reason, HasSubstr("without a checkpoint of the last step (17)\n  start it again to go on from step 14"));
 }
 
 TEST(Stop, OfTheRanksAloneIsAnsweredByAnotherAttemptAndNamed) {
-  const Decision decision = decide({}, {attempt(1, {exited(1, kExitTemporary), exited(0, kExitTemporary)})});
+  const RestartDecision decision = decide({}, {attempt(1, {exited(1, kExitTemporary), exited(0, kExitTemporary)})});
   EXPECT_EQ(decision.kind, Kind::restart);
   EXPECT_EQ(decision.reason, "the ranks stopped after a checkpoint: rank 1 was asked to, the supervisor was not");
 }
@@ -186,7 +186,7 @@ TEST(Stop, OfAHopelessRunKeepsTheCodeThatSaysSo) {
 TEST(Stop, AskedForTwiceEndsWith130) {
   AttemptOutcome outcome = attempt(1, {killed(0, 9)});
   outcome.was_stop_requested = outcome.was_kill_requested = true;
-  const Decision decision = decide({}, {outcome});
+  const RestartDecision decision = decide({}, {outcome});
   EXPECT_EQ(decision.kind, Kind::stopped);
   EXPECT_EQ(decision.exit_code, 130);
 }
@@ -200,7 +200,7 @@ std::vector<AttemptOutcome> futile_attempts(int count) {
 TEST(CrashLoop, EndsAfterThreeAttemptsWithoutANewDurableStep) {
   EXPECT_EQ(decide({}, futile_attempts(1)).kind, Kind::restart);
   EXPECT_EQ(decide({}, futile_attempts(2)).kind, Kind::restart);
-  const Decision decision = decide({}, futile_attempts(3));
+  const RestartDecision decision = decide({}, futile_attempts(3));
   EXPECT_EQ(decision.kind, Kind::give_up);
   EXPECT_EQ(decision.exit_code, kExitSoftware);
 }
@@ -279,7 +279,7 @@ TEST(MaxRestarts, CountsRestartsNotAttempts) {
     outcomes.push_back(attempt(i, {killed(0, 9)}, 7 * i, 7 * i + 7));
     EXPECT_EQ(decide(options, outcomes).kind, i <= 2 ? Kind::restart : Kind::give_up) << i;
   }
-  const Decision decision = decide(options, outcomes);
+  const RestartDecision decision = decide(options, outcomes);
   EXPECT_EQ(decision.exit_code, kExitSoftware);
   EXPECT_THAT(decision.reason, HasSubstr("restart.max_restarts (2) is reached; the last cause: rank 0 on a: ended by signal 9"));
 }
