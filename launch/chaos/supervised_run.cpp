@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,9 +22,12 @@ SupervisedRun::~SupervisedRun() {
 
 void SupervisedRun::start() {
   const std::vector<char*> arguments = exec_array(command_);
+  const pid_t chaos = ::getpid();
   pid_ = ::fork();
   if (pid_ < 0) throw StorageError(ErrorText{.attempted = "start " + command_.front(), .cause = std::strerror(errno)});
   if (pid_ > 0) return;
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (::getppid() != chaos) ::_exit(kExitUnavailable);
   ::setpgid(0, 0);  // the terminal's Ctrl-C ends the faults, not the run
   const int out = ::open(log_.c_str(), O_CREAT | O_WRONLY | O_APPEND, 0644), in = ::open("/dev/null", O_RDONLY);
   ::dup2(in, 0);
