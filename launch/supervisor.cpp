@@ -3,15 +3,12 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <map>
 #include <optional>
 #include <utility>
 
@@ -26,18 +23,18 @@
 #include "launch/attempt_times.h"
 #include "launch/display.h"
 #include "launch/hang_watch.h"
-#include "launch/host_pool.h"
-#include "launch/host_probe.h"
+#include "launch/host_watch.h"
 #include "launch/journal.h"
 #include "launch/leases.h"
 #include "launch/leftovers.h"
 #include "launch/log_tail.h"
-#include "launch/own_addresses.h"
 #include "launch/run_record.h"
 #include "launch/session_directory.h"
+#include "launch/stop_signals.h"
 #include "launch/stragglers.h"
 #include "launch/supervision.h"
 #include "launch/sweep.h"
+#include "launch/timer.h"
 
 namespace holdfast {
 namespace {
@@ -50,20 +47,6 @@ constexpr double kStackSeconds = 3;      // a shim gives its rank's stacks less
 constexpr double kStallSeconds = 1;      // twenty ticks: this process was not running in between
 constexpr double kSilenceSeconds = 1.5;  // seven words of a shim are missing
 constexpr std::size_t kLauncherLines = 20;
-constexpr double kCallSeconds = 10;    // from the start of an attempt over several hosts to asking after those that have not called
-constexpr double kStartSeconds = 120;  // in which all ranks must have called
-
-/// Signals that ask for a stop. SIGHUP is left out where it is ignored (nohup).
-int open_signals() {
-  sigset_t signals;
-  ::sigemptyset(&signals);
-  for (const int number : {SIGCHLD, SIGTERM, SIGINT, SIGUSR1, SIGUSR2}) ::sigaddset(&signals, number);
-  struct sigaction hangup {};
-  if (::sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN) ::sigaddset(&signals, SIGHUP);
-  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
-  ::signal(SIGPIPE, SIG_IGN);  // whoever reads our output may go away; the training goes on
-  return ::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-}
 
 /// Of a shim's status. Throws nlohmann's exception at rubbish, as Leases wants it.
 RankPulse pulse_from(const nlohmann::json& status) {
@@ -73,19 +56,6 @@ RankPulse pulse_from(const nlohmann::json& status) {
           .beats = status.at("beats"),
           .collectives = status.at("collectives"),
           .is_inside_collective = status.at("is_inside_collective")};
-}
-
-std::vector<std::string> other_hosts(const std::vector<Host>& hosts) {
-  std::vector<std::string> names;
-  for (const Host& host : hosts)
-    if (!is_this_host(host.name)) names.push_back(host.name);
-  return names;
-}
-
-nlohmann::json to_json(const Placement& placement) {
-  nlohmann::json hosts = nlohmann::json::array();
-  for (const Host& host : placement) hosts.push_back({{"host", host.name}, {"ranks", host.slots}});
-  return hosts;
 }
 
 class Supervisor {
@@ -100,32 +70,28 @@ class Supervisor {
         stragglers_(options.restart.straggler_factor),
         display_(STDOUT_FILENO, ::isatty(STDOUT_FILENO)),
         record_(*files_, layout_),
-        other_hosts_(other_hosts(options.hosts)),
-        pool_(other_hosts_.empty() ? std::vector<Host>() : options.hosts,
-              {options.ranks, static_cast<int>(options.restart.min_ranks.value_or(options.ranks))}, options.restart.probation_seconds),
-        probe_(options.agent),
+        hosts_(options, clock_, [this](const Event& event) { act_on(event); }),
         leases_(clock_, token_,
                 {.joined =
                      [this](int rank, const std::string& host) {
-                       pool_.joined(rank, host);
+                       hosts_.joined(rank, host);
                        act_on(event::RankJoined{rank});
                      },
                  .said = [this](int rank, const nlohmann::json& message) { take_message(rank, message); },
                  .lost =
                      [this](int rank, const std::string& host) {
                        act_on(event::ShimLost{rank, host});
-                       suspect(rank, "its connections broke");
+                       hosts_.suspect(rank, "its connections broke");
                      },
                  .silent =
                      [this](int rank, const std::string& host, double seconds) {
                        act_on(event::ShimSilent{rank, host, seconds});
-                       suspect(rank, fmt::format("nothing was heard from it for {:.1f} s", seconds));
+                       hosts_.suspect(rank, fmt::format("nothing was heard from it for {:.1f} s", seconds));
                      }},
-                {other_hosts_.empty() ? Reach::this_host : Reach::every_host, options.restart.lease_seconds}) {}
+                {hosts_.has_other_hosts() ? Reach::every_host : Reach::this_host, options.restart.lease_seconds}) {}
 
   int run() {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
-    signal_fd_ = open_signals();
     started_at_ = clock_.seconds();
     reached_before_ = reached_step_of_unfinished(Journal::read(layout_.journal()), times_left());
     display_.line("run directory " + layout_.root.string());
@@ -138,8 +104,8 @@ class Supervisor {
       display_.line(fmt::format("{} processes of an attempt whose supervisor was killed were still there; they are ended", left));
       journal_.write("leftovers", {{"processes", left}});
     }
-    recall_lost_hosts();
-    place_ranks();
+    hosts_.recall(Journal::read(layout_.journal()));
+    hosts_.place_ranks();
     act_on(event::Start{record_.durable_step()});
     while (!finish_) wait_and_act();
     return finish();
@@ -149,18 +115,19 @@ class Supervisor {
   // --- what happens ---
 
   void wait_and_act() {
-    std::vector<pollfd> waiting = {{.fd = signal_fd_, .events = POLLIN, .revents = 0}};
+    std::vector<pollfd> waiting = {{.fd = signals_.fd(), .events = POLLIN, .revents = 0}};
     leases_.add_to(waiting);
     ::poll(waiting.data(), waiting.size(), kTickMilliseconds);
     forgive_own_stall();
-    take_signals();
+    signals_.take([this](bool is_first) { take_stop(is_first); });
+    reap();
     leases_.take_messages(supervision_.attempt());
     if (supervision_.phase() == Supervision::Phase::ending && leases_.have_all_ended()) leases_.tell("release");
     take_timers();
     watch_for_hangs();
-    take_answers();
+    hosts_.tick(supervision_.phase() == Supervision::Phase::running);
     if (supervision_.phase() == Supervision::Phase::ending && launcher_ == 0 && !launcher_ended_at_ && leases_.connected() == 0 &&
-        !probe_.is_asking())
+        !hosts_.is_asking())
       all_gone();
   }
 
@@ -180,17 +147,19 @@ class Supervisor {
     act_on(event::Hung{*hang});
   }
 
-  void take_signals() {
-    signalfd_siginfo info{};
-    while (::read(signal_fd_, &info, sizeof info) == static_cast<ssize_t>(sizeof info))
-      if (info.ssi_signo != SIGCHLD) take_stop_signal(static_cast<int>(info.ssi_signo));
+  void take_stop(bool is_first) {
+    display_.line(is_first ? "stop requested: the ranks checkpoint at the end of their step (once more: kill)" : "killing the ranks");
+    act_on(event::StopSignal{});
+  }
+
+  void reap() {
     int status = 0;
     for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0;) {
       if (WIFSTOPPED(status)) {
         if (pid == launcher_) continue_launcher();
         continue;
       }
-      probe_.reaped(pid, status);
+      hosts_.reaped(pid, status);
       if (pid == launcher_) {
         launcher_ = 0;
         launcher_status_ = status;
@@ -200,21 +169,9 @@ class Supervisor {
     // The shims' last words may still be on their way: they explain more than the launcher's end.
     if (launcher_ended_at_ && (leases_.connected() == 0 || clock_.seconds() - *launcher_ended_at_ > kKillSeconds)) {
       launcher_ended_at_.reset();
-      if (supervision_.phase() == Supervision::Phase::running) ask_who_has_not_called();
+      if (supervision_.phase() == Supervision::Phase::running) hosts_.ask_who_has_not_called();
       act_on(event::LauncherEnded{launcher_status_});
     }
-  }
-
-  /// USR1 and USR2 are sent by schedulers and scripts, ahead of a TERM and more than once: only the second of the others is a person's
-  /// haste.
-  void take_stop_signal(int number) {
-    const bool is_first = !std::exchange(is_stop_requested_, true);
-    const bool is_ahead = number == SIGUSR1 || number == SIGUSR2;
-    if (!is_ahead) ++urgent_signals_;
-    const bool is_haste = !is_ahead && urgent_signals_ > 1;
-    if (!is_first && !is_haste) return;
-    display_.line(is_first ? "stop requested: the ranks checkpoint at the end of their step (once more: kill)" : "killing the ranks");
-    act_on(event::StopSignal{});
   }
 
   /// Ranks train on without it, but cannot end: MPI_Finalize waits for it.
@@ -245,9 +202,9 @@ class Supervisor {
       times_.ended(rank, clock_.seconds());
       // A host that does not hear this one, and is still heard, is as good as lost.
       const bool has_lost_us = record.was_killed_by_us && record.error == kLeaseBroke;
-      if (!has_lost_us) pool_.ended(rank);
+      if (!has_lost_us) hosts_.ended(rank);
       act_on(event::RankEnded{record});
-      if (has_lost_us) suspect(rank, "nothing from here reached it");
+      if (has_lost_us) hosts_.suspect(rank, "nothing from here reached it");
     }
   }
 
@@ -271,22 +228,12 @@ class Supervisor {
 
   void take_timers() {
     const double now = clock_.seconds();
-    const auto is_over = [now](std::optional<double>& timer) {
-      if (!timer || now < *timer) return false;
-      timer.reset();
-      return true;
-    };
     ping_when_due();
-    if (is_over(grace_timer_)) act_on(event::GraceExpired{});
-    if (is_over(stack_timer_)) act_on(event::StackDeadline{});
-    if (is_over(kill_timer_)) act_on(event::KillDeadline{});
-    if (is_over(call_timer_) && supervision_.phase() == Supervision::Phase::running && !pool_.never_called().empty()) {
-      ask_who_has_not_called();
-      call_timer_ = now + kCallSeconds;
-    }
-    if (is_over(start_timer_) && !pool_.never_called().empty()) act_on(event::StartExpired{kStartSeconds});
-    if (is_over(delay_timer_)) {
-      place_ranks();
+    if (grace_timer_.take(now)) act_on(event::GraceExpired{});
+    if (stack_timer_.take(now)) act_on(event::StackDeadline{});
+    if (kill_timer_.take(now)) act_on(event::KillDeadline{});
+    if (delay_timer_.take(now)) {
+      hosts_.place_ranks();
       act_on(event::DelayOver{});
     }
   }
@@ -303,79 +250,10 @@ class Supervisor {
     const int left = sweep(environment::kAttemptTag, tag(), kSweepSeconds);
     if (left > 0) journal_.write("orphans", {{"attempt", supervision_.attempt()}, {"processes", left}});
     session_.reset();
-    for (std::optional<double>* timer : {&kill_timer_, &grace_timer_, &stack_timer_, &call_timer_, &start_timer_}) timer->reset();
-    suspicions_.clear();
+    for (Timer* timer : {&kill_timer_, &grace_timer_, &stack_timer_}) timer->stop();
+    hosts_.end_attempt();
     act_on(event::AllGone{record_.is_done(), record_.durable_step(), reached_step_,
                           last_lines(layout_.launcher_log(supervision_.attempt()), kLauncherLines)});
-  }
-
-  // --- hosts ---
-
-  /// All that a host had of this attempt is gone without a word: is it the host that is gone?
-  void suspect(int rank, const std::string& evidence) {
-    if (const std::optional<std::string> host = pool_.gone(rank)) ask_after(*host, evidence);
-  }
-
-  void ask_after(const std::string& host, const std::string& evidence, double seconds = HostProbe::kSeconds) {
-    if (std::find(other_hosts_.begin(), other_hosts_.end(), host) == other_hosts_.end()) return;
-    suspicions_[host] = evidence;
-    probe_.ask(host, clock_.seconds(), seconds);
-  }
-
-  void ask_who_has_not_called() {
-    for (const std::string& host : pool_.never_called())
-      ask_after(host, "none of its ranks has called", kCallSeconds);  // starting programs keeps a host busy
-  }
-
-  void take_answers() {
-    for (const HostProbe::Answer& answer : probe_.answers(clock_.seconds())) {
-      const auto suspicion = suspicions_.find(answer.host);
-      if (answer.is_there || suspicion == suspicions_.end()) continue;
-      pool_.lose(answer.host, clock_.unix_seconds());
-      act_on(event::HostLost{answer.host, pool_.ranks_on(answer.host),
-                             fmt::format("{}, and `{}` failed", suspicion->second, probe_.command_for(answer.host))});
-      suspicions_.erase(suspicion);
-    }
-  }
-
-  /// What an earlier supervisor of the run has learned.
-  void recall_lost_hosts() {
-    for (const nlohmann::json& line : Journal::read(layout_.journal()))
-      if (line.value("event", "") == "host_lost") pool_.lose(line.value("host", ""), line.value("unix_seconds", 0.0));
-  }
-
-  /// Decides where the next attempt runs. Where the hosts that are left do not suffice, those on probation are asked: one that answers is
-  /// tried earlier. Takes up to HostProbe::kSeconds then.
-  void place_ranks() {
-    if (pool_.is_empty()) return;
-    std::optional<Placement> placement = pool_.place_next(clock_.unix_seconds());
-    const std::vector<std::string> lost = pool_.lost(clock_.unix_seconds());
-    if (!placement && !lost.empty()) {
-      for (const std::string& host : lost) probe_.ask(host, clock_.seconds());
-      while (probe_.is_asking()) {
-        int status = 0;
-        for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) probe_.reaped(pid, status);
-        for (const HostProbe::Answer& answer : probe_.answers(clock_.seconds()))
-          if (answer.is_there) pool_.pardon(answer.host);
-        ::poll(nullptr, 0, kTickMilliseconds / 5);
-      }
-      for (const HostProbe::Answer& answer : probe_.answers(clock_.seconds()))
-        if (answer.is_there) pool_.pardon(answer.host);
-      placement = pool_.place_next(clock_.unix_seconds());
-    }
-    if (placement)
-      act_on(event::Placed{slots_of(*placement), to_json(*placement)});
-    else
-      act_on(event::TooFewHosts{too_few_hosts()});
-  }
-
-  std::string too_few_hosts() const {
-    const std::vector<std::string> lost = pool_.lost(clock_.unix_seconds());
-    return to_string(ErrorText{.attempted = "find hosts for the next attempt",
-                               .expected = fmt::format("slots for {} ranks", options_.restart.min_ranks.value_or(options_.ranks)),
-                               .found = fmt::format("{} without a host, as {} {} lost and not back", to_string(options_.hosts),
-                                                    fmt::join(lost, ", "), lost.size() == 1 ? "is" : "are"),
-                               .next = "start again when there are hosts; with restart.min_ranks it goes on with fewer ranks"});
   }
 
   // --- what is done about it ---
@@ -392,16 +270,15 @@ class Supervisor {
     raise_fence(*files_, layout_.fence(), fence_holder(tag()));  // before anybody of this attempt runs
     session_.emplace(*files_, layout_.root, action.attempt);
     has_hung_ = false;
-    const int ranks = pool_.is_empty() ? options_.ranks : slots_of(pool_.placement());
-    watch_.begin(ranks, clock_.seconds());
-    stragglers_.begin(ranks);
-    if (!other_hosts_.empty()) call_timer_ = clock_.seconds() + kCallSeconds, start_timer_ = clock_.seconds() + kStartSeconds;
-    launcher_ = start_mpirun({.ranks = ranks,
-                              .hosts = pool_.placement(),
+    watch_.begin(hosts_.ranks(), clock_.seconds());
+    stragglers_.begin(hosts_.ranks());
+    hosts_.begin_attempt();
+    launcher_ = start_mpirun({.ranks = hosts_.ranks(),
+                              .hosts = hosts_.placement(),
                               .agent = options_.agent,
                               .shim = options_.shim,
                               .command = options_.command,
-                              .variables = {{environment::kSupervisor, lease_addresses()},
+                              .variables = {{environment::kSupervisor, hosts_.lease_addresses(leases_.address(), leases_.port())},
                                             {environment::kToken, token_},
                                             {environment::kAttempt, std::to_string(action.attempt)},
                                             {environment::kFirstAttempt, std::to_string(supervision_.first_attempt())},
@@ -417,7 +294,7 @@ class Supervisor {
     if (action.is_restart)
       display_.line(fmt::format(
           "attempt {} starts{}", action.attempt,
-          pool_.is_empty() ? "" : fmt::format(" with {} ranks on {}", slots_of(pool_.placement()), to_string(pool_.placement()))));
+          hosts_.placement().empty() ? "" : fmt::format(" with {} ranks on {}", hosts_.ranks(), to_string(hosts_.placement()))));
   }
   void perform(const action::TellStop&) { leases_.tell("stop"); }
   void perform(const action::TakeStacks&) { leases_.tell("stacks"); }
@@ -426,11 +303,11 @@ class Supervisor {
     if (launcher_ > 0) ::kill(launcher_, SIGKILL);
     sweep(environment::kAttemptTag, tag(), kSweepSeconds);
   }
-  void perform(const action::StartGraceTimer&) { grace_timer_ = clock_.seconds() + options_.restart.stop_grace_seconds; }
-  void perform(const action::StartStackTimer&) { stack_timer_ = clock_.seconds() + kStackSeconds; }
-  void perform(const action::StartKillTimer&) { kill_timer_ = clock_.seconds() + kKillSeconds; }
+  void perform(const action::StartGraceTimer&) { grace_timer_.start(clock_.seconds(), options_.restart.stop_grace_seconds); }
+  void perform(const action::StartStackTimer&) { stack_timer_.start(clock_.seconds(), kStackSeconds); }
+  void perform(const action::StartKillTimer&) { kill_timer_.start(clock_.seconds(), kKillSeconds); }
   void perform(const action::StartDelay& action) {
-    delay_timer_ = clock_.seconds() + action.seconds;
+    delay_timer_.start(clock_.seconds(), action.seconds);
     if (action.seconds > 0) display_.line(fmt::format("waiting {:.1f} s before the next attempt", action.seconds));
   }
   void perform(const action::Journal& action) {
@@ -456,14 +333,6 @@ class Supervisor {
   }
   void perform(const action::Finish& action) { finish_ = action.decision; }
 
-  /// Where the shims call: at every address by which other hosts may reach this one.
-  std::string lease_addresses() const {
-    if (other_hosts_.empty()) return leases_.address();
-    std::vector<std::string> addresses = own_addresses(other_hosts_);
-    for (std::string& address : addresses) address += fmt::format(":{}", leases_.port());
-    return fmt::format("{}", fmt::join(addresses, ","));
-  }
-
   std::string tag() const { return fmt::format("{}-{}", token_, supervision_.attempt()); }
 
   int finish() {
@@ -486,6 +355,7 @@ class Supervisor {
   }
 
   const SupervisorOptions& options_;
+  StopSignals signals_;  // before any thread
   RunLayout layout_;
   SystemClock clock_;
   std::unique_ptr<FileSystem> files_ = make_posix_file_system();
@@ -497,24 +367,19 @@ class Supervisor {
   Stragglers stragglers_;
   Display display_;
   RunRecord record_;
-  std::vector<std::string> other_hosts_;
-  HostPool pool_;
-  HostProbe probe_;
-  std::map<std::string, std::string> suspicions_;  // host to evidence
+  HostWatch hosts_;
   Leases leases_;
   HangWatch watch_{options_.restart.hang};
   std::optional<SessionDirectory> session_;
-  int signal_fd_ = -1;
   pid_t launcher_ = 0;
   int launcher_status_ = 0;
-  std::optional<double> launcher_ended_at_, grace_timer_, stack_timer_, kill_timer_, delay_timer_, call_timer_, start_timer_;
+  std::optional<double> launcher_ended_at_;
+  Timer grace_timer_, stack_timer_, kill_timer_, delay_timer_;
   double awake_at_ = clock_.seconds();
   bool has_hung_ = false;  // in this attempt
   double next_ping_ = 0, started_at_ = 0;
   const double began_ = clock_.unix_seconds();
   std::int64_t reached_step_ = 0;
-  bool is_stop_requested_ = false;
-  int urgent_signals_ = 0;
   std::int64_t reached_before_ = 0;  // by earlier attempts
   std::optional<RestartDecision> finish_;
 };

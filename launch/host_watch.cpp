@@ -1,0 +1,144 @@
+#include "launch/host_watch.h"
+
+#include <poll.h>
+#include <sys/wait.h>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+#include "launch/own_addresses.h"
+
+namespace holdfast {
+namespace {
+
+constexpr int kTickMilliseconds = 10;
+constexpr double kCallSeconds = 10;    // from the start of an attempt to asking after hosts that have not called
+constexpr double kStartSeconds = 120;  // in which all ranks must have called
+
+std::vector<std::string> others(const std::vector<Host>& hosts) {
+  std::vector<std::string> names;
+  for (const Host& host : hosts)
+    if (!is_this_host(host.name)) names.push_back(host.name);
+  return names;
+}
+
+}  // namespace
+
+nlohmann::json to_json(const Placement& placement) {
+  nlohmann::json hosts = nlohmann::json::array();
+  for (const Host& host : placement) hosts.push_back({{"host", host.name}, {"ranks", host.slots}});
+  return hosts;
+}
+
+HostWatch::HostWatch(const SupervisorOptions& options, const Clock& clock, std::function<void(const Event&)> on_event)
+    : options_(options),
+      clock_(clock),
+      on_event_(std::move(on_event)),
+      other_hosts_(others(options.hosts)),
+      pool_(other_hosts_.empty() ? std::vector<Host>() : options.hosts,
+            {options.ranks, static_cast<int>(options.restart.min_ranks.value_or(options.ranks))}, options.restart.probation_seconds),
+      probe_(options.agent) {}
+
+std::string HostWatch::lease_addresses(const std::string& local, int port) const {
+  if (other_hosts_.empty()) return local;
+  std::vector<std::string> addresses = own_addresses(other_hosts_);
+  for (std::string& address : addresses) address += fmt::format(":{}", port);
+  return fmt::format("{}", fmt::join(addresses, ","));
+}
+
+void HostWatch::recall(const std::vector<nlohmann::json>& journal) {
+  for (const nlohmann::json& line : journal)
+    if (line.value("event", "") == "host_lost") pool_.lose(line.value("host", ""), line.value("unix_seconds", 0.0));
+}
+
+void HostWatch::place_ranks() {
+  if (pool_.is_empty()) return;
+  std::optional<Placement> placement = pool_.place_next(clock_.unix_seconds());
+  const std::vector<std::string> lost = pool_.lost(clock_.unix_seconds());
+  if (!placement && !lost.empty()) {
+    ask_those_on_probation(lost);
+    placement = pool_.place_next(clock_.unix_seconds());
+  }
+  if (placement)
+    on_event_(event::Placed{slots_of(*placement), to_json(*placement)});
+  else
+    on_event_(event::TooFewHosts{too_few_hosts()});
+}
+
+void HostWatch::ask_those_on_probation(const std::vector<std::string>& hosts) {
+  const auto pardon_those_that_answer = [this] {
+    for (const HostProbe::Answer& answer : probe_.answers(clock_.seconds()))
+      if (answer.is_there) pool_.pardon(answer.host);
+  };
+  for (const std::string& host : hosts) probe_.ask(host, clock_.seconds());
+  while (probe_.is_asking()) {
+    int status = 0;
+    for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) probe_.reaped(pid, status);
+    pardon_those_that_answer();
+    ::poll(nullptr, 0, kTickMilliseconds);
+  }
+  pardon_those_that_answer();
+}
+
+std::string HostWatch::too_few_hosts() const {
+  const std::vector<std::string> lost = pool_.lost(clock_.unix_seconds());
+  return to_string(ErrorText{.attempted = "find hosts for the next attempt",
+                             .expected = fmt::format("slots for {} ranks", options_.restart.min_ranks.value_or(options_.ranks)),
+                             .found = fmt::format("{} without a host, as {} {} lost and not back", to_string(options_.hosts),
+                                                  fmt::join(lost, ", "), lost.size() == 1 ? "is" : "are"),
+                             .next = "start again when there are hosts; with restart.min_ranks it goes on with fewer ranks"});
+}
+
+void HostWatch::begin_attempt() {
+  if (other_hosts_.empty()) return;
+  call_timer_.start(clock_.seconds(), kCallSeconds);
+  start_timer_.start(clock_.seconds(), kStartSeconds);
+}
+
+void HostWatch::end_attempt() {
+  call_timer_.stop();
+  start_timer_.stop();
+  suspicions_.clear();
+}
+
+void HostWatch::suspect(int rank, const std::string& evidence) {
+  if (const std::optional<std::string> host = pool_.gone(rank)) ask_after(*host, evidence, HostProbe::kSeconds);
+}
+
+void HostWatch::ask_after(const std::string& host, const std::string& evidence, double seconds) {
+  if (std::find(other_hosts_.begin(), other_hosts_.end(), host) == other_hosts_.end()) return;
+  suspicions_[host] = evidence;
+  probe_.ask(host, clock_.seconds(), seconds);
+}
+
+void HostWatch::ask_who_has_not_called() {
+  // Starting programs keeps a host busy: it may take longer to answer.
+  for (const std::string& host : pool_.never_called()) ask_after(host, "none of its ranks has called", kCallSeconds);
+}
+
+void HostWatch::tick(bool is_running) {
+  const double now = clock_.seconds();
+  if (call_timer_.take(now) && is_running && !pool_.never_called().empty()) {
+    ask_who_has_not_called();
+    call_timer_.start(now, kCallSeconds);
+  }
+  if (start_timer_.take(now) && !pool_.never_called().empty()) on_event_(event::StartExpired{kStartSeconds});
+  take_answers();
+}
+
+void HostWatch::take_answers() {
+  for (const HostProbe::Answer& answer : probe_.answers(clock_.seconds())) {
+    const auto suspicion = suspicions_.find(answer.host);
+    if (answer.is_there || suspicion == suspicions_.end()) continue;
+    pool_.lose(answer.host, clock_.unix_seconds());
+    on_event_(event::HostLost{answer.host, pool_.ranks_on(answer.host),
+                              fmt::format("{}, and `{}` failed", suspicion->second, probe_.command_for(answer.host))});
+    suspicions_.erase(suspicion);
+  }
+}
+
+}  // namespace holdfast
