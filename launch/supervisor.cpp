@@ -20,18 +20,16 @@
 #include "base/run_lock.h"
 #include "checkpoint/format/layout.h"
 #include "launch/accounting.h"
-#include "launch/attempt_times.h"
 #include "launch/display.h"
-#include "launch/hang_watch.h"
 #include "launch/host_watch.h"
 #include "launch/journal.h"
 #include "launch/leases.h"
 #include "launch/leftovers.h"
 #include "launch/log_tail.h"
+#include "launch/rank_watch.h"
 #include "launch/run_record.h"
 #include "launch/session_directory.h"
 #include "launch/stop_signals.h"
-#include "launch/stragglers.h"
 #include "launch/supervision.h"
 #include "launch/sweep.h"
 #include "launch/timer.h"
@@ -44,19 +42,8 @@ constexpr double kKillSeconds = 0.3;  // from telling the shims to kill to killi
 constexpr double kSweepSeconds = 5;
 constexpr double kPingSeconds = 1;
 constexpr double kStackSeconds = 3;      // a shim gives its rank's stacks less
-constexpr double kStallSeconds = 1;      // twenty ticks: this process was not running in between
 constexpr double kSilenceSeconds = 1.5;  // seven words of a shim are missing
 constexpr std::size_t kLauncherLines = 20;
-
-/// Of a shim's status. Throws nlohmann's exception at rubbish, as Leases wants it.
-RankPulse pulse_from(const nlohmann::json& status) {
-  return {.section = section_from(status.at("section").get<std::string>()),
-          .step = status.at("step"),
-          .global_step = status.at("global_step"),
-          .beats = status.at("beats"),
-          .collectives = status.at("collectives"),
-          .is_inside_collective = status.at("is_inside_collective")};
-}
 
 class Supervisor {
  public:
@@ -67,7 +54,7 @@ class Supervisor {
         lock_(layout_.lock(), token_),
         journal_(layout_.journal(), clock_, [this] { ping_when_due(); }),
         supervision_(options.restart, options.ranks, Journal::newest_attempt(Journal::read(layout_.journal())) + 1),
-        stragglers_(options.restart.straggler_factor),
+        ranks_(options.restart),
         display_(STDOUT_FILENO, ::isatty(STDOUT_FILENO)),
         record_(*files_, layout_),
         hosts_(options, clock_, [this](const Event& event) { act_on(event); }),
@@ -118,7 +105,7 @@ class Supervisor {
     std::vector<pollfd> waiting = {{.fd = signals_.fd(), .events = POLLIN, .revents = 0}};
     leases_.add_to(waiting);
     ::poll(waiting.data(), waiting.size(), kTickMilliseconds);
-    forgive_own_stall();
+    ranks_.awake(clock_.seconds());
     signals_.take([this](bool is_first) { take_stop(is_first); });
     reap();
     leases_.take_messages(supervision_.attempt());
@@ -131,19 +118,12 @@ class Supervisor {
       all_gone();
   }
 
-  void forgive_own_stall() {
-    const double now = clock_.seconds();
-    if (now - awake_at_ > kStallSeconds) watch_.forgive(now);
-    awake_at_ = now;
-  }
-
   void watch_for_hangs() {
-    if (supervision_.phase() != Supervision::Phase::running || has_hung_) return;
-    if (leases_.longest_silence() > kSilenceSeconds) return;  // a shim that says nothing tells nothing of its rank: the lease decides
-    std::optional<Hang> hang = watch_.check(clock_.seconds());
+    // A shim that says nothing tells nothing of its rank: the lease decides.
+    if (supervision_.phase() != Supervision::Phase::running || leases_.longest_silence() > kSilenceSeconds) return;
+    std::optional<Hang> hang = ranks_.check(clock_.seconds());
     if (!hang) return;
     for (Hang::Culprit& culprit : hang->culprits) culprit.host = leases_.host_of(culprit.rank);
-    has_hung_ = true;
     act_on(event::Hung{*hang});
   }
 
@@ -183,10 +163,9 @@ class Supervisor {
 
   void take_message(int rank, const nlohmann::json& message) {
     if (message.contains("status")) {
-      reached_step_ = std::max(reached_step_, message["status"].value("global_step", std::int64_t{0}));
+      ranks_.take_status(rank, message["status"], clock_.seconds());
       const auto resumed = message["status"].value("resumed_step", std::int64_t{-2});
       if (rank == 0 && resumed >= -1) act_on(event::Resumed{resumed});
-      watch_.take(rank, pulse_from(message["status"]), clock_.seconds());
       if (rank == 0) display_.status(message["status"], supervision_.attempt(), static_cast<int>(supervision_.outcomes().size()));
     } else if (message.contains("times")) {
       take_times(rank, message);
@@ -197,9 +176,7 @@ class Supervisor {
       act_on(event::StackTaken{rank, {.state = stacks.at("state"), .functions = stacks.at("functions"), .file = stacks.at("file")}});
     } else if (message.contains("exit")) {
       const ExitRecord record = exit_record_from_json(message["exit"]);
-      reached_step_ = std::max(reached_step_, record.global_step);
-      watch_.ended(rank);
-      times_.ended(rank, clock_.seconds());
+      ranks_.take_end(record, clock_.seconds());
       // A host that does not hear this one, and is still heard, is as good as lost.
       const bool has_lost_us = record.was_killed_by_us && record.error == kLeaseBroke;
       if (!has_lost_us) hosts_.ended(rank);
@@ -209,14 +186,9 @@ class Supervisor {
   }
 
   void take_times(int rank, const nlohmann::json& message) {
-    const double now = clock_.seconds();
-    const std::string host = message.value("host", "");
-    const std::optional<TimeRecord> times = time_record_from_json(message["times"]);
-    if (!times) return;
-    times_.heard(rank, host, *times, now);
-    for (const StragglerFinding& finding : stragglers_.on(rank, times->completed_step, times->busy_seconds, now)) {
-      display_.line(describe(finding, times_.host_of(finding.rank)));
-      nlohmann::json fields = to_json(finding, times_.host_of(finding.rank));
+    for (const StragglerFinding& finding : ranks_.take_times(rank, message, clock_.seconds())) {
+      display_.line(describe(finding, ranks_.host_of(finding.rank)));
+      nlohmann::json fields = to_json(finding, ranks_.host_of(finding.rank));
       fields["attempt"] = supervision_.attempt();
       journal_.write(finding.is_over ? "straggler_over" : "straggler", std::move(fields));
     }
@@ -252,7 +224,7 @@ class Supervisor {
     session_.reset();
     for (Timer* timer : {&kill_timer_, &grace_timer_, &stack_timer_}) timer->stop();
     hosts_.end_attempt();
-    act_on(event::AllGone{record_.is_done(), record_.durable_step(), reached_step_,
+    act_on(event::AllGone{record_.is_done(), record_.durable_step(), ranks_.reached_step(),
                           last_lines(layout_.launcher_log(supervision_.attempt()), kLauncherLines)});
   }
 
@@ -263,15 +235,12 @@ class Supervisor {
   }
 
   void perform(const action::Launch& action) {
-    reached_before_ = std::max(reached_before_, reached_step_);
-    reached_step_ = 0;
+    reached_before_ = std::max(reached_before_, ranks_.reached_step());
     record_.begin_attempt(action.attempt);
     make_directories(*files_, layout_.attempt_logs(action.attempt));
     raise_fence(*files_, layout_.fence(), fence_holder(tag()));  // before anybody of this attempt runs
     session_.emplace(*files_, layout_.root, action.attempt);
-    has_hung_ = false;
-    watch_.begin(hosts_.ranks(), clock_.seconds());
-    stragglers_.begin(hosts_.ranks());
+    ranks_.begin(hosts_.ranks(), clock_.seconds());
     hosts_.begin_attempt();
     launcher_ = start_mpirun({.ranks = hosts_.ranks(),
                               .hosts = hosts_.placement(),
@@ -312,8 +281,8 @@ class Supervisor {
   }
   void perform(const action::Journal& action) {
     nlohmann::json fields = action.fields;
-    if (action.event == "attempt_started") times_.begin(clock_.seconds());
-    if (action.event == "attempt_ended") fields["times"] = times_.take(clock_.seconds());
+    if (action.event == "attempt_started") ranks_.begin_times(clock_.seconds());
+    if (action.event == "attempt_ended") fields["times"] = ranks_.times(clock_.seconds());
     if (action.event == "rank_lost") {
       fields["attempt"] = supervision_.attempt();
       fields["injected"] = record_.take_injected_fault(action.fields.at("rank"));
@@ -363,23 +332,18 @@ class Supervisor {
   RunLock lock_;
   Journal journal_;
   Supervision supervision_;
-  AttemptTimes times_;
-  Stragglers stragglers_;
+  RankWatch ranks_;
   Display display_;
   RunRecord record_;
   HostWatch hosts_;
   Leases leases_;
-  HangWatch watch_{options_.restart.hang};
   std::optional<SessionDirectory> session_;
   pid_t launcher_ = 0;
   int launcher_status_ = 0;
   std::optional<double> launcher_ended_at_;
   Timer grace_timer_, stack_timer_, kill_timer_, delay_timer_;
-  double awake_at_ = clock_.seconds();
-  bool has_hung_ = false;  // in this attempt
   double next_ping_ = 0, started_at_ = 0;
   const double began_ = clock_.unix_seconds();
-  std::int64_t reached_step_ = 0;
   std::int64_t reached_before_ = 0;  // by earlier attempts
   std::optional<RestartDecision> finish_;
 };
