@@ -8,20 +8,16 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <iterator>
 #include <memory>
 #include <vector>
+
+#include "base/process_files.h"
 
 namespace holdfast {
 namespace {
 
 constexpr int kMostFrames = 64;
 constexpr const char* kFunctionMark = " in ";
-
-std::string text_of(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 std::string demangled(const char* name) {
   int status = 0;
@@ -53,7 +49,7 @@ int write_thread(Dwfl_Thread* thread, void* argument) {
   auto* file = static_cast<std::FILE*>(argument);
   const pid_t thread_id = dwfl_thread_tid(thread);
   const std::string directory = fmt::format("/proc/{}/task/{}/", dwfl_pid(dwfl_thread_dwfl(thread)), thread_id);
-  fmt::print(file, "thread {} {}", thread_id, text_of(directory + "comm"));
+  fmt::print(file, "thread {} {}", thread_id, text_of_file(directory + "comm"));
   ThreadDump dump{.file = file};
   if (dwfl_thread_getframes(thread, &write_frame, &dump) < 0 && dump.frames == 0)
     fmt::print(file, "  its stack cannot be read: {}\n", dwfl_errmsg(-1));
@@ -78,7 +74,7 @@ void write_threads(pid_t pid, std::FILE* file) {
 
 std::string state_of_process(pid_t pid) {
   constexpr std::string_view kKey = "State:\t";
-  const std::string status = text_of(fmt::format("/proc/{}/status", pid));
+  const std::string status = process_file(pid, "status");
   const std::size_t at = status.find(kKey);
   if (at == std::string::npos) return {};
   const std::size_t begin = at + kKey.size();
@@ -89,8 +85,7 @@ bool write_stacks(pid_t pid, const Path& path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "we"), &std::fclose);
   if (!file) return false;
   fmt::print(file.get(), "process {}: state {}\n", pid, state_of_process(pid));
-  if (const std::string kernel = text_of(fmt::format("/proc/{}/stack", pid)); !kernel.empty())
-    fmt::print(file.get(), "in the kernel:\n{}", kernel);
+  if (const std::string kernel = process_file(pid, "stack"); !kernel.empty()) fmt::print(file.get(), "in the kernel:\n{}", kernel);
   std::fflush(file.get());
   write_threads(pid, file.get());
   return std::ferror(file.get()) == 0;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/median.h"
+
 namespace holdfast {
 namespace {
 
@@ -16,10 +18,7 @@ constexpr double kSilenceSeconds = 60;  // between two namings of one rank in an
 
 double median_of_others(std::vector<double> values, std::size_t rank) {
   values.erase(values.begin() + static_cast<std::ptrdiff_t>(rank));
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  if (values.size() % 2 == 1) return *middle;
-  return (*middle + *std::max_element(values.begin(), middle)) / 2;
+  return median(std::move(values));
 }
 
 }  // namespace
@@ -106,17 +105,17 @@ std::vector<StragglerFinding> Stragglers::judge(double now) {
   }
   std::vector<StragglerFinding> findings;
   for (std::size_t rank = 0; rank < total.size(); ++rank) {
-    const double median = median_of_others(total, rank), factor = median > 0 ? total[rank] / median : 1;
+    const double others = median_of_others(total, rank), factor = others > 0 ? total[rank] / others : 1;
     std::int64_t steps = 0;
     for (const Part& part : parts_) steps += part.ranks[rank].step;
     const auto is_slow_in = [&](const std::vector<double>& part) { return part[rank] >= clearly * median_of_others(part, rank); };
     const bool is_slow = factor >= *factor_ && std::all_of(by_part.begin(), by_part.end(), is_slow_in) &&
-                         (total[rank] - median) * static_cast<double>(steps) >= kLeastShare * seconds;
+                         (total[rank] - others) * static_cast<double>(steps) >= kLeastShare * seconds;
     const int number = static_cast<int>(rank);
     const bool is_named = named_.count(number) > 0;
     if (is_named == (is_named ? factor >= clearly : is_slow)) continue;
     if (!is_named && quiet_until_.count(number) && now < quiet_until_[number]) continue;
-    findings.push_back({number, is_named, factor, total[rank], median, newest_[rank].step});
+    findings.push_back({number, is_named, factor, total[rank], others, newest_[rank].step});
     if (is_named) {
       named_.erase(number);
     } else {

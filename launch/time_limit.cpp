@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <optional>
 #include <regex>
 
 #include "base/error.h"
+#include "options/duration.h"
 
 namespace holdfast {
 namespace {
@@ -18,31 +20,28 @@ constexpr std::int64_t kMinute = 60, kHour = 60 * kMinute, kDay = 24 * kHour, kL
                               .cause = cause}));
 }
 
-std::int64_t number(const std::ssub_match& part) { return part.matched ? std::stoll(part.str()) : 0; }
+/// "1-12", "1-12:30", "1-12:30:00": Slurm's days, which nobody else writes so.
+std::optional<std::int64_t> days_of_slurm(const std::string& text, const std::string& option) {
+  static const std::regex form(R"((\d{1,5})-(\d{1,2})(?::([0-5]\d))?(?::([0-5]\d))?)");
+  std::smatch parts;
+  if (!std::regex_match(text, parts, form)) return std::nullopt;
+  const auto number = [&parts](std::size_t part) { return parts[part].matched ? std::stoll(parts[part].str()) : 0; };
+  if (number(2) > 23) refuse(text, option, "a day has 24 hours");
+  return number(1) * kDay + number(2) * kHour + number(3) * kMinute + number(4);
+}
 
 }  // namespace
 
 std::int64_t parse_time_limit(const std::string& text, const std::string& option) {
-  static const std::regex units(R"((?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m)?(?:(\d{1,9})s)?)");
-  static const std::regex clock(R"((?:(\d{1,5})-)?(\d{1,4}):([0-5]\d):([0-5]\d))"), days(R"((\d{1,5})-(\d{1,2})(?::([0-5]\d))?)");
-  std::smatch parts;
-  std::int64_t seconds = 0;
-  const bool is_clock = std::regex_match(text, parts, clock);
-  if (!text.empty() && (is_clock || std::regex_match(text, parts, units))) {
-    seconds = number(parts[1]) * kDay + number(parts[2]) * kHour + number(parts[3]) * kMinute + number(parts[4]);
-    if (is_clock && parts[1].matched && number(parts[2]) > 23) refuse(text, option, "a day has 24 hours");
-  } else if (std::regex_match(text, parts, days)) {
-    seconds = number(parts[1]) * kDay + number(parts[2]) * kHour + number(parts[3]) * kMinute;
-    if (number(parts[2]) > 23) refuse(text, option, "a day has 24 hours");
-  } else if (std::regex_match(text, std::regex(R"(\d+)"))) {
-    refuse(text, option, "it has no unit");
-  } else if (std::regex_match(text, std::regex(R"(\d+:\d+)"))) {
+  if (std::regex_match(text, std::regex(R"(\d+)"))) refuse(text, option, "it has no unit");
+  if (std::regex_match(text, std::regex(R"(\d+:\d+)")))
     refuse(text, option, "it may be hours and minutes or, as for Slurm, minutes and seconds");
-  } else {
-    refuse(text, option, "");
-  }
-  if (seconds < kMinute || seconds > kLongest) refuse(text, option, "");
-  return seconds;
+  std::optional<std::int64_t> seconds = days_of_slurm(text, option);
+  if (!seconds && text.find('.') == text.npos)
+    if (const std::optional<double> duration = duration_from(text); duration && *duration <= kLongest)
+      seconds = static_cast<std::int64_t>(*duration);
+  if (!seconds || *seconds < kMinute || *seconds > kLongest) refuse(text, option, "");
+  return *seconds;
 }
 
 std::string slurm_time(std::int64_t seconds) {

@@ -5,18 +5,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/median.h"
+
 namespace holdfast {
 namespace {
 
 constexpr double kToStandardDeviation = 1.4826;  // of the median distance, for normal numbers
 constexpr double kLeastDeviation = 0.01;         // of the median: losses that hardly differ are no reason to call the next one a spike
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  if (values.size() % 2 == 1) return *middle;
-  return (*middle + *std::max_element(values.begin(), middle)) / 2;
-}
 
 double mean_loss(const Vote& facts) { return facts.loss_sum / static_cast<double>(facts.count); }
 

@@ -17,6 +17,7 @@
 #include "base/environment.h"
 #include "base/error.h"
 #include "base/host.h"
+#include "base/median.h"
 #include "checkpoint/format/layout.h"
 #include "launch/chaos/supervised_run.h"
 #include "launch/chaos/verdict.h"
@@ -39,12 +40,6 @@ struct Tally {
   int struck = 0, right = 0;
   std::vector<double> seconds;  // from the strike to where the run goes on
 };
-
-double median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  std::nth_element(values.begin(), values.begin() + std::ssize(values) / 2, values.end());
-  return values[values.size() / 2];
-}
 
 class Chaos {
  public:

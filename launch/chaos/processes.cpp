@@ -1,39 +1,26 @@
 #include "launch/chaos/processes.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <string>
+#include <string_view>
 
 #include "base/environment.h"
+#include "base/process_files.h"
 #include "launch/sweep.h"
 
 namespace holdfast {
 namespace {
 
-std::string text_of(pid_t pid, const char* file) {
-  std::ifstream stream(fmt::format("/proc/{}/{}", pid, file), std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), {}};
+/// The parent of a process; 0: there is no such process.
+pid_t parent_of(pid_t pid) {
+  constexpr std::string_view kKey = "PPid:\t";
+  const std::string status = process_file(pid, "status");
+  const std::size_t at = status.find(kKey);
+  return at == std::string::npos ? 0 : std::atoi(status.c_str() + at + kKey.size());
 }
 
-/// What stands behind "NAME=" in a block of an environment.
-std::string value_of(const std::string& environment_block, const std::string& name) {
-  const std::string entry = std::string(1, '\0') + name + "=", block = std::string(1, '\0') + environment_block;
-  const std::size_t at = block.find(entry);
-  return at == std::string::npos ? "" : block.substr(at + entry.size(), block.find('\0', at + entry.size()) - at - entry.size());
-}
-
-/// The number behind `key`, which is at the beginning of a line or behind a 0; -1: it is not there.
-int number_behind(const std::string& text, const std::string& key) {
-  for (std::size_t at = text.find(key); at != std::string::npos; at = text.find(key, at + 1))
-    if (at == 0 || text[at - 1] == '\0' || text[at - 1] == '\n') return std::atoi(text.c_str() + at + key.size());
-  return -1;
-}
-
-bool is_shim(pid_t pid) { return text_of(pid, "cmdline").find(std::string("\0rank\0--\0", 9)) != std::string::npos; }
+bool is_shim(pid_t pid) { return process_file(pid, "cmdline").find(std::string("\0rank\0--\0", 9)) != std::string::npos; }
 
 }  // namespace
 
@@ -50,19 +37,19 @@ RunProcesses processes_of(const Path& run) {
   std::map<pid_t, int> rank_of_shim;
   const std::vector<pid_t> pids = processes_with(environment::kRunDirectory, run.string());
   for (const pid_t pid : pids) {
-    const std::string name = text_of(pid, "comm");
-    const int rank = number_behind(text_of(pid, "environ"), "OMPI_COMM_WORLD_RANK=");
+    const std::string name = process_file(pid, "comm");
+    const int rank = std::atoi(environment_value(pid, "OMPI_COMM_WORLD_RANK").value_or("-1").c_str());
     if (name == "holdfast-guard\n")
       found.guardians.push_back(pid);
     else if (name == "mpirun\n" || name == "orterun\n" || name == "prterun\n")
       found.launchers.push_back(pid);
     else if (rank >= 0 && is_shim(pid)) {
       rank_of_shim[found.shims[rank] = pid] = rank;
-      found.lease_address = value_of(text_of(pid, "environ"), environment::kSupervisor);
+      found.lease_address = environment_value(pid, environment::kSupervisor).value_or("");
     }
   }
   for (const pid_t pid : pids) {
-    const auto shim = rank_of_shim.find(number_behind(text_of(pid, "status"), "PPid:\t"));
+    const auto shim = rank_of_shim.find(parent_of(pid));
     if (shim == rank_of_shim.end()) continue;
     if (std::find(found.guardians.begin(), found.guardians.end(), pid) == found.guardians.end() && !is_shim(pid))
       found.ranks[shim->second] = pid;

@@ -15,15 +15,11 @@
 #include <sstream>
 
 #include "base/host.h"
+#include "base/process_files.h"
 #include "launch/doctor/gather.h"
 
 namespace holdfast {
 namespace {
-
-std::string text_of(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 std::int64_t limit(__rlimit_resource resource) {
   struct rlimit value {};
@@ -40,7 +36,7 @@ std::int64_t meminfo(const std::string& text, const std::string& key) {
 /// Of the control group that this process is seen in; kUnlimited without one.
 std::int64_t memory_of_control_group() {
   for (const char* path : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"})
-    if (const std::string text = text_of(path); !text.empty() && std::isdigit(static_cast<unsigned char>(text[0])))
+    if (const std::string text = text_of_file(path); !text.empty() && std::isdigit(static_cast<unsigned char>(text[0])))
       return std::atoll(text.c_str());
   return kUnlimited;
 }
@@ -53,7 +49,7 @@ std::string chosen_word(const std::string& text) {
 
 /// Version of the driver in "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.14  …".
 std::string gpu_driver() {
-  std::istringstream words(text_of("/proc/driver/nvidia/version"));
+  std::istringstream words(text_of_file("/proc/driver/nvidia/version"));
   for (std::string word; words >> word;)
     if (std::isdigit(static_cast<unsigned char>(word[0])) && word.find('.') != word.npos) return word;
   return ::access("/dev/nvidiactl", F_OK) == 0 ? "of unknown version" : "";
@@ -101,7 +97,7 @@ std::int64_t free_shared_memory() {
 MachineFacts gather_machine() {
   utsname system{};
   ::uname(&system);
-  const std::string memory = text_of("/proc/meminfo");
+  const std::string memory = text_of_file("/proc/meminfo");
   MachineFacts facts{.host = host_name(),
                      .kernel = fmt::format("{} {}", system.sysname, system.release),
                      .cores = usable_cores(),
@@ -112,7 +108,7 @@ MachineFacts gather_machine() {
                      .locked_bytes = limit(RLIMIT_MEMLOCK),
                      .file_bytes = limit(RLIMIT_FSIZE),
                      .processes = limit(RLIMIT_NPROC),
-                     .huge_pages = chosen_word(text_of("/sys/kernel/mm/transparent_hugepage/enabled")),
+                     .huge_pages = chosen_word(text_of_file("/sys/kernel/mm/transparent_hugepage/enabled")),
                      .has_fast_network = has_entries("/sys/class/infiniband"),
                      .port_error = port_error(),
                      .gpu_driver = gpu_driver(),

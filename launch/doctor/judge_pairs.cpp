@@ -2,6 +2,7 @@
 #include <map>
 #include <optional>
 
+#include "base/median.h"
 #include "launch/doctor/judge.h"
 #include "launch/doctor/judge_text.h"
 
@@ -20,11 +21,6 @@ using Link = std::pair<std::string, std::string>;  // two hosts
 struct Best {
   double latency_seconds = 0, bytes_per_second = 0;
 };
-
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
-  return values[values.size() / 2];
-}
 
 std::string speed_text(const Best& best) {
   return fmt::format("{}/s, {}", bytes_text(best.bytes_per_second), seconds_text(best.latency_seconds));

@@ -1,0 +1,27 @@
+#include "base/process_files.h"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <iterator>
+
+namespace holdfast {
+
+std::string text_of_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::string process_file(pid_t pid, const std::string& name) { return text_of_file(fmt::format("/proc/{}/{}", pid, name)); }
+
+std::optional<std::string> environment_value(pid_t pid, const std::string& variable) {
+  const std::string text = process_file(pid, "environ"), begin = variable + "=";
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\0', at), text.size());
+    if (text.compare(at, begin.size(), begin) == 0) return text.substr(at + begin.size(), end - at - begin.size());
+    at = end + 1;
+  }
+  return std::nullopt;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,29 @@
+#include "base/process_files.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace holdfast {
+namespace {
+
+TEST(ProcessFiles, TellTheEnvironmentThatAProcessWasStartedWith) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const char *const words[] = {"sleep", "100", nullptr}, *const variables[] = {"NOT_A=x", "A=", "B=b=c", nullptr};
+    ::execve("/bin/sleep", const_cast<char**>(words), const_cast<char**>(variables));
+    ::_exit(1);
+  }
+  while (process_file(child, "comm") != "sleep\n") ::usleep(1000);
+  EXPECT_EQ(environment_value(child, "A"), "");
+  EXPECT_EQ(environment_value(child, "B"), "b=c");
+  EXPECT_EQ(environment_value(child, "C"), std::nullopt);
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  EXPECT_EQ(environment_value(child, "A"), std::nullopt) << "it is gone";
+  EXPECT_EQ(text_of_file("/no/such/file"), "");
+}
+
+}  // namespace
+}  // namespace holdfast
