@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <sstream>
 
 #include "base/error.h"
@@ -20,6 +21,15 @@ po::variables_map parse_words(const CommandLine& line, const std::vector<std::st
     throw UsageError(fmt::format("{}: {}\n  next: {}", line.command, error.what(), line.help));
   }
   return values;
+}
+
+int parse_count(const std::string& command, const std::string& option, const std::string& text, int least) {
+  int count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error != std::errc() || end != text.data() + text.size() || count < least)
+    throw UsageError(fmt::format("{0}: the argument ('{1}') for option '{2}' is invalid: expected {3} or more\n  next: {0} --help", command,
+                                 text, option, least));
+  return count;
 }
 
 void print_help(const po::options_description& options) {

@@ -19,6 +19,9 @@ struct CommandLine {
 /// Fills what the options' values point to. Throws UsageError.
 boost::program_options::variables_map parse_words(const CommandLine& line, const std::vector<std::string>& words);
 
+/// The whole number that `option` ("--ranks") of `command` ("holdfast run") was given. Throws UsageError for anything else, and below `least`.
+int parse_count(const std::string& command, const std::string& option, const std::string& text, int least);
+
 /// What `options` says, on stdout.
 void print_help(const boost::program_options::options_description& options);
 

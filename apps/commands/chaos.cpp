@@ -56,6 +56,7 @@ int chaos_command(const std::vector<std::string>& words) {
   }
   if (arguments.config.empty() || arguments.ranks.empty())
     throw UsageError("holdfast chaos: a configuration and -n RANKS are needed\n  next: holdfast chaos --help");
+  parse_count("holdfast chaos", "--ranks", arguments.ranks, 1);
   if (!(options.per_hour > 0) || !(options.minutes > 0) || options.most < 0)
     throw UsageError("holdfast chaos: --rate and --minutes are above 0, --most is 0 or more\n  next: holdfast chaos --help");
   options.directory = std::filesystem::absolute(directory).lexically_normal();

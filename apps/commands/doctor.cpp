@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <optional>
 
 #include <nlohmann/json.hpp>
@@ -58,14 +57,7 @@ std::optional<DoctorArguments> parse(const std::vector<std::string>& words) {
     print_help(shown);
     return std::nullopt;
   }
-  arguments.ranks = usable_cores();
-  if (values.count("ranks")) {
-    const auto [end, error] = std::from_chars(ranks.data(), ranks.data() + ranks.size(), arguments.ranks);
-    if (error != std::errc() || end != ranks.data() + ranks.size() || arguments.ranks < 1)
-      throw UsageError(fmt::format(
-          "holdfast doctor: the argument ('{}') for option '--ranks' is invalid: expected 1 or more\n  next: holdfast doctor --help",
-          ranks));
-  }
+  arguments.ranks = ranks.empty() ? usable_cores() : parse_count("holdfast doctor", "--ranks", ranks, 1);
   if (values.count("run-dir")) arguments.run_directory = run_directory;
   if (arguments.config.empty() && !arguments.overrides.empty())
     throw UsageError("holdfast doctor: --set without a configuration file\n  next: holdfast doctor --help");

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/commands/trainer_program.h"
+#include "base/bytes_text.h"
 #include "base/error.h"
 #include "base/exit_code.h"
 #include "checkpoint/policy/plan.h"
@@ -48,13 +49,6 @@ json to_json(const Plan& plan, const json& sizes) {
           {"bytes_per_weights_and_rank", weights.per_rank},
           {"most_weights", plan.most_weights},
           {"most_bytes", plan.most_states * state.shared + plan.most_weights * weights.shared}};
-}
-
-std::string bytes_text(double bytes) {
-  const char* units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
-  std::size_t unit = 0;
-  for (; bytes >= 1024 && unit + 1 < std::size(units); ++unit) bytes /= 1024;
-  return fmt::format("{:.{}f} {}", bytes, unit == 0 ? 0 : 1, units[unit]);
 }
 
 void print(const Plan& plan, const json& facts) {

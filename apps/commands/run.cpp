@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <cstdlib>
 #include <optional>
 
@@ -40,28 +39,21 @@ struct RunArguments {
   int ranks = 0;
 };
 
-/// 0 when it is not given, or given as 0.
-int count_from(const std::string& text) {
-  int count = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (!text.empty() && (error != std::errc() || end != text.data() + text.size()))
-    throw UsageError(fmt::format(
-        "holdfast run: the argument ('{}') for option '--ranks' is invalid: expected 1 or more\n  next: holdfast run --help", text));
-  return count;
-}
-
 /// nullopt: help was asked for and printed.
 std::optional<RunArguments> parse(const std::vector<std::string>& words) {
   RunArguments arguments;
   std::string run_directory, ranks;
   const std::string inject_help = fmt::format(
-      "KIND:rank=R,step=S[,section=NAME][,occurrence=N][,seconds=T]: a fault to recover from, KIND one of {}; fires once per run; may be repeated",
+      "KIND:rank=R,step=S[,section=NAME][,occurrence=N][,seconds=T]: a fault to recover from, KIND one of {}; fires once per run; may be "
+      "repeated",
       fault_kinds());
   po::options_description shown(kUsage), all;
-  shown.add_options()("ranks,n", po::value(&ranks), "processes, one for each rank (with hosts: by default all their slots; slots beyond it are spares)")(
+  shown.add_options()("ranks,n", po::value(&ranks),
+                      "processes, one for each rank (with hosts: by default all their slots; slots beyond it are spares)")(
       "hosts", po::value(&arguments.hosts), "HOST:SLOTS,… to run on; all see the run directory under the same path")(
       "hostfile", po::value(&arguments.hostfile), "file with lines 'HOST slots=N', in place of --hosts")(
-      "launch-agent", po::value(&arguments.agent), "program that runs 'COMMAND' on HOST when called with both (default: srun in Slurm, else ssh)")(
+      "launch-agent", po::value(&arguments.agent),
+      "program that runs 'COMMAND' on HOST when called with both (default: srun in Slurm, else ssh)")(
       "run-dir", po::value(&run_directory), "directory of the run (default: run.directory, else runs/NAME)")(
       "set", po::value(&arguments.overrides)->composing(), "KEY=VALUE, overrides the file; may be repeated")(
       "export,x", po::value(&arguments.exported)->composing(), "VARIABLE of the environment that every rank gets; may be repeated")(
@@ -75,7 +67,7 @@ std::optional<RunArguments> parse(const std::vector<std::string>& words) {
     print_help(shown);
     return std::nullopt;
   }
-  arguments.ranks = count_from(ranks);
+  if (!ranks.empty() && ranks != "0") arguments.ranks = parse_count("holdfast run", "--ranks", ranks, 1);  // 0 asks for what none asks for
   if (values.count("run-dir")) arguments.run_directory = run_directory;
   return arguments;
 }
@@ -101,7 +93,8 @@ int ranks_of(const RunArguments& arguments, const std::vector<Host>& hosts) {
   const int slots = slots_of(hosts), ranks = arguments.ranks > 0 ? arguments.ranks : slots;
   if (ranks < 1) throw UsageError("holdfast run: -n RANKS, 1 or more, or --hosts, is needed\n  next: holdfast run --help");
   if (!hosts.empty() && ranks > slots)
-    throw UsageError(fmt::format("-n {}: {} have {} slots\n  next: -n {} or less, or more slots: HOST:SLOTS", ranks, to_string(hosts), slots, slots));
+    throw UsageError(
+        fmt::format("-n {}: {} have {} slots\n  next: -n {} or less, or more slots: HOST:SLOTS", ranks, to_string(hosts), slots, slots));
   for (const std::string& injection : arguments.injections)
     if (parse_injection(injection).rank >= ranks)
       throw UsageError(

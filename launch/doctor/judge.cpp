@@ -23,13 +23,6 @@ std::vector<HostFinding> judge(const std::vector<HostFacts>& hosts, const PairsF
   return all;
 }
 
-std::string bytes_text(double bytes) {
-  const char* units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
-  std::size_t unit = 0;
-  for (; bytes >= 1024 && unit + 1 < std::size(units); ++unit) bytes /= 1024;
-  return fmt::format("{:.{}f} {}", bytes, unit == 0 ? 0 : 1, units[unit]);
-}
-
 std::string seconds_text(double seconds) {
   if (seconds < 1e-5) return fmt::format("{:.1f} µs", seconds * 1e6);
   if (seconds < 1e-3) return fmt::format("{:.0f} µs", seconds * 1e6);

@@ -28,8 +28,6 @@ std::vector<HostFinding> judge_pairs(const PairsFacts& pairs, const JobFacts& jo
 /// All of it, in the order of the table.
 std::vector<HostFinding> judge(const std::vector<HostFacts>& hosts, const PairsFacts& pairs, const JobFacts& job);
 
-/// "1.5 GiB"
-std::string bytes_text(double bytes);
 /// "2 ms"
 std::string seconds_text(double seconds);
 

@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "base/bytes_text.h"
 #include "launch/doctor/judge.h"
 #include "launch/doctor/judge_text.h"
 

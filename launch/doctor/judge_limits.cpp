@@ -1,3 +1,4 @@
+#include "base/bytes_text.h"
 #include "launch/doctor/judge.h"
 #include "launch/doctor/judge_text.h"
 

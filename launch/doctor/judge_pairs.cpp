@@ -2,6 +2,7 @@
 #include <map>
 #include <optional>
 
+#include "base/bytes_text.h"
 #include "base/median.h"
 #include "launch/doctor/judge.h"
 #include "launch/doctor/judge_text.h"
