@@ -19,7 +19,9 @@ TEST(Meetings, EverybodyMeetsEverybodyOnceAndNobodyIsInTwoAtATime) {
         ASSERT_LT(partner, size);
         ASSERT_NE(partner, rank);
         ASSERT_EQ(partner_in(round, partner, size), rank) << "of " << size << " in round " << round;
-        if (rank < partner) EXPECT_TRUE(met.emplace(rank, partner).second);
+        if (rank < partner) {
+          EXPECT_TRUE(met.emplace(rank, partner).second);
+        }
       }
     EXPECT_EQ(met.size(), static_cast<std::size_t>(size) * static_cast<std::size_t>(size - 1) / 2) << size;
   }
