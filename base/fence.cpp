@@ -14,6 +14,7 @@ class FencedFileSystem final : public FileSystem {
 
   std::unique_ptr<WritableFile> create(const Path& path) override { return checked(path).create(path); }
   std::unique_ptr<WritableFile> create_direct(const Path& path) override { return checked(path).create_direct(path); }
+  void append(const Path& path, std::string_view record) override { checked(path).append(path, record); }
   void make_directory(const Path& path) override { checked(path).make_directory(path); }
   void rename_new(const Path& from, const Path& to) override { checked(to).rename_new(from, to); }
   void rename_over(const Path& from, const Path& to) override { checked(to).rename_over(from, to); }

@@ -48,6 +48,8 @@ class FileSystem {
   /// Likewise, for bulk data that should not pass through the page cache: the address, offset and size of every write are
   /// multiples of kDirectAlignment. Where the file system refuses that, bytes are pushed to the device as they come.
   virtual std::unique_ptr<WritableFile> create_direct(const Path& path) { return create(path); }
+  /// Adds to the end of a file, which it makes where there is none: one record, of which a reader sees all or nothing. Not durable.
+  virtual void append(const Path& path, std::string_view record) = 0;
   virtual std::unique_ptr<ReadableFile> open(const Path& path) = 0;
   /// Likewise, past the page cache: the address and offset of every read are multiples of kDirectAlignment.
   virtual std::unique_ptr<ReadableFile> open_direct(const Path& path) { return open(path); }

@@ -168,6 +168,14 @@ class PosixFileSystem final : public FileSystem {
   std::unique_ptr<WritableFile> create_direct(const Path& path) override {
     return std::make_unique<DirectWritableFile>(create_new(path, O_DIRECT), path);
   }
+  void append(const Path& path, std::string_view record) override {
+    const int fd = ::open(path.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0644);
+    if (fd < 0) fail("open", path, errno);
+    const ssize_t n = ::write(fd, record.data(), record.size());
+    const int error = n < 0 ? errno : ENOSPC;
+    ::close(fd);
+    if (n != static_cast<ssize_t>(record.size())) fail("write", path, error);
+  }
   std::unique_ptr<ReadableFile> open(const Path& path) override { return open_with<PosixReadableFile>(path, 0); }
   std::unique_ptr<ReadableFile> open_direct(const Path& path) override { return open_with<DirectReadableFile>(path, O_DIRECT); }
   std::uint64_t available_bytes(const Path& directory) override {

@@ -27,6 +27,9 @@ class FenceTest : public testing::Test {
 TEST_F(FenceTest, LetsItsHolderChangeEverything) {
   raise_fence(*files_, fence(), first_);
   const auto mine = files_of(first_);
+  mine->append(path("lines"), "a\n");
+  mine->append(path("lines"), "b\n");
+  EXPECT_EQ(read_text(*mine, path("lines")), "a\nb\n");
   mine->make_directory(path("a"));
   mine->create(path("a") / "file");
   mine->rename_new(path("a"), path("b"));
@@ -47,6 +50,7 @@ TEST_F(FenceTest, StopsWhoeverWasReplacedBeforeAnyChange) {
   raise_fence(*files_, fence(), second_);
   EXPECT_THROW(stale->create(path("new")), Stale);
   EXPECT_THROW(stale->create_direct(path("new")), Stale);
+  EXPECT_THROW(stale->append(path("new"), "line"), Stale);
   EXPECT_THROW(stale->make_directory(path("new")), Stale);
   EXPECT_THROW(stale->make_link("pending", path("new")), Stale);
   EXPECT_THROW(stale->rename_new(path("pending"), path("new")), Stale);

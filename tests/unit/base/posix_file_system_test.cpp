@@ -38,6 +38,8 @@ TEST_F(PosixFileSystem, ErrorsSayWhatWasAttemptedOnWhichPathAndWhy) {
   const std::string gone = path("gone/a"), none = ": No such file or directory";
   EXPECT_EQ(error_of([&] { files_->open(gone); }), "open " + gone + none);
   EXPECT_EQ(error_of([&] { files_->create(gone); }), "create " + gone + none);
+  EXPECT_EQ(error_of([&] { files_->append(gone, "x"); }), "open " + gone + none);
+  EXPECT_THAT(error_of([&] { files_->append("/dev/full", "x"); }), testing::StartsWith("write /dev/full: No space left on device"));
   EXPECT_EQ(error_of([&] { files_->make_directory(gone); }), "make directory " + gone + none);
   EXPECT_EQ(error_of([&] { files_->make_link("x", gone); }), "make link " + gone + none);
   EXPECT_EQ(error_of([&] { files_->read_link(gone); }), "read link " + gone + none);

@@ -110,6 +110,10 @@ class FaultyFileSystem final : public FileSystem {
     begin("create", path);
     return std::make_unique<Writing>(*this, files_.create(path), path);
   }
+  void append(const Path& path, std::string_view record) override {
+    begin("append to", path);
+    files_.append(path, record);
+  }
   std::unique_ptr<ReadableFile> open(const Path& path) override {
     begin("open", path);
     return files_.open(path);

@@ -65,6 +65,13 @@ class MemoryFileSystem final : public FileSystem {
     change({{parent, path.filename(), node}});
     return std::make_unique<Writing>(*this, node);
   }
+  void append(const Path& path, std::string_view record) override {
+    const std::lock_guard lock(mutex_);
+    const auto& parent = directory(path.parent_path(), "append to");
+    if (!parent->names.contains(path.filename())) change({{parent, path.filename(), std::make_shared<Node>(FileKind::file)}});
+    const auto node = find(path);
+    node->write(node->data.size(), std::as_bytes(std::span(record)));
+  }
   std::unique_ptr<ReadableFile> open(const Path& path) override {
     const std::lock_guard lock(mutex_);
     const auto node = find(path);
