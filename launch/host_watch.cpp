@@ -16,8 +16,7 @@ namespace holdfast {
 namespace {
 
 constexpr int kTickMilliseconds = 10;
-constexpr double kCallSeconds = 10;    // from the start of an attempt to asking after hosts that have not called
-constexpr double kStartSeconds = 120;  // in which all ranks must have called
+constexpr double kCallSeconds = 10;  // from the start of an attempt to asking after hosts that have not called
 
 std::vector<std::string> others(const std::vector<Host>& hosts) {
   std::vector<std::string> names;
@@ -52,7 +51,12 @@ std::string HostWatch::lease_addresses(const std::string& local, int port) const
 
 void HostWatch::recall(const std::vector<nlohmann::json>& journal) {
   for (const nlohmann::json& line : journal)
-    if (line.value("event", "") == "host_lost") pool_.lose(line.value("host", ""), line.value("unix_seconds", 0.0));
+    if (line.value("event", "") == "host_lost" && is_other(line.value("host", "")))  // this host is there: it starts the run
+      pool_.lose(line.value("host", ""), line.value("unix_seconds", 0.0));
+}
+
+bool HostWatch::is_other(const std::string& host) const {
+  return std::find(other_hosts_.begin(), other_hosts_.end(), host) != other_hosts_.end();
 }
 
 void HostWatch::place_ranks() {
@@ -96,12 +100,10 @@ std::string HostWatch::too_few_hosts() const {
 void HostWatch::begin_attempt() {
   if (other_hosts_.empty()) return;
   call_timer_.start(clock_.seconds(), kCallSeconds);
-  start_timer_.start(clock_.seconds(), kStartSeconds);
 }
 
 void HostWatch::end_attempt() {
   call_timer_.stop();
-  start_timer_.stop();
   suspicions_.clear();
 }
 
@@ -110,7 +112,7 @@ void HostWatch::suspect(int rank, const std::string& evidence) {
 }
 
 void HostWatch::ask_after(const std::string& host, const std::string& evidence, double seconds) {
-  if (std::find(other_hosts_.begin(), other_hosts_.end(), host) == other_hosts_.end()) return;
+  if (!is_other(host)) return;
   suspicions_[host] = evidence;
   probe_.ask(host, clock_.seconds(), seconds);
 }
@@ -126,7 +128,6 @@ void HostWatch::tick(bool is_running) {
     ask_who_has_not_called();
     call_timer_.start(now, kCallSeconds);
   }
-  if (start_timer_.take(now) && !pool_.never_called().empty()) on_event_(event::StartExpired{kStartSeconds});
   take_answers();
 }
 

@@ -54,6 +54,7 @@ class HostWatch {
 
  private:
   void ask_after(const std::string& host, const std::string& evidence, double seconds);
+  bool is_other(const std::string& host) const;
   void take_answers();
   void ask_those_on_probation(const std::vector<std::string>& hosts);
   std::string too_few_hosts() const;
@@ -65,7 +66,7 @@ class HostWatch {
   HostPool pool_;
   HostProbe probe_;
   std::map<std::string, std::string> suspicions_;  // host to evidence
-  Timer call_timer_, start_timer_;
+  Timer call_timer_;
 };
 
 }  // namespace holdfast

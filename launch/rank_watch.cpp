@@ -1,5 +1,7 @@
 #include "launch/rank_watch.h"
 
+#include <stdexcept>
+
 #include "base/section.h"
 
 namespace holdfast {
@@ -7,8 +9,14 @@ namespace {
 
 constexpr double kStallSeconds = 1;  // twenty ticks: the caller was not running in between
 
+Section section_of(const std::string& name) try {
+  return section_from(name);
+} catch (const std::invalid_argument& error) {
+  throw nlohmann::json::other_error::create(501, error.what(), nullptr);  // rubbish, like the rest of what Leases refuses
+}
+
 RankPulse pulse_from(const nlohmann::json& status) {
-  return {.section = section_from(status.at("section").get<std::string>()),
+  return {.section = section_of(status.at("section").get<std::string>()),
           .step = status.at("step"),
           .global_step = status.at("global_step"),
           .beats = status.at("beats"),

@@ -174,7 +174,7 @@ RestartDecision decide(const RestartOptions& options, const std::vector<AttemptO
   if (last.was_stop_requested && !cause)
     return {.kind = Kind::stopped, .exit_code = kExitTemporary, .reason = "stopped on request; start it again to go on"};
   for (const ExitRecord& end : last.ends)
-    if (!cause && end.stops_run && end.signal == 0 && end.exit_code == kExitTemporary)
+    if (end.stops_run)  // said when the state was durable: what happened to the rank after that is of no matter
       return {.kind = Kind::stopped, .exit_code = kExitTemporary, .reason = "stopped: " + end.error + "; start it again to go on"};
   if (cause && cause->signal == 0 && (is_final(cause->exit_code) || cause->is_futile)) return give_up_for_good(*cause);
   if (last.was_stop_requested)

@@ -137,14 +137,6 @@ std::vector<Action> Supervision::handle(const event::HostLost& event) {
   return actions;
 }
 
-std::vector<Action> Supervision::handle(const event::StartExpired& event) {
-  std::vector<Action> actions;
-  if (phase_ != Phase::running) return actions;
-  actions.push_back(action::Journal{"start_took_too_long", {{"attempt", attempt_}, {"seconds", event.seconds}}});
-  end_attempt(actions);
-  return actions;
-}
-
 std::vector<Action> Supervision::handle(const event::LauncherEnded& event) {
   std::vector<Action> actions;
   const bool was_killed = WIFSIGNALED(event.wait_status) && !has_forced_kill_;

@@ -52,9 +52,6 @@ struct HostLost {
   std::vector<int> ranks;
   std::string evidence;
 };
-struct StartExpired {  // not all ranks have called
-  double seconds;
-};
 struct LauncherEnded {
   int wait_status;
 };
@@ -80,7 +77,7 @@ struct DelayOver {};
 }  // namespace event
 using Event =
     std::variant<event::Placed, event::TooFewHosts, event::Start, event::RankJoined, event::Resumed, event::RankEnded, event::ShimLost,
-                 event::ShimSilent, event::HostLost, event::StartExpired, event::LauncherEnded, event::Hung, event::StackTaken,
+                 event::ShimSilent, event::HostLost, event::LauncherEnded, event::Hung, event::StackTaken,
                  event::StackDeadline, event::StopSignal, event::GraceExpired, event::KillDeadline, event::AllGone, event::DelayOver>;
 
 namespace action {
@@ -135,7 +132,6 @@ class Supervision {
   std::vector<Action> handle(const event::ShimLost& event);
   std::vector<Action> handle(const event::ShimSilent& event);
   std::vector<Action> handle(const event::HostLost& event);
-  std::vector<Action> handle(const event::StartExpired& event);
   std::vector<Action> handle(const event::LauncherEnded& event);
   std::vector<Action> handle(const event::Hung& event);
   std::vector<Action> handle(const event::StackTaken& event);

@@ -40,29 +40,46 @@ std::vector<LeftOutEntry> entries_from(const std::string& text) {
 
 }  // namespace
 
-void LeftOut::begin(std::optional<int> oldest_attempt, const std::vector<SampleRange>& of_state) {
-  std::string text, problem;
+void LeftOut::read() {
+  std::string text, storage_problem, problem;
   if (ranks_.rank() == 0) try {
-      if (files_.kind(file_) == FileKind::file) {
-        if (oldest_attempt)
-          text = read_text(files_, file_);
-        else
-          files_.remove_file(file_);
-      }
+      if (files_.kind(file_) == FileKind::file) text = read_text(files_, file_);
       if (!text.empty()) static_cast<void>(entries_from(text));
+    } catch (const StorageError& error) {
+      storage_problem = error.what();
     } catch (const std::exception& error) {
       problem = to_string({.attempted = "read which samples the run leaves out, in " + file_.string(),
                            .expected = R"({"left_out": [{"samples": [FIRST, END]}, ...]})",
                            .cause = error.what(),
                            .next = "mend the file, or remove it: then nothing is left out but what the checkpoint says"});
     }
-  problem = broadcast_text(ranks_, problem, 0);
-  if (!problem.empty()) throw ConfigError(problem);
+  if (const std::string told = broadcast_text(ranks_, storage_problem, 0); !told.empty()) throw StorageError(told);
+  if (const std::string told = broadcast_text(ranks_, problem, 0); !told.empty()) throw ConfigError(told);
   text = broadcast_text(ranks_, text, 0);
   if (!text.empty()) entries_ = entries_from(text);
+}
+
+void LeftOut::begin(std::optional<int> oldest_attempt, const std::vector<SampleRange>& of_state) {
+  if (!oldest_attempt) {
+    entries_.clear();
+    on_rank_0([this] {
+      if (files_.kind(file_) == FileKind::file) files_.remove_file(file_);
+    });
+  }
   std::erase_if(entries_, [&](const LeftOutEntry& entry) { return entry.attempt < oldest_attempt.value_or(0); });
   for (const SampleRange& range : of_state) take(range);
   for (const LeftOutEntry& entry : entries_) take(entry.samples);
+}
+
+void LeftOut::on_rank_0(const std::function<void()>& change) {
+  std::string problem;
+  if (ranks_.rank() == 0) try {
+      change();
+    } catch (const std::exception& error) {
+      problem = error.what();
+    }
+  problem = broadcast_text(ranks_, problem, 0);
+  if (!problem.empty()) throw StorageError(problem);
 }
 
 void LeftOut::take(SampleRange range) {
@@ -89,14 +106,7 @@ std::int64_t LeftOut::rollbacks() const {
 
 void LeftOut::add(const LeftOutEntry& entry) {
   entries_.push_back(entry);
-  std::string problem;
-  if (ranks_.rank() == 0) try {
-      write_text_durably(files_, file_, text_of(entries_));
-    } catch (const std::exception& error) {
-      problem = error.what();
-    }
-  problem = broadcast_text(ranks_, problem, 0);
-  if (!problem.empty()) throw StorageError(problem);
+  on_rank_0([this] { write_text_durably(files_, file_, text_of(entries_)); });
   take(entry.samples);
 }
 

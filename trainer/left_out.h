@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,13 +28,17 @@ class LeftOut {
  public:
   LeftOut(Communicator& ranks, FileSystem& files, Path file) : ranks_(ranks), files_(files), file_(std::move(file)) {}
 
+  /// Collective. Reads the file, before anything is changed for the attempt. Throws ConfigError where the file says no such thing,
+  /// StorageError where it cannot be read, on every rank.
+  void read();
   /// Collective. `oldest_attempt`: the file is of the run that begins, as far as attempts from this one on have written it; nullopt: it is
-  /// not, and is removed. `of_state`: what the restored state has left out. Throws ConfigError where the file says no such thing.
+  /// not, and is removed. `of_state`: what the restored state has left out. Throws StorageError on every rank.
   void begin(std::optional<int> oldest_attempt, const std::vector<SampleRange>& of_state);
   /// The range that a batch is in which begins here.
   std::optional<SampleRange> at(std::int64_t samples_seen) const;
   /// Those that lie behind.
   std::vector<SampleRange> before(std::int64_t samples_seen) const;
+  bool has_before(std::int64_t samples_seen) const { return !ranges_.empty() && ranges_.front().end <= samples_seen; }
   bool empty() const { return ranges_.empty(); }
   std::size_t size() const { return ranges_.size(); }
   /// How often the run has gone back.
@@ -43,6 +48,8 @@ class LeftOut {
 
  private:
   void take(SampleRange range);
+  /// Collective. What it throws there is a StorageError on every rank.
+  void on_rank_0(const std::function<void()>& change);
   Communicator& ranks_;
   FileSystem& files_;
   Path file_;

@@ -75,7 +75,7 @@ class TrainingStep::ManualSteps final : public ManualOptimization {
   /// Throws where numbers are bad: what this batch has stepped already cannot be taken back, but a checkpoint can be gone back to.
   void require_good(const Vote& facts) {
     const std::optional<BadUpdate> bad = judge(facts, owner_.options(), {});
-    if (bad) owner_.is_to_be_made(*bad, samples_, state_);
+    if (bad) owner_.answer_bad_update(*bad, samples_, state_);
   }
   TrainingStep& owner_;
   const RunState& state_;

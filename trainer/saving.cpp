@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -38,7 +37,7 @@ void Trainer::save_if_due(const Boundary& boundary, bool is_time_up, bool must_s
 
 void Trainer::save_before_failure(const RunState& before) try {
   state_ = before;
-  copy_->put_back();
+  before_group_.put_back();
   Boundary here = boundary(count_step(start_of(state_)), std::nullopt);
   here.interruption = Interruption::exception;
   save_if_due(here, false, true);
@@ -47,7 +46,7 @@ void Trainer::save_before_failure(const RunState& before) try {
 }
 
 /// For people and `holdfast report`: the states themselves go with retention. A line that cannot be written is worth no failure.
-void Trainer::write_down(const SaveResult& result) const {
+void Trainer::record_save(const SaveResult& result) const {
   const nlohmann::json line = {{"step", result.global_step},
                                {"is_durable", result.failure.empty()},
                                {"is_resumable", result.is_resumable},
@@ -55,13 +54,17 @@ void Trainer::write_down(const SaveResult& result) const {
                                {"bytes", result.bytes},
                                {"attempt", settings_.attempt},
                                {"unix_seconds", parts_.clock.unix_seconds()}};
-  std::ofstream(settings_.layout.saves(), std::ios::app) << line.dump() + "\n";
+  try {
+    parts_.files.append(settings_.layout.saves(), line.dump() + "\n");
+  } catch (const StorageError& error) {
+    log_warning("the report will not know of this save: {}", error.what());
+  }
 }
 
 void Trainer::report_save(const std::optional<SaveResult>& result, bool must_succeed) {
   if (!result) return;
   longest_save_seconds_ = std::max(longest_save_seconds_, result->seconds);
-  if (is_rank_0()) write_down(*result);
+  if (is_rank_0()) record_save(*result);
   parts_.callbacks.each("on_checkpoint", [&](Callback& callback) { callback.on_checkpoint(view(), *result); });
   if (result->failure.empty()) {
     failed_saves_ = 0;
@@ -83,9 +86,11 @@ void Trainer::report_save(const std::optional<SaveResult>& result, bool must_suc
 }
 
 Snapshot Trainer::snapshot() const {
+  RunState stored = state_;
+  stored.left_out = left_out_.before(state_.samples_seen);
   return {.global_step = state_.global_step,
           .entries = training_state(parts_.task, optimization_, parts_.copies),
-          .state = to_json(state_),
+          .state = to_json(stored),
           .options = options_,
           .environment = environment_,
           .transforms = parts_.copies.transforms(),

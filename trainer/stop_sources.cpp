@@ -29,24 +29,25 @@ std::optional<StopSources::Reason> StopSources::look(double needed_seconds) {
     if (now >= deadline.unix_seconds - margin)
       return Reason{fmt::format("{} in {:.1f} s", deadline.what, std::max(0.0, deadline.unix_seconds - now)), true};
   }
-  if (is_stop_file_there()) return Reason{"the file " + stop_file_.string() + " asked for it", true};
+  if (is_stop_file_due()) return Reason{"the file " + stop_file_.string() + " asked for it", true};
   return std::nullopt;
 }
 
-bool StopSources::is_stop_file_there() {
-  if (stop_file_.empty()) return false;
+bool StopSources::is_stop_file_due() {
   const double now = clock_.seconds();
   if (looked_at_ >= 0 && now - looked_at_ < kLookSeconds) return false;
   looked_at_ = now;
-  try {
-    return files_.kind(stop_file_) != FileKind::none;
-  } catch (const StorageError&) {
-    return false;  // a directory that cannot be looked into now asks for nothing
-  }
+  return is_stop_file_there();
+}
+
+bool StopSources::is_stop_file_there() const try {
+  return !stop_file_.empty() && files_.kind(stop_file_) != FileKind::none;
+} catch (const StorageError&) {
+  return false;  // a directory that cannot be looked into now asks for nothing
 }
 
 void StopSources::obeyed() try {
-  if (!stop_file_.empty() && files_.kind(stop_file_) != FileKind::none) files_.remove_file(stop_file_);
+  if (is_stop_file_there()) files_.remove_file(stop_file_);
 } catch (const StorageError& error) {
   log_warning("the next start will stop at once: {}", error.what());
 }

@@ -31,12 +31,14 @@ class StopSources {
   /// `needed_seconds`: what an update and a save have been seen to take. Looks for the file once a second at most. Whoever has had a reason
   /// keeps it.
   const std::optional<Reason>& reason(double needed_seconds);
+  /// Whether there is a stop file now: one that came just before the run stopped for something else is obeyed by the same stop.
+  bool is_stop_file_there() const;
   /// The stop has been obeyed: the next start is not to stop at once.
   void obeyed();
 
  private:
   std::optional<Reason> look(double needed_seconds);
-  bool is_stop_file_there();
+  bool is_stop_file_due();
   const Clock& clock_;
   FileSystem& files_;
   Path stop_file_;

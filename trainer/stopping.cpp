@@ -1,5 +1,4 @@
-// Trainer: the end of an attempt that was asked to stop, and what cannot be asked of a task that steps its optimizers itself.
-#include "base/error.h"
+// Trainer: the end of an attempt that was asked to stop.
 #include "base/log.h"
 #include "trainer/trainer.h"
 
@@ -10,40 +9,15 @@ RunEnd Trainer::stop() {
   if (is_rank_0())
     log_info("stopped on request after step {}; the newest checkpoint is that of step {}; why: {}", state_.global_step,
              checkpointer_.durable_step(), mine ? mine->text : "a signal asked another rank for it");
-  if (is_rank_0() && mine && mine->is_of_run && parts_.heartbeat) {
-    parts_.heartbeat->set_error(mine->text);
-    parts_.heartbeat->block().stops_run = 1;
+  const bool is_of_run = (mine && mine->is_of_run) || stop_sources_.is_stop_file_there();
+  if (is_rank_0() && is_of_run && parts_.heartbeat) {
+    parts_.heartbeat->set_error(mine && mine->is_of_run ? mine->text : "a stop file asked for it");
+    parts_.heartbeat->block().stops_run = 1;  // before the file goes: a kill between the two must not start the run again
   }
   stop_sources_.obeyed();
   progress_->finish();
   end_callbacks();
   return RunEnd::stopped;
-}
-
-void Trainer::check_manual_task() const {
-  const auto refuse = [](const char* what, const std::string& expected, const std::string& found, const char* cause, const char* next) {
-    throw ConfigError(ErrorText{.attempted = what,
-                                .expected = expected + " with a task that steps its optimizers itself",
-                                .found = found,
-                                .cause = cause,
-                                .next = next});
-  };
-  const TrainerOptions& trainer = configuration_.trainer;
-  if (trainer.accumulate_batches > 1)
-    refuse("trainer.accumulate_batches", "1", std::to_string(trainer.accumulate_batches),
-           "it would have no effect: such a task steps when it wants to", "remove the key");
-  if (trainer.on_nonfinite == BadNumbers::skip)
-    refuse("trainer.on_nonfinite", "stop or rollback", "skip", "what it has stepped with the same batch already cannot be taken back",
-           "`on_nonfinite: rollback` goes back to a checkpoint, and leaves the batch out");
-  if (trainer.loss_spike.factor)
-    refuse("trainer.loss_spike_factor", "null", std::to_string(*trainer.loss_spike.factor),
-           "such a task has a loss for each optimizer, and they have been stepped when all of them are known", "remove the key");
-  if (saves_on_exception_)
-    throw ConfigError(ErrorText{.attempted = "checkpoints: on_exception",
-                                .expected = "a task whose steps the trainer makes",
-                                .found = "one that steps its optimizers itself",
-                                .cause = "when such a task fails, what it has stepped already cannot be taken back",
-                                .next = "leave on_exception out; the state is saved by the other triggers"});
 }
 
 }  // namespace holdfast

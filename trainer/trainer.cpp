@@ -43,22 +43,35 @@ Trainer::Trainer(const Parts& parts, Configuration configuration, json resolved_
       settings_(std::move(settings)),
       run_(resolve_run(configuration_, parts_.training.epoch_samples())),
       optimization_(configuration_, named_parameters(parts_.task.model())),
-      training_step_({parts_.ranks, parts_.sections, parts_.task, parts_.training, optimization_, configuration_.trainer.accumulate_batches,
-                      &checkpointer_, &parts_.copies, &parts_.callbacks, [this] { return view(); }, &configuration_.trainer, &left_out_,
-                      settings_.attempt, &parts_.clock, [this] { return wants_stop(); }, [this] { copy_->put_back(); }}),
+      training_step_({.ranks = parts_.ranks,
+                      .sections = parts_.sections,
+                      .task = parts_.task,
+                      .loader = parts_.training,
+                      .optimization = optimization_,
+                      .accumulate_batches = configuration_.trainer.accumulate_batches,
+                      .checkpointer = &checkpointer_,
+                      .copies = &parts_.copies,
+                      .callbacks = &parts_.callbacks,
+                      .view = [this] { return view(); },
+                      .options = &configuration_.trainer,
+                      .left_out = &left_out_,
+                      .attempt = settings_.attempt,
+                      .clock = &parts_.clock,
+                      .wants_stop = [this] { return wants_stop(); },
+                      .undo_until_group = [this] { before_group_.put_back(); }}),
       checkpointer_({parts_.ranks, parts_.files, parts_.clock, parts_.sections}, settings_.layout, configuration_.checkpoints,
                     settings_.attempt),
+      before_group_([this] {
+        std::vector<StateEntry> entries = training_state(parts_.task, optimization_, parts_.copies);
+        std::erase_if(entries, [](const StateEntry& entry) { return entry.changes_only_in_update; });
+        return entries;
+      }),
       left_out_(parts_.ranks, parts_.files, settings_.layout.left_out()),
       stop_sources_(parts_.clock, parts_.files, is_rank_0() ? settings_.layout.stop() : Path(), settings_.deadlines) {
   const auto saves_on_exception = [](const CheckpointOptions& entry) { return entry.on_exception; };
   saves_on_exception_ = std::any_of(configuration_.checkpoints.begin(), configuration_.checkpoints.end(), saves_on_exception);
   if (parts_.task.is_manual()) check_manual_task();
   optimization_.set_last_step(run_.last_step);
-  copy_.emplace([this] {
-    std::vector<StateEntry> entries = training_state(parts_.task, optimization_, parts_.copies);
-    std::erase_if(entries, [](const StateEntry& entry) { return entry.changes_only_in_update; });
-    return entries;
-  });
   environment_ = describe_environment(parts_.ranks, settings_.threads_per_rank, optimization_);
 }
 
@@ -94,11 +107,14 @@ RunEnd Trainer::train() {
     report_step(facts, before);
     bool is_stopping = is_set(facts.stop_rank) && !is_over();
     state_.owes_validation = is_due(configuration_.validation, count_step(before));
-    if (state_.owes_validation && !is_stopping) {
-      is_stopping = !validate();
-      if (!is_stopping) ask_for_end();
-    }
     if (state_.samples_seen > before.samples_seen) state_.callbacks = parts_.callbacks.state();
+    if (state_.owes_validation && !is_stopping) {
+      is_stopping = !validate();  // one that is broken off is made again: what it has told callbacks by then is not kept
+      if (!is_stopping) {
+        ask_for_end();
+        state_.callbacks = parts_.callbacks.state();
+      }
+    }
     Boundary here = boundary(count_step(before), facts);
     if (is_stopping) {
       here.interruption = Interruption::signal;
@@ -112,6 +128,7 @@ RunEnd Trainer::train() {
 }
 
 void Trainer::begin() {
+  left_out_.read();
   start_from_scratch();
   const bool is_restart = settings_.attempt > settings_.first_attempt;
   const std::string resume =
@@ -186,7 +203,7 @@ Vote Trainer::step() {
   std::optional<RunState> before;
   if (saves_on_exception_ || training_step_.may_come_to_nothing()) {
     const SectionTracker::Charge charge(parts_.sections, TimeCause::checkpoint);
-    copy_->take();
+    before_group_.take();
   }
   if (saves_on_exception_) before = state_;
   try {

@@ -82,7 +82,9 @@ class Trainer {
   bool is_over() const { return state_.global_step >= run_.last_step || is_out_of_data() || !end_reason_.empty(); }
   /// A task that steps its optimizers itself may make fewer updates than there are batches, and so may a run that leaves some out; all
   /// others end by their last step.
-  bool is_out_of_data() const { return (parts_.task.is_manual() || !state_.left_out.empty()) && state_.samples_seen >= run_.last_sample; }
+  bool is_out_of_data() const {
+    return (parts_.task.is_manual() || left_out_.has_before(state_.samples_seen)) && state_.samples_seen >= run_.last_sample;
+  }
   void begin();
   void go_on_from(const Restored& restored);
   void start_from_scratch();
@@ -109,7 +111,7 @@ class Trainer {
   /// A save has ended, well or not: throws StorageError where the policy says that the run ends.
   void report_save(const std::optional<SaveResult>& result, bool must_succeed = false);
   /// Rank 0: a line of saves.jsonl.
-  void write_down(const SaveResult& result) const;
+  void record_save(const SaveResult& result) const;
   /// Collective: the weights of the best state, where an entry has load_best_at_end, and which those are; null: the model is as it was.
   nlohmann::json load_best();
   /// Of the weights that the run ends with; nullopt: they were not measured. Collective where those are other ones than the last
@@ -130,12 +132,12 @@ class Trainer {
   Checkpointer checkpointer_;
   nlohmann::json environment_;
   RunState state_;
+  BoundaryCopy before_group_;  // of what the batches of an update change before it is made
   LeftOut left_out_;
   StopSources stop_sources_;
   PollInterval validation_polls_;
   double longest_step_seconds_ = 0, longest_save_seconds_ = 0;  // of this attempt
   std::int64_t measured_batch_ = -1;                            // batch_index at the newest validation of this attempt
-  std::optional<BoundaryCopy> copy_;                            // of what an update changes before it is made
   bool saves_on_exception_ = false;
   std::int64_t failed_saves_ = 0;                             // in a row
   std::map<std::string, std::int64_t> updates_before_epoch_;  // by optimizer; empty: the attempt began in the middle of this epoch

@@ -55,7 +55,6 @@ Vote TrainingStep::run(RunState& state) {
     state.left_out_in_a_row = 0;
     if (d_.copies) d_.copies->update(state.global_step);  // part of the update: what is saved has been copied before it began
   }
-  if (d_.left_out && !d_.left_out->empty()) state.left_out = d_.left_out->before(state.samples_seen);
   for (const auto& optimizer : d_.optimization.all()) state.optimizer_updates[optimizer->name()] = optimizer->updates();
   state.window_loss_sum += facts.loss_sum;
   state.window_count += facts.count;
@@ -76,7 +75,7 @@ Vote TrainingStep::run_automatic(RunState& state) {
   double norm = 0;
   Vote facts = reduce(group, norm, step);
   if (const std::optional<BadUpdate> bad = judge(facts, options(), state.recent_losses);
-      bad && !is_to_be_made(*bad, {first_sample, state.samples_seen}, state)) {
+      bad && !answer_bad_update(*bad, {first_sample, state.samples_seen}, state)) {
     d_.undo_until_group();
     ++state.left_out_in_a_row;
     facts.loss_sum = 0;
@@ -96,7 +95,10 @@ void TrainingStep::compute(Group& group, RunState& state) {
   const double start = d_.clock ? d_.clock->seconds() : 0;
   std::int64_t batches = 0;
   while (batches < d_.accumulate_batches) {
-    if (d_.clock && batches > 0 && batches % polls_.batches() == 0 && (group.stop = agree_on_stop(group))) return;
+    if (d_.clock && batches > 0 && batches % polls_.batches() == 0) {
+      group.mine.batch_seconds = (d_.clock->seconds() - start) / static_cast<double>(batches);
+      if ((group.stop = agree_on_stop(group))) return;
+    }
     const std::int64_t samples = d_.loader.next_global_samples();
     const bool is_left_out = d_.left_out && d_.left_out->at(state.samples_seen);  // within a group only if groups were others before
     try {
@@ -118,7 +120,9 @@ void TrainingStep::compute(Group& group, RunState& state) {
 std::optional<Vote> TrainingStep::agree_on_stop(const Group& group) {
   Vote mine = my_vote();
   mine.failed_rank = group.mine.failed_rank;
+  mine.batch_seconds = group.mine.batch_seconds;
   const Vote facts = d_.ranks.vote(mine);
+  polls_.take(facts.batch_seconds);
   if (!is_set(facts.stop_rank) || is_set(facts.failed_rank)) return std::nullopt;  // a failure is told at the end of the group
   return facts;
 }

@@ -76,7 +76,7 @@ class TrainingStep {
   /// Consumes the batches at the position that are left out; nullopt: none is.
   std::optional<Vote> leave_out(RunState& state);
   /// Collective. False: the update is not made, and its batches are left out. Throws where the run or the attempt ends.
-  bool is_to_be_made(BadUpdate bad, SampleRange samples, const RunState& state);
+  bool answer_bad_update(BadUpdate bad, SampleRange samples, const RunState& state);
   /// What the loss of a backward pass adds up to, once the pass is over; injected faults spoil it here.
   double loss_of(const Loss& loss, const std::vector<NamedParameter>& parameters);
   const TrainerOptions& options() const;

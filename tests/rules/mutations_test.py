@@ -1,5 +1,6 @@
 """The list of mutations speaks of the code as it is: a line that moved would else be missed by nobody until the long tests run."""
 import pathlib
+import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -11,6 +12,11 @@ def test_every_line_that_is_taken_away_is_there_once():
     mutations = mutate.read_mutations()
     assert len(mutations) >= 60
     assert list(mutate.misfits(mutations)) == []
+
+
+def test_what_is_built_is_copied():
+    built = re.findall(r"add_subdirectory\((\w+)", (ROOT / "CMakeLists.txt").read_text())
+    assert "trainer" in built and set(built) <= set(mutate.FOLDERS)
 
 
 def test_a_line_that_is_gone_or_there_twice_is_named(tmp_path):

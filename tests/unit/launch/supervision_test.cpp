@@ -218,12 +218,6 @@ TEST_F(SupervisionTest, TooFewHostsEndTheRunWith69) {
   EXPECT_THAT(on(event::DelayOver{}), IsEmpty());
 }
 
-TEST_F(SupervisionTest, AStartThatTakesTooLongEndsTheAttempt) {
-  on(event::Start{7});
-  EXPECT_THAT(on(event::StartExpired{120}), ElementsAre("journal start_took_too_long", "tell kill", "kill timer"));
-  EXPECT_THAT(on(event::StartExpired{120}), IsEmpty());
-}
-
 TEST_F(SupervisionTest, ASecondRecordOfARankChangesNothing) {
   start();
   on(event::RankEnded{killed(1, 9)});

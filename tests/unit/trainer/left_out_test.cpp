@@ -4,6 +4,7 @@
 
 #include <fstream>
 
+#include "../engine/faulty_file_system.h"
 #include "../format/temporary_directory.h"
 #include "base/error.h"
 
@@ -19,6 +20,7 @@ class List : public testing::Test {
   /// What a later attempt finds.
   LeftOut begun(std::optional<int> oldest_attempt = 0, const std::vector<SampleRange>& of_state = {}) {
     LeftOut found = list();
+    found.read();
     found.begin(oldest_attempt, of_state);
     return found;
   }
@@ -48,6 +50,27 @@ TEST_F(List, TellsWhatLiesBehindInTheOrderOfTheData) {
   list.add({.samples = {0, 32}});
   EXPECT_THAT(list.before(95), ElementsAre(SampleRange{0, 32}));
   EXPECT_THAT(list.before(96), ElementsAre(SampleRange{0, 32}, SampleRange{64, 96}));
+}
+
+TEST_F(List, HasSomethingBehindWhenItsFirstRangeIsOver) {
+  LeftOut list = begun();
+  EXPECT_FALSE(list.has_before(1000));
+  list.add({.samples = {64, 96}});
+  EXPECT_FALSE(list.has_before(95));
+  EXPECT_TRUE(list.has_before(96));
+}
+
+TEST_F(List, ThatIsReadAloneChangesNothing) {
+  begun().add({.samples = {64, 96}});
+  list().read();
+  EXPECT_EQ(begun().size(), 1u);
+}
+
+TEST_F(List, ThatCannotBeReadIsAnErrorOfStorage) {
+  write("{}");
+  OperationRecord record(Fault{.rank = 0, .operation = 1, .kind = Fault::Kind::fails});  // 0: what is there
+  FaultyFileSystem failing(*files_, record, 0);
+  EXPECT_THROW(LeftOut(*ranks_, failing, file_).read(), StorageError);
 }
 
 TEST_F(List, HasWhatTheStateKnowsToo) {

@@ -59,6 +59,15 @@ TEST_F(Stop, FileIsLookedForOnceASecond) {
   EXPECT_TRUE(stop.reason(0)->is_of_run);
 }
 
+TEST_F(Stop, FileIsSeenByWhoeverAsksWithoutWaiting) {
+  StopSources stop = sources();
+  EXPECT_FALSE(stop.reason(0));
+  EXPECT_FALSE(stop.is_stop_file_there());
+  std::ofstream(file_).flush();
+  EXPECT_TRUE(stop.is_stop_file_there());
+  EXPECT_FALSE(stop.reason(0)) << "it is looked for in a second";
+}
+
 TEST_F(Stop, FileIsGoneOnceItIsObeyed) {
   std::ofstream(file_).flush();
   StopSources stop = sources();

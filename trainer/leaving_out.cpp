@@ -24,7 +24,7 @@ std::optional<Vote> TrainingStep::leave_out(RunState& state) {
   return d_.ranks.vote(my_vote());
 }
 
-bool TrainingStep::is_to_be_made(BadUpdate bad, SampleRange samples, const RunState& state) {
+bool TrainingStep::answer_bad_update(BadUpdate bad, SampleRange samples, const RunState& state) {
   const std::string update = fmt::format("update {} with the samples {} to {} of the run (epoch {})", state.global_step + 1, samples.first,
                                          samples.end - 1, samples.first / d_.loader.epoch_samples());
   const bool is_rank_0 = d_.ranks.rank() == 0;
