@@ -1,6 +1,8 @@
-"""What the code can end with and write down, and whether docs/exit-codes.md and docs/journal.md speak of it."""
+"""What the code can end with, write down and be told, whether the documents speak of it, and whether they say anything twice."""
 import pathlib
 import re
+
+import links
 
 
 def exit_codes(root):
@@ -32,3 +34,42 @@ def undocumented(root):
     found += [f"docs/journal.md has no heading for the event {name}" for name in sorted(events - headings)]
     found += [f"docs/journal.md: nothing writes the event {name}" for name in sorted(headings - events)]
     return found
+
+
+def variables(root):
+    """The environment variables of base/environment.h."""
+    return re.findall(r'= "(HOLDFAST_\w+)";', (root / "base/environment.h").read_text())
+
+
+def faults(root):
+    """The kinds of `--inject`, as base/injection.cpp reads them."""
+    return re.findall(r'\{"(\w+)", "[^"]*", FaultKind::', (root / "base/injection.cpp").read_text())
+
+
+def unnamed(root):
+    """One line for each environment variable and each kind of fault that a document leaves out where it lists them."""
+    root, found = pathlib.Path(root), []
+    for document, begin, end, names in (("docs/operations.md", "## Environment variables", r"\n## ", variables(root)),
+                                        ("docs/operations.md", "| `KIND` |", r"\n", faults(root)),
+                                        ("README.md", "- `--inject KIND", r"\n- |\n\n", faults(root))):
+        text = (root / document).read_text() + "\n"
+        part = re.split(end, text[text.find(begin):])[0] if begin in text else ""
+        found += [f"{document} does not name {name} under {begin}" for name in names if f"`{name}`" not in part]
+    return found
+
+
+def repeated(root):
+    """One line for each row that begins as another of its table, and each number that two guarantees have."""
+    root, found = pathlib.Path(root), []
+    for path in links.documents(root):
+        rows = set()
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            first = line.split("|")[1].strip() if line.startswith("|") else None
+            if first is None:
+                rows = set()
+            elif first and first in rows:
+                found.append(f"{path.relative_to(root)}:{number}: another row of the table begins with {first}")
+            else:
+                rows.add(first)
+    numbers = re.findall(r"^\*\*(\d+\.\d+) ", (root / "docs/guarantees.md").read_text(), re.MULTILINE)
+    return found + [f"docs/guarantees.md: {number} is there {numbers.count(number)} times" for number in sorted(set(numbers)) if numbers.count(number) > 1]

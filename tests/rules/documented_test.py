@@ -1,4 +1,4 @@
-"""Every exit code and every event of the journal is documented, and the checker sees one that is not."""
+"""Exit codes, events of the journal, environment variables and kinds of faults are documented, all of them once, and the checker sees what is not."""
 import pathlib
 
 import documented
@@ -48,3 +48,33 @@ def test_an_event_without_a_heading_is_named(tmp_path):
 
 def test_a_heading_of_no_event_is_named(tmp_path):
     assert tree(tmp_path, headings="### `begun`, `ended`\n`field`") == ["docs/journal.md: nothing writes the event ended"]
+
+
+def test_every_variable_and_every_kind_of_fault_is_named_where_they_are_listed():
+    assert documented.unnamed(ROOT) == []
+    assert {"HOLDFAST_TOKEN", "HOLDFAST_REACHED_STEP"} <= set(documented.variables(ROOT))
+    assert {"kill", "nan", "stall"} <= set(documented.faults(ROOT))
+
+
+def test_nothing_is_documented_twice():
+    assert documented.repeated(ROOT) == []
+
+
+def written(root, files):
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def test_a_variable_or_fault_that_is_named_elsewhere_alone_is_told(tmp_path):
+    code = {"base/environment.h": 'constexpr const char* kToken = "HOLDFAST_TOKEN";\n', "base/injection.cpp": '{{{"kill", "", FaultKind::kill},\n{"hang", "ever", FaultKind::hang}}}'}
+    documents = {"docs/operations.md": "`HOLDFAST_TOKEN` `hang`\n| `KIND` | `kill` |\n## Environment variables\n", "README.md": "- `--inject KIND`: `kill`,\n  `hang`\n- `more`\n"}
+    assert documented.unnamed(written(tmp_path, {**code, **documents})) == [
+        "docs/operations.md does not name HOLDFAST_TOKEN under ## Environment variables", "docs/operations.md does not name hang under | `KIND` |"]
+
+
+def test_a_row_and_a_number_that_come_twice_are_told(tmp_path):
+    tables = "| code | |\n|---|---|\n| 69 | a |\n| 70 | b |\n| 69 | c |\n| | d |\n| | e |\n\n| 69 | of another table |\n"
+    assert documented.repeated(written(tmp_path, {"docs/exit-codes.md": tables, "docs/guarantees.md": "**4.1 One.**\n\n**4.1 Two.**\n\n**4.2 Three.**\n"})) == [
+        "docs/exit-codes.md:5: another row of the table begins with 69", "docs/guarantees.md: 4.1 is there 2 times"]
