@@ -3,27 +3,44 @@
 // names under `callbacks:`.
 //
 // The order of the calls:
-//   restore, on_fit_start                        the first batch is not drawn; end_reason is asked unless a validation is owed
-//   on_validation_start, on_validation_end       only where a run was stopped before one that was due; end_reason is asked
+//   restore                                      where the run goes on from a state that has one of this callback
+//   on_fit_start, state                          the first batch is not drawn; then end_reason, unless a validation is owed
+//   the calls of a validation, see below         only where a run was stopped before one that was due
 //   for each update:
 //     on_epoch_start                             before the first update of a pass over the training data
 //     for each batch:  on_batch_start, on_backward_end
-//     on_optimizer_step                          for each optimizer that is stepped, when all ranks have agreed to
+//     on_optimizer_step                          for each optimizer, before any is stepped, when all ranks have agreed to
 //     on_step_end
-//     on_epoch_end                               after the last update of a pass; then end_reason is asked
+//     on_epoch_end                               after the last update of a pass
+//     end_reason                                 of those that may_end
 //     add_metrics                                rank 0, where a line is due
-//     on_validation_start, on_validation_end     where a validation is due, and nobody has asked for a stop
-//     texts                                      rank 0; then end_reason is asked
-//     state                                      then a state is saved where one is due
-//   on_fit_end                                   finished or ended: before DONE.json is written; stopped: after the last save
-// With several batches an update, the calls for a batch come as often; a task that steps its optimizers itself makes one update of each
-// batch here, with as many backward passes and optimizer steps as it makes, none included. An attempt that goes on in the middle of a pass
-// has no on_epoch_start before the next one. A save ends behind the training: on_checkpoint comes before a step's on_step_end, or when the
-// run waits for it. An attempt that fails ends with on_exception on the rank that failed, and has no on_fit_end.
+//     state
+//     on_validation_start, on_validation_end, texts (rank 0), end_reason, state
+//                                                where a validation is due, and nobody has asked for a stop
+//   on_fit_end                                   finished or ended: before the best weights are loaded (load_best_at_end), whose validation
+//                                                is not told, and before DONE.json is written; stopped: after the last save
+// end_reason is not asked where the run is over anyhow. A save, where one is due, comes after all calls of an update, and stores what state
+// has returned last.
+//
+// on_checkpoint comes when a save has ended, well or not: before a step's on_step_end where it ended behind the training, else where the
+// run waits for it: in the save itself (`asynchronous: false`), before the next one, at the end.
+//
+// An update that is not made because of bad numbers has had on_batch_start and on_backward_end, but neither on_optimizer_step nor
+// on_step_end; what a callback counts in the former stays counted. Batches that are left out from the start have no calls of their own.
+// An update that a stop drops between two of its batches has had theirs; what is stored is the state before it. A validation that a stop
+// breaks off has had on_validation_start alone; the next start calls it again, as it does on_epoch_start of a pass whose first update was
+// dropped. An attempt that goes on in the middle of a pass has no on_epoch_start before the next one.
+//
+// A task that steps its optimizers itself makes one update of each batch here: with as many on_backward_end and on_optimizer_step (each
+// before its step) as it makes of them, none included, and with on_step_end in any case, also for a batch that is left out.
+//
+// An attempt that fails ends with on_exception on every rank that an exception ends, its own or that another rank is lost (PeerLost),
+// instead of on_fit_end. It may come before on_fit_start, and a state is saved before it where an entry has on_exception.
 //
 // A method that gets a Communicator is called on every rank at the same point and may make collectives, the same on every rank. The others
-// may not: a rank without samples may have no on_batch_start and on_backward_end, and the rank that fails is alone in on_exception.
-// What a callback throws ends the attempt. Between on_step_end and on_validation_end it may change the model, the same way on every rank.
+// may not: a rank without samples may have no on_batch_start and on_backward_end, and in on_exception ranks are at different points.
+// What a callback throws ends the attempt. From the on_step_end of an update to its on_validation_end it may change the model, the same way
+// on every rank; not in on_validation_start, which may come twice, and not where the update was not made: a save may be copying then.
 // It must not draw from LibTorch's generators, whose state is the run's: an attempt that was restored calls on_fit_start once more.
 #pragma once
 
@@ -57,7 +74,7 @@ struct RunView {
   const Clock& clock;  // each rank has its own
 };
 
-/// Of a completed update, over all ranks.
+/// Of a completed update, over all ranks; of a batch, where the task steps its optimizers itself.
 struct StepFacts {
   double loss_sum = 0;
   std::int64_t count = 0;  // samples (or tokens)
