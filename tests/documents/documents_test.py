@@ -1,4 +1,4 @@
-"""The documents say what is there: the plugin of docs/your-own-task.md, and the tests that docs/guarantees.md and the decisions name."""
+"""The documents say what is there: the plugin of docs/your-own-task.md, and the tests that pages and decisions name."""
 import json
 import os
 import pathlib
@@ -12,7 +12,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ["HOLDFAST_BUILD"])
 PLUGIN = ROOT / "templates/task"
-NAMING = [ROOT / "docs/guarantees.md", *sorted((ROOT / "docs/adr").glob("*.md"))]
+NAMING = [ROOT / "docs/guarantees.md", ROOT / "docs/failure-matrix.md", *sorted((ROOT / "docs/adr").glob("*.md"))]
 
 
 @pytest.mark.parametrize("name", ["my_task.cpp", "CMakeLists.txt", "my_task.yaml", "resume_test.sh"])

@@ -58,6 +58,17 @@ def unnamed(root):
     return found
 
 
+def unknown_tests(root):
+    """One line for each `folder/file_test.py::test_name` of a document that is not below tests/."""
+    root, found = pathlib.Path(root), []
+    for path in links.documents(root):
+        for file, name in re.findall(r"`(\w+/\w+_test\.py)::(\w+)`", path.read_text()):
+            test = root / "tests" / file
+            if not test.is_file() or not re.search(rf"^def {name}\(", test.read_text(), re.MULTILINE):
+                found.append(f"{path.relative_to(root)} names {file}::{name}, which is no test")
+    return found
+
+
 def repeated(root):
     """One line for each row that begins as another of its table, and each number that two guarantees have."""
     root, found = pathlib.Path(root), []

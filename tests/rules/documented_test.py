@@ -56,6 +56,11 @@ def test_every_variable_and_every_kind_of_fault_is_named_where_they_are_listed()
     assert {"kill", "nan", "stall"} <= set(documented.faults(ROOT))
 
 
+def test_every_test_that_is_named_with_its_file_exists():
+    assert documented.unknown_tests(ROOT) == []
+    assert "fault/hangs_test.py::" in (ROOT / "docs/failure-matrix.md").read_text()
+
+
 def test_nothing_is_documented_twice():
     assert documented.repeated(ROOT) == []
 
@@ -72,6 +77,12 @@ def test_a_variable_or_fault_that_is_named_elsewhere_alone_is_told(tmp_path):
     documents = {"docs/operations.md": "`HOLDFAST_TOKEN` `hang`\n| `KIND` | `kill` |\n## Environment variables\n", "README.md": "- `--inject KIND`: `kill`,\n  `hang`\n- `more`\n"}
     assert documented.unnamed(written(tmp_path, {**code, **documents})) == [
         "docs/operations.md does not name HOLDFAST_TOKEN under ## Environment variables", "docs/operations.md does not name hang under | `KIND` |"]
+
+
+def test_a_test_that_is_nowhere_is_told(tmp_path):
+    named = "`fault/a_test.py::test_one`, `fault/a_test.py::test_two`, `fault/b_test.py::test_one`\n"
+    assert documented.unknown_tests(written(tmp_path, {"docs/page.md": named, "tests/fault/a_test.py": "def test_one():\n    pass\n"})) == [
+        "docs/page.md names fault/a_test.py::test_two, which is no test", "docs/page.md names fault/b_test.py::test_one, which is no test"]
 
 
 def test_a_row_and_a_number_that_come_twice_are_told(tmp_path):
