@@ -4,9 +4,10 @@
 
 #include <algorithm>
 #include <numeric>
-#include <optional>
 #include <set>
 #include <utility>
+
+#include "launch/restart_policy.h"
 
 namespace holdfast {
 
@@ -53,18 +54,16 @@ class Adding {
   void take(const json& line) {
     const std::string event = line.value("event", "");
     const double now = line.value("unix_seconds", 0.0);
-    settle_end(event);
     if (event == "run_started") begin_run(now);
     if (event == "attempt_started") begin_attempt(line, now);
     if (event == "resumed" && is_in_attempt_) attempt().from_step = line.value("step", std::int64_t{-1});
     if (event == "hang") has_hung_ = true;
-    if (event == "attempt_ended" && is_in_attempt_) ended_ = line;
+    if (event == "attempt_ended" && is_in_attempt_) end_attempt(line, now);
     if (event == "done" || event == "stopped" || event == "gave_up") end_run(now);
     newest_ = std::max(newest_, now);
   }
 
   Account result() {
-    settle_end("");
     if (is_in_run_) break_off();
     for (auto& [rank, one] : ranks_) account_.ranks.push_back(std::move(one));
     return std::move(account_);
@@ -84,7 +83,7 @@ class Adding {
   void begin_run(double now) {
     if (is_in_run_) break_off();
     account_.is_supervised = is_in_run_ = true;
-    account_.is_over = false;
+    ++starts_;
     run_began_at_ = mark_ = now;
     is_restart_ = false;
   }
@@ -102,20 +101,11 @@ class Adding {
     add_gap(now, is_restart_ ? RunCause::restart : RunCause::startup);
     is_in_attempt_ = is_restart_ = true;
     has_hung_ = false;
-    account_.attempts.push_back({.attempt = line.value("attempt", 0), .begin = now, .end = now});
+    account_.attempts.push_back({.attempt = line.value("attempt", 0), .start = starts_, .begin = now, .end = now});
     world_size_ = line.value("world_size", 1);
   }
 
-  /// What the time after the ranks' end was for shows only by what follows: another attempt, or the end of the run.
-  void settle_end(const std::string& next_event) {
-    static const std::set<std::string> kTelling = {
-        "", "restart", "done", "stopped", "gave_up", "run_started", "attempt_started", "stop_requested"};
-    if (!ended_ || !kTelling.count(next_event)) return;
-    const json line = *std::exchange(ended_, std::nullopt);
-    end_attempt(line, line.value("unix_seconds", 0.0), next_event == "restart" ? RunCause::restart : RunCause::finish);
-  }
-
-  void end_attempt(const json& line, double now, RunCause after) {
+  void end_attempt(const json& line, double now) {
     attempt().has_ended = true;
     attempt().is_done = line.value("is_done", false);
     attempt().reached_step = line.value("reached_step", std::int64_t{0});
@@ -126,7 +116,7 @@ class Adding {
       if (const auto times = time_record_from_json(one.value("times", json())))
         parts.push_back(
             {one.value("rank", 0), one.value("host", ""), one.value("launch_seconds", 0.0), one.value("after_seconds", 0.0), *times});
-    add_attempt(parts, now, after);
+    add_attempt(parts, now, line.value("decision", "") == name_of(RestartDecision::Kind::restart) ? RunCause::restart : RunCause::finish);
   }
 
   void add_attempt(const std::vector<RankPart>& parts, double now, RunCause after) {
@@ -175,7 +165,6 @@ class Adding {
     add_gap(now, RunCause::finish);
     account_.wall_seconds += now - run_began_at_;
     is_in_run_ = false;
-    account_.is_over = true;
   }
 
   /// The supervisor runs still, or was killed: what the ranks left is all that there is.
@@ -203,11 +192,10 @@ class Adding {
   const LeftTimes& left_;
   Account account_;
   std::map<int, RankAccount> ranks_;
-  std::optional<json> ended_;              // the newest attempt_ended, until it is known what follows
   std::map<RunCause, double> gap_before_;  // what all ranks have spent alike by now
   bool is_in_run_ = false, is_in_attempt_ = false, is_restart_ = false, has_hung_ = false;
   double run_began_at_ = 0, mark_ = 0, newest_ = 0;
-  int world_size_ = 1;
+  int world_size_ = 1, starts_ = 0;
 };
 
 }  // namespace

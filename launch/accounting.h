@@ -37,6 +37,7 @@ struct RankAccount {
 
 struct AttemptAccount {
   int attempt = 0;
+  int start = 0;              // of the supervisor, from 1
   double begin = 0, end = 0;  // unix seconds
   std::int64_t from_step = -1, reached_step = 0, recomputed_steps = 0;
   bool has_ended = false, is_done = false;
@@ -49,7 +50,6 @@ struct Account {
   std::vector<RankAccount> ranks;
   std::vector<AttemptAccount> attempts;
   bool is_supervised = false;
-  bool is_over = false;  // the newest start has said how it ended
   double operator[](RunCause cause) const { return seconds[static_cast<std::size_t>(cause)]; }
   double accounted_seconds() const;
   /// Useful step time over wall time.

@@ -159,6 +159,16 @@ std::string describe_end(const AttemptOutcome& outcome) {
   return "mpirun ended without DONE, no rank says why";
 }
 
+const char* name_of(RestartDecision::Kind kind) {
+  switch (kind) {
+    case RestartDecision::Kind::restart: return "restart";
+    case RestartDecision::Kind::done: return "done";
+    case RestartDecision::Kind::stopped: return "stopped";
+    case RestartDecision::Kind::give_up: return "gave_up";
+  }
+  return "";
+}
+
 RestartDecision decide(const RestartOptions& options, const std::vector<AttemptOutcome>& outcomes) {
   using Kind = RestartDecision::Kind;
   const AttemptOutcome& last = outcomes.back();

@@ -55,6 +55,9 @@ struct RestartDecision {
   std::string conclusion = {};
 };
 
+/// "restart", "done", "stopped" or "gave_up": the line of the journal by which the decision is carried out.
+const char* name_of(RestartDecision::Kind kind);
+
 /// `outcomes`: of this supervised run, oldest first, at least one.
 RestartDecision decide(const RestartOptions& options, const std::vector<AttemptOutcome>& outcomes);
 

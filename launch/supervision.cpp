@@ -224,6 +224,7 @@ std::vector<Action> Supervision::handle(const event::AllGone& event) {
                                                   {"reached_step", current_.reached_step},
                                                   {"recomputed_steps", lost_steps(current_)},
                                                   {"cause", cause ? to_json(*cause) : nlohmann::json()},
+                                                  {"decision", name_of(decision.kind)},
                                                   {"reason", decision.reason}}}};
   if (decision.kind == RestartDecision::Kind::restart) {
     phase_ = Phase::waiting;

@@ -53,7 +53,8 @@ class Supervisor {
         token_(random_token()),
         lock_(layout_.lock(), token_),
         journal_(layout_.journal(), clock_, [this] { ping_when_due(); }),
-        supervision_(options.restart, options.ranks, Journal::newest_attempt(Journal::read(layout_.journal())) + 1),
+        told_before_(Journal::read(layout_.journal())),
+        supervision_(options.restart, options.ranks, Journal::newest_attempt(told_before_) + 1),
         ranks_(options.restart),
         display_(STDOUT_FILENO, ::isatty(STDOUT_FILENO)),
         record_(*files_, layout_),
@@ -80,7 +81,7 @@ class Supervisor {
   int run() {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     started_at_ = clock_.seconds();
-    reached_before_ = reached_step_of_unfinished(Journal::read(layout_.journal()), times_left());
+    reached_before_ = reached_step_of_unfinished(told_before_, times_left());
     display_.line("run directory " + layout_.root.string());
     journal_.write("run_started", {{"host", host_name()},
                                    {"pid", ::getpid()},
@@ -91,7 +92,7 @@ class Supervisor {
       display_.line(fmt::format("{} processes of an attempt whose supervisor was killed were still there; they are ended", left));
       journal_.write("leftovers", {{"processes", left}});
     }
-    hosts_.recall(Journal::read(layout_.journal()));
+    hosts_.recall(std::exchange(told_before_, {}));
     hosts_.place_ranks();
     act_on(event::Start{record_.durable_step()});
     while (!finish_) wait_and_act();
@@ -309,9 +310,7 @@ class Supervisor {
     const double seconds = clock_.seconds() - started_at_;
     const bool is_done = finish_->kind == RestartDecision::Kind::done;
     const nlohmann::json record = is_done ? record_.done() : nlohmann::json::object();
-    journal_.write(is_done                                           ? "done"
-                   : finish_->kind == RestartDecision::Kind::stopped ? "stopped"
-                                                                     : "gave_up",
+    journal_.write(name_of(finish_->kind),
                    {{"exit_code", finish_->exit_code}, {"reason", finish_->reason}, {"seconds", seconds}, {"record", record}});
     if (finish_->kind == RestartDecision::Kind::give_up)
       display_.line("gave up: " + (finish_->conclusion.empty() ? finish_->reason : finish_->conclusion) +
@@ -331,6 +330,7 @@ class Supervisor {
   std::string token_;
   RunLock lock_;
   Journal journal_;
+  std::vector<nlohmann::json> told_before_;  // by earlier supervisors, until this one has begun
   Supervision supervision_;
   RankWatch ranks_;
   Display display_;

@@ -58,6 +58,31 @@ TEST_F(SupervisionTest, ADeadRankEndsTheOthersAndTheNextAttemptGoesOn) {
   EXPECT_THAT(on(event::DelayOver{}), ElementsAre("journal attempt_started", "launch 6"));
 }
 
+TEST_F(SupervisionTest, TheEndOfAnAttemptSaysWhatWasDecided) {
+  const auto decision = [](const std::vector<Action>& actions) {
+    return std::get<action::Journal>(actions.at(0)).fields.at("decision").get<std::string>();
+  };
+  const auto end_ranks = [this](const ExitRecord& of_rank_1) {
+    on(event::RankEnded{of_rank_1});
+    on(event::RankEnded{killed_by_us(0)});
+  };
+  start();
+  end_ranks(killed(1, 9));
+  EXPECT_EQ(decision(supervision_.on(all_gone(14))), "restart");
+  on(event::DelayOver{});
+  end_ranks(killed(1, 9));
+  EXPECT_EQ(decision(supervision_.on(all_gone(40, true))), "done");
+  supervision_ = Supervision{RestartOptions{}, 2, 5};
+  start();
+  on(event::StopSignal{});
+  for (const int rank : {0, 1}) on(event::RankEnded{{.rank = rank, .exit_code = 75}});
+  EXPECT_EQ(decision(supervision_.on(all_gone(14))), "stopped");
+  supervision_ = Supervision{RestartOptions{}, 2, 5};
+  start();
+  end_ranks({.rank = 1, .exit_code = 78});
+  EXPECT_EQ(decision(supervision_.on(all_gone(14))), "gave_up");
+}
+
 TEST_F(SupervisionTest, ProgressCountsFromWhereTheAttemptResumed) {
   start();
   EXPECT_THAT(on(event::Resumed{-1}), ElementsAre("journal resumed"));  // `resume: none` over a run that had reached 7
