@@ -1,6 +1,7 @@
 #include "base/run_lock.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -25,12 +26,23 @@ nlohmann::json holder_of(const Path& path) {
   return json.is_object() ? json : nlohmann::json::object();
 }
 
+/// Whoever trains has it for long; whoever asks whether somebody trains (is_held) has it for a moment.
+bool take_exclusively(int fd) {
+  constexpr int kPauseMilliseconds = 10;
+  const SystemClock clock;
+  for (const double end = clock.seconds() + RunLock::kPatienceSeconds; ::flock(fd, LOCK_EX | LOCK_NB) != 0;) {
+    if (clock.seconds() > end) return false;
+    ::poll(nullptr, 0, kPauseMilliseconds);
+  }
+  return true;
+}
+
 }  // namespace
 
 RunLock::RunLock(const Path& path, const std::string& token, const std::string& purpose) {
   fd_ = ::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
   if (fd_ < 0) throw StorageError(ErrorText{.attempted = "open the run's lock " + path.string(), .cause = std::strerror(errno)});
-  if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+  if (!take_exclusively(fd_)) {
     ::close(fd_);
     const nlohmann::json holder = holder_of(path);
     throw Error(to_string({.attempted = purpose + " " + path.parent_path().string(),
@@ -53,6 +65,14 @@ RunLock::RunLock(const Path& path, const std::string& token, const std::string& 
 }
 
 RunLock::~RunLock() { ::close(fd_); }
+
+bool RunLock::is_held(const Path& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool is_held = ::flock(fd, LOCK_SH | LOCK_NB) != 0;
+  ::close(fd);
+  return is_held;
+}
 
 bool RunLock::accepts(const Path& path, const std::string& token) {
   return !token.empty() && holder_of(path).value("token_digest", "") == to_hex(digest_of(token));

@@ -1,9 +1,5 @@
 #include "report/history.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,10 +7,13 @@
 #include <fstream>
 #include <functional>
 #include <limits>
+#include <utility>
 
 #include "base/error.h"
+#include "base/run_lock.h"
 #include "launch/exit_record.h"
 #include "launch/journal.h"
+#include "launch/restart_policy.h"
 
 namespace holdfast {
 
@@ -37,16 +36,8 @@ void each_line(const Path& path, const std::function<void(const json&)>& take) {
     }
 }
 
-bool is_locked(const Path& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return false;
-  const bool is_held = ::flock(fd, LOCK_SH | LOCK_NB) != 0;
-  ::close(fd);
-  return is_held;
-}
-
 std::string state_of(const std::vector<json>& journal, const RunLayout& layout, FileSystem& files) {
-  if (is_locked(layout.lock())) return "runs";
+  if (RunLock::is_held(layout.lock())) return "runs";
   if (journal.empty()) return files.kind(layout.done()) == FileKind::file ? "finished" : "ended without a word";
   std::string state = "ended without a word";
   for (const json& line : journal) {
@@ -63,9 +54,11 @@ class Failures {
  public:
   void take(const json& line) {
     const std::string event = line.value("event", "");
-    if (event == "rank_lost" && line.contains("injected") && line["injected"].is_string() && injected_.empty())
-      injected_ = line["injected"].get<std::string>();
-    if (event == "rank_lost" && lost_at_ == 0) lost_at_ = line.value("unix_seconds", 0.0);
+    if (event == "rank_lost" || event == "hang" || event == "host_lost") {
+      if (injected_.empty() && line.contains("injected") && line["injected"].is_string()) injected_ = line["injected"].get<std::string>();
+      if (noticed_at_ == 0) noticed_at_ = line.value("unix_seconds", 0.0);
+    }
+    if (event == "attempt_started") forget();  // a supervisor that was killed has not said how the attempt before ended
     if (event == "attempt_ended") end_attempt(line);
     if (event == "resumed" && !all_.empty() && !all_.back().seconds_to_resume && is_waiting_)
       all_.back().seconds_to_resume = line.value("unix_seconds", 0.0) - all_.back().unix_seconds;
@@ -76,23 +69,30 @@ class Failures {
  private:
   void end_attempt(const json& line) {
     const json cause = line.value("cause", json());
-    const std::string reason = line.value("reason", "");
-    const bool is_failure = !line.value("is_done", false) && (!cause.is_null() || reason.find("request") == reason.npos);
+    const std::string reason = line.value("reason", ""), decision = line.value("decision", "");
+    // A stop that was asked for, or planned, is none unless a rank failed meanwhile.
+    const bool is_failure = decision == name_of(RestartDecision::Kind::restart) || decision == name_of(RestartDecision::Kind::give_up) ||
+                            (decision == name_of(RestartDecision::Kind::stopped) && !cause.is_null());
     if (is_failure)
       all_.push_back({.attempt = line.value("attempt", 0),
-                      .unix_seconds = lost_at_ > 0 ? lost_at_ : line.value("unix_seconds", 0.0),
+                      .unix_seconds = noticed_at_ > 0 ? noticed_at_ : line.value("unix_seconds", 0.0),
                       .reason = cause.is_null() ? reason : describe(exit_record_from_json(cause)),
                       .cause = cause,
                       .injected = injected_,
                       .recomputed_steps = line.value("recomputed_steps", std::int64_t{0}),
                       .seconds_to_resume = {}});
     is_waiting_ = is_failure;
-    injected_.clear();
-    lost_at_ = 0;
+    forget();
   }
+
+  void forget() {
+    injected_.clear();
+    noticed_at_ = 0;
+  }
+
   std::vector<Failure> all_;
   std::string injected_;
-  double lost_at_ = 0;
+  double noticed_at_ = 0;
   bool is_waiting_ = false;
 };
 
@@ -100,7 +100,6 @@ void read_metrics(const Path& path, RunHistory& history) {
   each_line(path, [&](const json& line) {
     const std::string kind = line.value("kind", "");
     const std::int64_t step = line.value("step", std::int64_t{0});
-    if (kind == "validation") history.validation.push_back({step, number(line, "loss")});
     const auto clock = line.find("wall_clock");
     if (kind != "train" || clock == line.end()) return;
     history.training.push_back({step, number(*clock, "unix_seconds"), number(line, "loss"), number(*clock, "steps_per_second"),
@@ -144,7 +143,6 @@ RunHistory read_history(FileSystem& files, const RunLayout& layout) {
   for (const json& line : journal) try {
       failures.take(line);
       if (line.value("event", "").starts_with("straggler")) history.stragglers.push_back(line);
-      if (line.value("event", "") == "done") history.parameter_hash = line.value("record", json::object()).value("parameter_hash", "");
     } catch (const json::exception&) {
       continue;
     }
@@ -155,11 +153,9 @@ RunHistory read_history(FileSystem& files, const RunLayout& layout) {
 }
 
 RunTime::RunTime(const RunHistory& history) {
+  std::optional<int> start;
   for (const AttemptAccount& attempt : history.account.attempts) {
-    // Between two attempts of one start lies a restart; a longer gap is one between two starts.
-    constexpr double kLongestRestart = 600;
-    const bool goes_on = !spans_.empty() && attempt.begin - spans_.back().end < kLongestRestart;
-    if (goes_on)
+    if (std::exchange(start, attempt.start) == attempt.start)  // between two attempts of one start lies a restart
       spans_.back().end = std::max(spans_.back().end, attempt.end);
     else
       spans_.push_back({attempt.begin, attempt.end, 0});

@@ -17,10 +17,10 @@ namespace holdfast {
 /// An attempt that ended badly.
 struct Failure {
   int attempt = 0;
-  double unix_seconds = 0;
-  std::string reason;    // in one sentence
-  nlohmann::json cause;  // the exit record that explains it; null: no rank says why
-  std::string injected;  // the injected fault; empty: none
+  double unix_seconds = 0;  // when it was first noticed
+  std::string reason;       // in one sentence
+  nlohmann::json cause;     // the exit record that explains it; null: no rank says why
+  std::string injected;     // the injected fault; empty: none
   std::int64_t recomputed_steps = 0;
   std::optional<double> seconds_to_resume;  // until the next attempt went on
 };
@@ -38,22 +38,14 @@ struct TrainPoint {
   double unix_seconds = 0, loss = 0, steps_per_second = 0, samples_per_second = 0;
 };
 
-/// A line of metrics about validation.
-struct ValidationPoint {
-  std::int64_t step = 0;
-  double loss = 0;
-};
-
 struct RunHistory {
   Path root;
   std::string state;  // "finished", "stopped", "gave up", "runs", "ended without a word"
-  std::string parameter_hash;
   Account account;
   std::vector<Failure> failures;
   std::vector<nlohmann::json> stragglers;  // their lines of the journal
   std::vector<Save> saves;
   std::vector<TrainPoint> training;
-  std::vector<ValidationPoint> validation;
   std::int64_t newest_step() const;
 };
 

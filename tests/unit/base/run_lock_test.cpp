@@ -6,6 +6,7 @@
 
 #include <fstream>
 #include <optional>
+#include <thread>
 
 #include "base/error.h"
 #include "base/host.h"
@@ -37,6 +38,25 @@ TEST_F(RunLockTest, NamesTheHolderToTheSecond) {
   EXPECT_THAT(why, HasSubstr("train in " + directory_.path().string() + ": expected a run directory that nobody trains in"));
   EXPECT_THAT(why, HasSubstr("found process " + std::to_string(::getpid()) + " on " + host_name() + " since 20"));
   EXPECT_THAT(why, HasSubstr("\n  next: wait for it, stop it, or give another --run-dir"));
+}
+
+TEST_F(RunLockTest, IsHeldTellsWithoutTakingIt) {
+  EXPECT_FALSE(RunLock::is_held(path_)) << "no file";
+  {
+    const RunLock lock(path_, "");
+    EXPECT_TRUE(RunLock::is_held(path_));
+    EXPECT_TRUE(RunLock::is_held(path_));
+  }
+  EXPECT_FALSE(RunLock::is_held(path_));
+  EXPECT_EQ(refusal(), "taken");
+}
+
+TEST_F(RunLockTest, IsTakenHoweverOftenSomebodyAsksWhetherItIsHeld) {
+  { const RunLock lock(path_, ""); }
+  const std::jthread asking([this](const std::stop_token& stop) {
+    while (!stop.stop_requested()) RunLock::is_held(path_);
+  });
+  for (int i = 0; i < 200; ++i) ASSERT_EQ(refusal(), "taken") << "time " << i;
 }
 
 TEST_F(RunLockTest, GoesWithItsObject) {

@@ -95,14 +95,84 @@ TEST_F(History, IsTheSameInTextAndJson) {
 
 TEST(RunTime, LeavesOutTheNightBetweenTwoStarts) {
   RunHistory history;
-  history.account.attempts = {
-      {.attempt = 1, .begin = 100, .end = 200}, {.attempt = 2, .begin = 205, .end = 300}, {.attempt = 3, .begin = 50'000, .end = 50'100}};
+  history.account.attempts = {{.attempt = 1, .start = 1, .begin = 100, .end = 200},
+                              {.attempt = 2, .start = 1, .begin = 205, .end = 300},
+                              {.attempt = 3, .start = 2, .begin = 50'000, .end = 50'100}};
   const RunTime time(history);
   EXPECT_EQ(time(150), 50);
   EXPECT_EQ(time(202), 102);
   EXPECT_EQ(time(10'000), 200);
   EXPECT_EQ(time(50'050), 250);
   EXPECT_EQ(time.total(), 300);
+}
+
+TEST(RunTime, CountsALongWaitWithinAStartAndLeavesOutAShortOneBetweenTwo) {
+  RunHistory history;
+  history.account.attempts = {{.attempt = 1, .start = 1, .begin = 0, .end = 100},
+                              {.attempt = 2, .start = 1, .begin = 2000, .end = 2100},  // it had waited for a host
+                              {.attempt = 3, .start = 2, .begin = 2160, .end = 2200}};
+  const RunTime time(history);
+  EXPECT_EQ(time(1000), 1000);
+  EXPECT_EQ(time(2150), 2100) << "between the starts";
+  EXPECT_EQ(time.total(), 2140);
+}
+
+/// What one attempt says of itself, from its begin on.
+class Attempts : public History {
+ protected:
+  Attempts() { make_directories(*files_, run_.layout().root), say("run_started", 0, {}); }
+  void say(const char* event, double time, nlohmann::json fields) {
+    fields["event"] = event;
+    fields["unix_seconds"] = time;
+    std::ofstream(run_.layout().journal(), std::ios::app) << fields.dump() << "\n";
+  }
+  void begin(int attempt, double time) { say("attempt_started", time, {{"attempt", attempt}, {"world_size", 2}}); }
+  void end(int attempt, double time, const char* decision, const char* reason, nlohmann::json cause = nullptr) {
+    say("attempt_ended", time,
+        {{"attempt", attempt}, {"is_done", false}, {"cause", std::move(cause)}, {"decision", decision}, {"reason", reason}});
+  }
+};
+
+TEST_F(Attempts, ThatStoppedAsPlannedAreNoFailures) {
+  begin(1, 1);
+  end(1, 9, "stopped", "stopped on request; start it again to go on");
+  begin(2, 11);
+  end(2, 19, "stopped", "stopped: trainer.max_time (10 s) is over; start it again to go on");
+  EXPECT_TRUE(read().failures.empty()) << report_text(read());
+}
+
+TEST_F(Attempts, ThatLostARankWhileTheyStoppedAreFailures) {
+  begin(1, 1);
+  end(1, 9, "stopped", "stopped on request, without a checkpoint", to_json(ExitRecord{.rank = 1, .host = "a", .signal = 9}));
+  EXPECT_EQ(read().failures.size(), 1u);
+}
+
+TEST_F(Attempts, ThatEndWithoutACauseAndGoOnAreFailuresWhateverTheirWords) {
+  begin(1, 1);
+  end(1, 9, "restart", "mpirun ended on request of somebody");
+  EXPECT_EQ(read().failures.size(), 1u);
+}
+
+TEST_F(Attempts, ThatHungTellTheInjectedFaultAndWhenItWasNoticed) {
+  begin(1, 1);
+  say("hang", 5, {{"attempt", 1}, {"injected", "stop:rank=1,step=3"}});
+  end(1, 9, "restart", "rank 1 hung", to_json(ExitRecord{.rank = 1, .host = "a", .is_hung = true}));
+  const RunHistory history = read();
+  ASSERT_EQ(history.failures.size(), 1u);
+  EXPECT_EQ(history.failures[0].injected, "stop:rank=1,step=3");
+  EXPECT_EQ(history.failures[0].unix_seconds, 5);
+}
+
+TEST_F(Attempts, ThatLostAHostTellWhenItWasNoticed) {
+  begin(1, 1);
+  say("rank_lost", 2, {{"attempt", 1}, {"injected", "kill:rank=0,step=3"}});  // its supervisor is killed
+  begin(2, 3);
+  say("host_lost", 6, {{"attempt", 2}, {"host", "b"}});
+  end(2, 9, "restart", "host b is lost", to_json(ExitRecord{.rank = 1, .host = "b", .error = "host b is lost", .is_shim_lost = true}));
+  const RunHistory history = read();
+  ASSERT_EQ(history.failures.size(), 1u);
+  EXPECT_EQ(history.failures[0].unix_seconds, 6);
+  EXPECT_EQ(history.failures[0].injected, "");
 }
 
 }  // namespace

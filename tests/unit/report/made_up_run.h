@@ -52,7 +52,7 @@ class MadeUpRun {
       end_attempt(journal, times, attempt, attempt <= deaths, step);
       if (attempt <= deaths) step -= 5;
     }
-    journal.write("done", {{"exit_code", 0}, {"record", {{"parameter_hash", "a5c4298bbb192290852cfcf0f1b1b709"}}}});
+    journal.write("done", {{"exit_code", 0}});
   }
 
  private:
@@ -113,6 +113,7 @@ class MadeUpRun {
                                     {"reached_step", step},
                                     {"recomputed_steps", is_death ? 5 : 0},
                                     {"cause", is_death ? to_json(cause) : nlohmann::json()},
+                                    {"decision", is_death ? "restart" : "done"},
                                     {"reason", is_death ? describe(cause) : "finished"},
                                     {"times", times.take(clock_.now)}});
     if (is_death) journal.write("restart", {{"after_attempt", attempt}, {"delay_seconds", 0}});
