@@ -1,7 +1,10 @@
 // The environment variables by which supervisor, shim and rank find each other. docs/operations.md lists them for users.
 #pragma once
 
+#include <algorithm>
+#include <concepts>
 #include <cstdlib>
+#include <limits>
 #include <optional>
 #include <string>
 
@@ -17,10 +20,10 @@ inline constexpr const char* kRunDirectory = "HOLDFAST_RUN_DIR";
 inline constexpr const char* kLeaseSeconds = "HOLDFAST_LEASE_SECONDS";
 inline constexpr const char* kHeartbeatFd = "HOLDFAST_HEARTBEAT_FD";  // shim to rank: shared memory
 inline constexpr const char* kAttemptTag = "HOLDFAST_ATTEMPT_TAG";    // in every process of an attempt
-inline constexpr const char* kSession = "HOLDFAST_SESSION";           // HOST:DIRECTORY, the supervisor's host and mpirun's files on every host
-inline constexpr const char* kRankTag = "HOLDFAST_RANK_TAG";          // in the rank and all that it starts
+inline constexpr const char* kSession = "HOLDFAST_SESSION";   // HOST:DIRECTORY, the supervisor's host and mpirun's files on every host
+inline constexpr const char* kRankTag = "HOLDFAST_RANK_TAG";  // in the rank and all that it starts
 
-inline constexpr const char* kDoctorHost = "HOLDFAST_DOCTOR_HOST";    // to an agent of `holdfast doctor`: the number of its host
+inline constexpr const char* kDoctorHost = "HOLDFAST_DOCTOR_HOST";      // to an agent of `holdfast doctor`: the number of its host
 inline constexpr const char* kDoctorDirectory = "HOLDFAST_DOCTOR_DIR";  // and the directory that it tries
 
 inline std::optional<std::string> get(const char* name) {
@@ -28,9 +31,12 @@ inline std::optional<std::string> get(const char* name) {
   return value ? std::optional<std::string>(value) : std::nullopt;
 }
 
-inline int get_number(const char* name, int otherwise) {
+/// Of the type of `otherwise`; a number beyond it is its largest or its smallest.
+template <std::integral Number>
+Number get_number(const char* name, Number otherwise) {
+  using Limits = std::numeric_limits<Number>;
   const char* value = std::getenv(name);
-  return value ? std::atoi(value) : otherwise;
+  return value ? static_cast<Number>(std::clamp<long long>(std::strtoll(value, nullptr, 10), Limits::min(), Limits::max())) : otherwise;
 }
 
 /// The rank that the launcher gave this process: Open MPI's, PMIx's or Slurm's variable; 0 without a launcher.

@@ -1,17 +1,20 @@
 #include "base/job_end.h"
 
-#include <stdio.h>
+#include <fmt/format.h>
 #include <time.h>
 
 #include <algorithm>
 #include <cctype>
 #include <charconv>
-#include <memory>
+#include <cstring>
 
 #include "base/environment.h"
+#include "base/program.h"
 
 namespace holdfast {
 namespace {
+
+constexpr double kSqueueSeconds = 10;
 
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back()))) text.remove_suffix(1);
@@ -42,13 +45,12 @@ JobEnd job_end() {
     if (const auto seconds = seconds_from(*told)) return {.unix_seconds = seconds};
   const std::string job = environment::get("SLURM_JOB_ID").value_or("");
   if (job.empty() || !std::all_of(job.begin(), job.end(), [](unsigned char c) { return std::isdigit(c) != 0; })) return {};
-  const std::string command = "timeout 10 squeue --noheader --jobs=" + job + " --format=%e 2>&1";
-  const std::unique_ptr<FILE, int (*)(FILE*)> output(::popen(command.c_str(), "r"), ::pclose);
-  if (!output) return {.problem = command + ": cannot be started"};
-  std::string said;
-  char buffer[256];
-  while (::fgets(buffer, sizeof buffer, output.get())) said += buffer;
-  const std::string_view text = trimmed(said);
+  const ProgramEnd end =
+      run_program({"squeue", "--noheader", "--jobs=" + job, "--format=%e"}, {.seconds = kSqueueSeconds, .takes_errors = true});
+  const std::string command = "squeue --noheader --jobs=" + job + " --format=%e";
+  if (end.start_error != 0) return {.problem = command + ": " + std::strerror(end.start_error)};
+  if (!end.was_in_time) return {.problem = fmt::format("{} was not over after {:.0f} s", command, kSqueueSeconds)};
+  const std::string_view text = trimmed(end.output);
   if (const auto seconds = local_time_from(text)) return {.unix_seconds = seconds};
   if (text == "N/A") return {};  // no time limit
   return {.problem = command + " says '" + std::string(text) + "'"};

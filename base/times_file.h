@@ -1,5 +1,5 @@
-// logs/attempt-NNN/rank-R.times.json: where the time of a rank went, written anew every few seconds and at its end, by its shim, or by the
-// rank itself where it has none.
+// logs/attempt-NNN/rank-R.times.json: where the time of a rank went, written by its shim, anew every few seconds and at the rank's end, or,
+// where it has none, by the rank itself at its end.
 #pragma once
 
 #include <optional>
@@ -14,7 +14,7 @@ struct TimesFile {
   int rank = 0;
   std::string host;
   double unix_seconds = 0;  // when the times were read
-  bool is_ended = false;    // the rank does not live any more
+  bool is_ended = false;    // nothing comes after it: for whoever looks at the file
   TimeRecord times;
 };
 

@@ -13,7 +13,7 @@
 #include <utility>
 
 #include "base/environment.h"
-#include "launch/exec_array.h"
+#include "base/exec_array.h"
 
 namespace holdfast {
 namespace {
@@ -37,7 +37,7 @@ HostProbe::HostProbe(const std::string& agent)
 }
 
 HostProbe::~HostProbe() {
-  for (const auto& [pid, question] : asking_) ::kill(pid, SIGKILL);
+  for (const auto& [pid, question] : asking_) ::kill(-pid, SIGKILL);  // with what the agent has started
 }
 
 void HostProbe::ask(const std::string& host, double now, double seconds) {
@@ -48,6 +48,7 @@ void HostProbe::ask(const std::string& host, double now, double seconds) {
   const pid_t pid = ::fork();
   if (pid < 0) return answered_.push_back({host, true});  // no process left here: that says nothing of the host
   if (pid > 0) {
+    ::setpgid(pid, pid);  // whoever of the two comes first
     asking_[pid] = {host, now + seconds};
     return;
   }

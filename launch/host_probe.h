@@ -14,6 +14,7 @@ class HostProbe {
  public:
   /// `agent`: as mpirun's plm_rsh_agent; empty: that of the environment, inside an allocation of Slurm's srun, else ssh.
   explicit HostProbe(const std::string& agent);
+  /// Kills those that are being asked.
   ~HostProbe();
   HostProbe(const HostProbe&) = delete;
   HostProbe& operator=(const HostProbe&) = delete;

@@ -15,8 +15,8 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "base/exec_array.h"
 #include "base/host.h"
-#include "launch/exec_array.h"
 
 namespace holdfast {
 namespace {

@@ -1,12 +1,12 @@
-// Whether the kernel has killed somebody for want of memory: its own counters, of the control group that this process is in (version
-// 1 or 2) and of the whole machine. A SIGKILL has no sender that could be asked.
+// Whether the kernel has killed somebody for want of memory: its own counters, of the control group that this process is in and of the
+// whole machine. A SIGKILL has no sender that could be asked. One thread.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
 
-#include "base/file_system.h"
+#include "base/control_group.h"
 
 namespace holdfast {
 
@@ -14,18 +14,22 @@ class MemoryKills {
  public:
   /// Remembers what has been counted so far. `root`: where /proc and /sys are.
   explicit MemoryKills(Path root = "/");
+  /// To be called again and again while nobody has died: what was counted before the last call but one explains no death from now on. (Not
+  /// before the last one: the kernel counts when it kills, and a large process takes its time to end.)
+  void renew();
   /// "the kernel's out-of-memory killer of the control group /job/1 (limit 2147483648 bytes)" where a counter has grown since; nullopt:
   /// none has.
   std::optional<std::string> killer() const;
 
  private:
-  std::optional<std::int64_t> group_kills() const;
-  std::optional<std::int64_t> machine_kills() const;
+  struct Counts {
+    std::optional<std::int64_t> group, machine;
+  };
+  Counts count() const;
 
   Path root_;
-  std::string group_;     // as /proc/self/cgroup has it
-  Path counter_, limit_;  // files of the group; empty where there is none
-  std::optional<std::int64_t> group_before_, machine_before_;
+  std::optional<MemoryGroup> group_;
+  Counts before_, latest_;
 };
 
 }  // namespace holdfast

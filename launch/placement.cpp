@@ -60,13 +60,4 @@ const std::string& host_of(const Placement& placement, int rank) {
   throw std::logic_error("a rank beyond the placement");
 }
 
-std::vector<int> ranks_of(const Placement& placement, const std::string& host) {
-  std::vector<int> ranks;
-  int rank = 0;
-  for (const Host& one : placement)
-    for (int slot = 0; slot < one.slots; ++slot, ++rank)
-      if (one.name == host) ranks.push_back(rank);
-  return ranks;
-}
-
 }  // namespace holdfast

@@ -32,7 +32,5 @@ std::vector<std::string> on_probation(const std::vector<KnownHost>& hosts, doubl
 
 /// The host of a rank.
 const std::string& host_of(const Placement& placement, int rank);
-/// Its ranks.
-std::vector<int> ranks_of(const Placement& placement, const std::string& host);
 
 }  // namespace holdfast

@@ -22,11 +22,11 @@
 #include "base/clock.h"
 #include "base/environment.h"
 #include "base/error.h"
+#include "base/exec_array.h"
 #include "base/heartbeat.h"
 #include "base/host.h"
 #include "base/times_file.h"
 #include "checkpoint/format/layout.h"
-#include "launch/exec_array.h"
 #include "launch/exit_record.h"
 #include "launch/guardian.h"
 #include "launch/host_list.h"
@@ -41,8 +41,9 @@ namespace {
 
 constexpr int kTickMilliseconds = 200;
 constexpr double kReleaseSeconds = 2;
-constexpr double kTimesSeconds = 5;  // how old the times on disk may be
-constexpr double kStallSeconds = 2;  // ten ticks: this process was not running in between
+constexpr double kTimesSeconds = 5;    // how old the times on disk may be
+constexpr double kMemorySeconds = 10;  // a rank that the kernel kills is gone within that
+constexpr double kStallSeconds = 2;    // ten ticks: this process was not running in between
 constexpr std::size_t kLastLines = 20;
 
 /// The supervisor makes and removes the one of its own host.
@@ -70,9 +71,11 @@ class Shim {
     const pid_t launcher = ::getppid();
     ::prctl(PR_SET_PDEATHSIG, SIGHUP);  // of the launcher's death
     if (::getppid() != launcher) throw Error("start the rank: its launcher is gone\n  next: start the run again", kExitUnavailable);
+    connect();
+    // Only now: the shim of an attempt that is over, which a slow launcher has started, is refused above; it would remove the directory
+    // of the attempt that runs.
     if (!session_.empty()) enter_session_directory(*files_, session_);
     make_directories(*files_, layout_.attempt_logs(attempt_));
-    connect();
     log_.emplace(layout_.rank_log(attempt_, rank_));
     start_rank();
     guardian_.watch(pid_);
@@ -157,6 +160,10 @@ class Shim {
     if (clock_.seconds() - told_at_ >= kTickMilliseconds / 1000.0) tell_status();
     if (const auto stacks = stacks_.take(clock_.seconds()); stacks && lease_) lease_->send({{"stacks", *stacks}});
     pass_stop_on();
+    if (!status_ && clock_.seconds() - counted_at_ >= kMemorySeconds) {
+      counted_at_ = clock_.seconds();
+      memory_kills_.renew();
+    }
   }
 
   /// A machine that stood still (overloaded, suspended) holds up both ends: what the supervisor says next deserves to be heard.
@@ -302,7 +309,7 @@ class Shim {
   std::optional<int> status_;
   std::optional<double> ended_at_;
   bool is_stop_wanted_ = false, is_stop_told_ = false, was_killed_ = false, is_released_ = false;
-  double heard_at_ = 0, told_at_ = 0, wrote_times_at_ = 0, awake_at_ = clock_.seconds();
+  double heard_at_ = 0, told_at_ = 0, wrote_times_at_ = 0, awake_at_ = clock_.seconds(), counted_at_ = awake_at_;
 };
 
 }  // namespace

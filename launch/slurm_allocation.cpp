@@ -3,34 +3,34 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <memory>
+#include <cstring>
+#include <sstream>
 
 #include "base/environment.h"
 #include "base/error.h"
+#include "base/program.h"
 
 namespace holdfast {
 namespace {
 
+constexpr double kSlurmSeconds = 30;
+
 /// SLURM_JOB_NODELIST is what scontrol expands when it is given no list.
 std::vector<std::string> expanded_names() {
-  const auto close = [](std::FILE* file) { ::pclose(file); };
-  const std::unique_ptr<std::FILE, decltype(close)> output(::popen("scontrol show hostnames 2>&1", "re"), close);
+  const ProgramEnd end = run_program({"scontrol", "show", "hostnames"}, {.seconds = kSlurmSeconds, .takes_errors = true});
   std::vector<std::string> names;
-  std::string text;
-  char buffer[4096];
-  while (output && std::fgets(buffer, sizeof buffer, output.get())) {
-    text += buffer;
-    names.emplace_back(buffer);
-    while (!names.back().empty() && (names.back().back() == '\n' || names.back().back() == ' ')) names.back().pop_back();
-  }
-  const bool is_good = !names.empty() && std::none_of(names.begin(), names.end(), [](const std::string& name) {
-    return name.empty() || name.find_first_of(" :") != name.npos;
-  });
+  std::istringstream lines(end.output);
+  for (std::string line; std::getline(lines, line);) names.push_back(line.substr(0, line.find_last_not_of(' ') + 1));
+  const bool is_good = end.is_good() && !names.empty() && std::none_of(names.begin(), names.end(), [](const std::string& name) {
+                         return name.empty() || name.find_first_of(" :") != name.npos;
+                       });
   if (is_good) return names;
   throw ConfigError(ErrorText{.attempted = "ask Slurm for the hosts of this allocation (scontrol show hostnames)",
                               .expected = "one name a line",
-                              .found = text.empty() ? "nothing" : "'" + text + "'",
+                              .found = end.output.empty() ? "nothing" : "'" + end.output + "'",
+                              .cause = end.start_error != 0 ? std::strerror(end.start_error)
+                                       : end.was_in_time    ? ""
+                                                            : fmt::format("it took longer than {:.0f} s", kSlurmSeconds),
                               .next = "put scontrol on PATH, or name the hosts: --hosts a:2,b:2"});
 }
 
@@ -38,7 +38,8 @@ bool is_positive(const char* variable) { return environment::get_number(variable
 
 std::vector<int> slots_of_nodes() {
   const bool has_tasks = is_positive("SLURM_NTASKS") || is_positive("SLURM_NTASKS_PER_NODE");
-  for (const char* variable : {has_tasks ? "SLURM_TASKS_PER_NODE" : "SLURM_JOB_CPUS_PER_NODE", "SLURM_TASKS_PER_NODE", "SLURM_CPUS_ON_NODE"}) {
+  for (const char* variable :
+       {has_tasks ? "SLURM_TASKS_PER_NODE" : "SLURM_JOB_CPUS_PER_NODE", "SLURM_TASKS_PER_NODE", "SLURM_CPUS_ON_NODE"}) {
     const auto text = environment::get(variable);
     if (!text) continue;
     std::vector<int> counts = parse_slurm_counts(*text, variable);

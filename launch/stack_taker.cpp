@@ -1,8 +1,12 @@
 #include "launch/stack_taker.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <cstdlib>
+#include <utility>
 
 namespace holdfast {
 namespace {
@@ -17,13 +21,16 @@ StackTaker::~StackTaker() {
 }
 
 void StackTaker::start(pid_t pid, Path file, double now) {
-  if (rank_ != 0) return;
-  rank_ = pid;
+  if (std::exchange(has_started_, true)) return;
   state_ = state_of_process(pid);
   file_ = std::move(file);
   until_ = now + kSeconds;
+  const pid_t shim = ::getpid();
   writer_ = ::fork();
   if (writer_ != 0) return;
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // it holds what its shim had open
+  if (::getppid() != shim) ::_exit(1);
+  ::unsetenv("DEBUGINFOD_URLS");  // or libdw asks the network for the debug information of every library
   ::_exit(write_stacks(pid, file_) ? 0 : 1);
 }
 

@@ -23,7 +23,8 @@ class StackTaker {
   std::optional<nlohmann::json> take(double now);
 
  private:
-  pid_t rank_ = 0, writer_ = 0;
+  bool has_started_ = false;
+  pid_t writer_ = 0;
   Path file_;
   std::string state_;  // before anybody looked into it
   double until_ = 0;

@@ -154,7 +154,7 @@ class DescriptionOutput {
 
 int run_training(const TrainArguments& arguments, Heartbeat* heartbeat) {
   SectionTracker sections(heartbeat);
-  sections.recompute_until(environment::get_number(environment::kReachedStep, 0));
+  sections.recompute_until(environment::get_number(environment::kReachedStep, std::int64_t{0}));
   keep_freed_memory();
   std::optional<DescriptionOutput> output;
   if (arguments.is_describe_only) output.emplace();

@@ -10,7 +10,7 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "launch/exec_array.h"
+#include "base/exec_array.h"
 
 namespace holdfast {
 

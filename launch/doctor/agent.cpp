@@ -18,6 +18,7 @@
 #include "base/environment.h"
 #include "base/error.h"
 #include "base/host.h"
+#include "base/program.h"
 #include "launch/doctor/gather.h"
 #include "launch/doctor/shared_files.h"
 #include "launch/line_connection.h"
@@ -86,8 +87,8 @@ json answer_to(SharedFiles& files, const json& question) {
   if (what == "versions") return gather_versions(question.at("trainer").get<std::string>(), question.at("seconds"));
   if (what == "disk") return measure_disk(question.at("directory").get<std::string>(), question.at("bytes"));
   if (what == "run") {
-    const ProgramEnd end = run_program(question.at("words"), question.at("seconds"));
-    return {{"exit_code", end.exit_code}, {"output", end.output}, {"was_in_time", end.was_in_time}};
+    const ProgramEnd end = run_program(question.at("words"), {.seconds = question.at("seconds"), .takes_errors = true});
+    return {{"exit_code", end.exit_code}, {"output", end.output}, {"was_in_time", end.was_in_time}, {"start_error", end.start_error}};
   }
   return sharing_step(files, what, question);
 }

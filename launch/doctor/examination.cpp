@@ -60,6 +60,14 @@ class Scratch {
   Path path_;
 };
 
+/// nullopt: a holdfast of another version says something else there.
+template <class Facts>
+std::optional<Facts> facts_from(const json& answer) try {
+  return answer.template get<Facts>();
+} catch (const json::exception&) {
+  return std::nullopt;
+}
+
 class Examiner {
  public:
   explicit Examiner(const ExaminationOptions& options)
@@ -161,6 +169,8 @@ class Examiner {
     const json sizes = begin == output.npos ? json() : json::parse(output.substr(begin), nullptr, /*allow_exceptions=*/false);
     if (answer.value("exit_code", 1) == 0 && sizes.is_object())
       options_.take_sizes(sizes, examination_.job);
+    else if (const int error = answer.value("start_error", 0); error != 0)
+      examination_.job_error = fmt::format("cannot run {}: {}", options_.trainer.string(), std::strerror(error));
     else
       examination_.job_error = output.empty() ? "the trainer did not answer in time" : output.substr(0, output.find_last_not_of('\n') + 1);
   }
@@ -169,7 +179,7 @@ class Examiner {
   void take(int question, double seconds, std::optional<Facts> HostFacts::*part) {
     for (const auto& [host, answer] : links_.collect(question, seconds))
       if (!answer.contains("error") || answer.size() > 1)
-        examination_.hosts[static_cast<std::size_t>(host)].*part = answer.template get<Facts>();
+        examination_.hosts[static_cast<std::size_t>(host)].*part = facts_from<Facts>(answer);
   }
 
   /// The shortest round trip tells most.
@@ -198,7 +208,7 @@ class Examiner {
     for (const int host : writers) {
       auto& disk = examination_.hosts[static_cast<std::size_t>(host)].disk;
       if (answers.contains(host))
-        disk = answers.at(host).get<DiskFacts>();
+        disk = facts_from<DiskFacts>(answers.at(host));
       else
         disk = DiskFacts{.error = fmt::format("writing {} MiB and fsync were not over after {:.0f} s", kDiskBytes >> 20, kDiskSeconds)};
     }
@@ -231,7 +241,7 @@ class Examiner {
                                          .own_variables = launcher_variables(),
                                          .exported = {},
                                          .log = log});
-    examination_.pairs = wait_for_pairs(clock_, launcher, log, options_.ranks, seconds);
+    examination_.pairs = wait_for_pairs(launcher, log, options_.ranks, seconds);
     sweep(environment::kAttemptTag, token_, kSweepSeconds);  // a launcher that was killed leaves what is no MPI program
   }
 

@@ -9,11 +9,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <sstream>
 
+#include "base/control_group.h"
 #include "base/host.h"
 #include "base/process_files.h"
 #include "launch/doctor/gather.h"
@@ -31,14 +33,6 @@ std::int64_t limit(__rlimit_resource resource) {
 std::int64_t meminfo(const std::string& text, const std::string& key) {
   const std::size_t at = text.find(key + ":");
   return at == text.npos ? 0 : std::atoll(text.c_str() + at + key.size() + 1) * 1024;
-}
-
-/// Of the control group that this process is seen in; kUnlimited without one.
-std::int64_t memory_of_control_group() {
-  for (const char* path : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"})
-    if (const std::string text = text_of_file(path); !text.empty() && std::isdigit(static_cast<unsigned char>(text[0])))
-      return std::atoll(text.c_str());
-  return kUnlimited;
 }
 
 /// "[madvise]" out of "always [madvise] never".
@@ -113,9 +107,9 @@ MachineFacts gather_machine() {
                      .port_error = port_error(),
                      .gpu_driver = gpu_driver(),
                      .is_root = ::geteuid() == 0};
-  if (const std::int64_t most = memory_of_control_group(); most != kUnlimited) {
-    facts.memory_bytes = std::min(facts.memory_bytes, most);
-    facts.free_memory_bytes = std::min(facts.free_memory_bytes, most);
+  if (const std::optional<MemoryGroup> group = memory_group(); group && group->limit_bytes) {
+    facts.memory_bytes = std::min(facts.memory_bytes, *group->limit_bytes);
+    facts.free_memory_bytes = std::min(facts.free_memory_bytes, *group->limit_bytes);
   }
   if (const std::int64_t space = limit(RLIMIT_AS); space != kUnlimited) facts.free_memory_bytes = std::min(facts.free_memory_bytes, space);
   return facts;

@@ -1,17 +1,15 @@
 #include "launch/doctor/host_links.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <sys/wait.h>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
-#include <thread>
 
+#include "base/reap.h"
 #include "launch/log_tail.h"
 
 namespace holdfast {
@@ -79,11 +77,17 @@ void HostLinks::turn(double seconds) {
   take_strangers();
   for (std::size_t number = 0; number < hosts_.size(); ++number)
     if (hosts_[number].line)
-      hosts_[number].line->receive([this, number](const nlohmann::json& message) {
-        answers_[message.value("number", 0)][static_cast<int>(number)] = message.value("answer", nlohmann::json::object());
-      });
+      hosts_[number].line->receive([this, number](const nlohmann::json& message) { take_answer(static_cast<int>(number), message); });
   for (Host& host : hosts_)
     if (!host.has_ended && ::waitpid(host.launcher, nullptr, WNOHANG) == host.launcher) host.has_ended = true;
+}
+
+void HostLinks::take_answer(int host, const nlohmann::json& message) {
+  const auto number = message.find("number"), answer = message.find("answer");
+  if (number != message.end() && number->is_number_integer() && answer != message.end() && answer->is_object())
+    answers_[number->get<int>()][host] = *answer;
+  else
+    hosts_[static_cast<std::size_t>(host)].line->close();  // no agent of ours
 }
 
 void HostLinks::take_strangers() {
@@ -97,9 +101,11 @@ void HostLinks::take_strangers() {
 }
 
 bool HostLinks::take_hello(std::unique_ptr<LineConnection>& line, const nlohmann::json& message) {
-  const nlohmann::json hello = message.value("hello", nlohmann::json::object());
-  if (!hello.is_object() || hello.value("token", "") != token_) return false;
-  const auto number = hello.value("number", std::size_t{0});
+  const nlohmann::json hello = message.value("hello", nlohmann::json());
+  if (!hello.is_object() || hello.value("token", nlohmann::json()) != token_) return false;
+  const nlohmann::json said = hello.value("number", nlohmann::json());
+  if (!said.is_number_unsigned()) return false;
+  const auto number = said.get<std::size_t>();
   if (number >= hosts_.size() || hosts_[number].line) return false;
   hosts_[number].launch_seconds = clock_.seconds() - hosts_[number].started_at;
   hosts_[number].line = std::move(line);
@@ -113,12 +119,7 @@ void HostLinks::close(double seconds) {
   while (clock_.seconds() < patience && std::any_of(hosts_.begin(), hosts_.end(), is_left)) turn(patience - clock_.seconds());
   for (Host& host : hosts_) {
     if (host.has_ended) continue;
-    ::kill(-host.launcher, SIGKILL);
-    // One that a file system holds cannot even be killed: it is not waited for.
-    for (const double end = clock_.seconds() + kKillSeconds; !host.has_ended && clock_.seconds() < end;) {
-      host.has_ended = ::waitpid(host.launcher, nullptr, WNOHANG) == host.launcher;
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
+    kill_and_reap(host.launcher, kKillSeconds);  // one that a file system holds cannot even be killed: it is not waited for
     host.has_ended = true;
   }
 }

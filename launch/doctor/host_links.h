@@ -1,5 +1,5 @@
 // The doctor's side of its connections: one agent (agent.h) a host. Nothing here waits for longer than it is told to: a host or a file
-// system that does not answer is an answer too. One thread.
+// system that does not answer is an answer too, and one that talks rubbish is cut off. One thread.
 #pragma once
 
 #include <map>
@@ -40,7 +40,7 @@ class HostLinks {
 
   /// Asks; the answer comes with collect(). `question` has "ask".
   int post(const std::vector<int>& hosts, nlohmann::json question);
-  /// By host. Who has not answered `seconds` from now on is missing.
+  /// By host; each is an object. Who has not answered `seconds` from now on is missing.
   std::map<int, nlohmann::json> collect(int number, double seconds);
   std::map<int, nlohmann::json> ask(const std::vector<int>& hosts, nlohmann::json question, double seconds) {
     return collect(post(hosts, std::move(question)), seconds);
@@ -58,6 +58,7 @@ class HostLinks {
   };
   void turn(double seconds);
   void take_strangers();
+  void take_answer(int host, const nlohmann::json& message);
   bool take_hello(std::unique_ptr<LineConnection>& line, const nlohmann::json& message);
 
   const Clock& clock_;

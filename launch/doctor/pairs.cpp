@@ -1,20 +1,18 @@
 #include "launch/doctor/pairs.h"
 
-#include <signal.h>
-#include <sys/wait.h>
-
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <fstream>
-#include <thread>
+
+#include "base/reap.h"
 
 namespace holdfast {
 namespace {
 
 constexpr double kStartSeconds = 5;  // mpirun, LibTorch, MPI_Init
+constexpr double kKillSeconds = 1;
 constexpr std::size_t kWords = 4;
 
 std::vector<std::string> lines_of(const Path& log) {
@@ -59,17 +57,10 @@ PairsFacts pairs_from(const std::vector<std::string>& lines, int ranks) {
   return facts;
 }
 
-PairsFacts wait_for_pairs(const Clock& clock, pid_t launcher, const Path& log, int ranks, double seconds) {
-  const double end = clock.seconds() + seconds + kStartSeconds;
-  int status = 0;
-  bool has_ended = false;
-  while (!has_ended && clock.seconds() < end) {
-    has_ended = ::waitpid(launcher, &status, WNOHANG) == launcher;
-    if (!has_ended) std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
+PairsFacts wait_for_pairs(pid_t launcher, const Path& log, int ranks, double seconds) {
+  const bool has_ended = wait_for_end(launcher, seconds + kStartSeconds).has_value();
   if (!has_ended) {
-    ::kill(-launcher, SIGKILL);
-    ::waitpid(launcher, nullptr, 0);
+    kill_and_reap(launcher, kKillSeconds);
   }
   const std::vector<std::string> lines = lines_of(log);
   PairsFacts facts = pairs_from(lines, ranks);

@@ -6,7 +6,6 @@
 
 #include <sys/types.h>
 
-#include "base/clock.h"
 #include "base/file_system.h"
 #include "launch/doctor/facts.h"
 
@@ -19,6 +18,6 @@ double pairs_seconds(int ranks);
 PairsFacts pairs_from(const std::vector<std::string>& lines, int ranks);
 
 /// Waits for the launcher's end, `seconds` and a margin for its start; what takes longer is killed, and is an error in the answer.
-PairsFacts wait_for_pairs(const Clock& clock, pid_t launcher, const Path& log, int ranks, double seconds);
+PairsFacts wait_for_pairs(pid_t launcher, const Path& log, int ranks, double seconds);
 
 }  // namespace holdfast

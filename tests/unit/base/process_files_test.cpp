@@ -5,6 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/unit/base/wait_until.h"
+
 namespace holdfast {
 namespace {
 
@@ -15,7 +17,7 @@ TEST(ProcessFiles, TellTheEnvironmentThatAProcessWasStartedWith) {
     ::execve("/bin/sleep", const_cast<char**>(words), const_cast<char**>(variables));
     ::_exit(1);
   }
-  while (process_file(child, "comm") != "sleep\n") ::usleep(1000);
+  EXPECT_TRUE(wait_until([child] { return process_file(child, "comm") == "sleep\n"; }));
   EXPECT_EQ(environment_value(child, "A"), "");
   EXPECT_EQ(environment_value(child, "B"), "b=c");
   EXPECT_EQ(environment_value(child, "C"), std::nullopt);

@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "launch/leases.h"
-#include "tests/unit/launch/pump.h"
+#include "tests/unit/base/wait_until.h"
 
 namespace holdfast {
 namespace {
@@ -14,13 +14,14 @@ namespace {
 TEST(Join, TriesEveryAddressUntilSomebodyWelcomesIt) {
   const Listener stranger;
   const SystemClock clock;
-  Leases leases(clock, "token", {.joined = [](int, const std::string&) {}, .said = [](int, const auto&) {}, .lost = [](int, const auto&) {}});
+  Leases leases(clock, "token",
+                {.joined = [](int, const std::string&) {}, .said = [](int, const auto&) {}, .lost = [](int, const auto&) {}});
   Joined joined;
   std::thread shim([&] {
     joined = join(fmt::format("127.0.0.1:1,{},{}", stranger.address(), leases.address()),
                   {{"hello", {{"token", "token"}, {"attempt", 1}, {"rank", 0}, {"host", "a"}}}}, 10);
   });
-  EXPECT_TRUE(pump_until([&] {
+  EXPECT_TRUE(wait_until([&] {
     leases.take_messages(1);
     return leases.connected() == 1;
   }));

@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 #include <sys/socket.h>
 
+#include "tests/unit/base/wait_until.h"
 #include "tests/unit/launch/fake_clock.h"
-#include "tests/unit/launch/pump.h"
 
 namespace holdfast {
 namespace {
@@ -49,7 +49,7 @@ class LeasesTest : public testing::Test {
     return made;
   }
   bool until(const std::function<bool()>& is_true) {
-    return pump_until([&] {
+    return wait_until([&] {
       leases_.take_messages(kAttempt);
       return is_true();
     });
@@ -117,7 +117,7 @@ TEST_F(LeasesTest, AConnectionThatSaysNothingHasFiveSeconds) {
   EXPECT_FALSE(silent.is_dropped());
   clock_.now += 0.1;
   leases_.take_messages(kAttempt);
-  EXPECT_TRUE(pump_until([&] { return silent.is_dropped(); }));
+  EXPECT_TRUE(wait_until([&] { return silent.is_dropped(); }));
   EXPECT_FALSE(known.is_dropped()) << "who has shown the token may be silent";
   EXPECT_THAT(happened_, ElementsAre("joined 0"));
 }
@@ -126,7 +126,7 @@ TEST_F(LeasesTest, AStrangerHearsNoCommand) {
   FakeShim stranger{.line = LineConnection::connect(leases_.address(), 5)};
   FakeShim known = joined_shim(0);
   leases_.tell("stop");
-  EXPECT_TRUE(pump_until([&] {
+  EXPECT_TRUE(wait_until([&] {
     known.read();
     return known.told.size() == 2;
   }));
@@ -139,7 +139,7 @@ TEST_F(LeasesTest, TellsEveryRank) {
   for (const int rank : {0, 1, 2}) shims.push_back(joined_shim(rank));
   leases_.tell("kill");
   for (FakeShim& one : shims) {
-    EXPECT_TRUE(pump_until([&] {
+    EXPECT_TRUE(wait_until([&] {
       one.read();
       return one.told.size() == 2;
     }));
@@ -197,7 +197,7 @@ class LimitedLeasesTest : public testing::Test {
  protected:
   void take() { leases_.take_messages(kAttempt); }
   bool until(const std::function<bool()>& is_true) {
-    return pump_until([&] {
+    return wait_until([&] {
       take();
       return is_true();
     });

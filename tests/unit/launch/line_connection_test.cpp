@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <sys/socket.h>
 
-#include "tests/unit/launch/pump.h"
+#include "tests/unit/base/wait_until.h"
 
 namespace holdfast {
 namespace {
@@ -18,7 +18,7 @@ class LineConnectionTest : public testing::Test {
   LineConnectionTest() {
     peer_ = LineConnection::connect(listener_.address(), 5);
     EXPECT_TRUE(peer_);
-    EXPECT_TRUE(pump_until([this] { return (line_ = listener_.accept()) != nullptr; }));
+    EXPECT_TRUE(wait_until([this] { return (line_ = listener_.accept()) != nullptr; }));
   }
   void say(const std::string& bytes) {
     EXPECT_EQ(::send(peer_->fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
@@ -31,14 +31,14 @@ class LineConnectionTest : public testing::Test {
   /// What arrives until `count` messages are there or the connection is closed.
   std::vector<json> receive(std::size_t count) {
     std::vector<json> messages;
-    pump_until([&] {
+    wait_until([&] {
       for (json& message : receive()) messages.push_back(std::move(message));
       return messages.size() >= count || !line_->is_open();
     });
     return messages;
   }
   bool closes() {
-    return pump_until([this] {
+    return wait_until([this] {
       receive();
       return !line_->is_open();
     });
@@ -53,7 +53,7 @@ TEST_F(LineConnectionTest, CarriesObjectsBothWays) {
   EXPECT_THAT(receive(1), ElementsAre(json{{"hello", 1}}));
   line_->send({{"command", "welcome"}});
   std::vector<json> answers;
-  EXPECT_TRUE(pump_until([&] {
+  EXPECT_TRUE(wait_until([&] {
     peer_->receive([&answers](const json& message) { answers.push_back(message); });
     return !answers.empty();
   }));
@@ -120,7 +120,7 @@ TEST_F(LineConnectionTest, HandsOutWhatCameBeforeThePeerClosed) {
 
 TEST_F(LineConnectionTest, IsClosedBySendingToAPeerThatIsGone) {
   peer_.reset();
-  EXPECT_TRUE(pump_until([this] {
+  EXPECT_TRUE(wait_until([this] {
     line_->send({{"command", "ping"}});
     return !line_->is_open();
   }));
@@ -133,7 +133,7 @@ TEST_F(LineConnectionTest, KeepsWhatTheSocketDoesNotTakeAndSendsItLater) {
   for (int i = 0; i < kMessages; ++i) peer_->send({{"number", i}, {"text", std::string(8000, 'x')}});
   ASSERT_TRUE(peer_->is_open());
   std::vector<json> messages;
-  EXPECT_TRUE(pump_until([&] {
+  EXPECT_TRUE(wait_until([&] {
     peer_->receive([](const json&) {});
     for (json& message : receive()) messages.push_back(std::move(message));
     return messages.size() == kMessages;

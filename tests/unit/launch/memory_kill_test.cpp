@@ -4,18 +4,20 @@
 
 #include <fstream>
 
+#include "tests/unit/format/temporary_directory.h"
+
 namespace holdfast {
 namespace {
 
 /// A made-up /proc and /sys.
 class MemoryKillsTest : public testing::Test {
  protected:
-  MemoryKillsTest() { std::filesystem::remove_all(root_); }
   void write(const Path& path, const std::string& text) {
     std::filesystem::create_directories((root_ / path).parent_path());
     std::ofstream(root_ / path) << text;
   }
-  Path root_ = testing::TempDir() + "memory-kills";
+  TemporaryDirectory directory_;
+  const Path& root_ = directory_.path();
 };
 
 TEST_F(MemoryKillsTest, TheCounterOfVersion2IsRead) {
@@ -42,6 +44,27 @@ TEST_F(MemoryKillsTest, WithoutAGroupTheMachineCounts) {
   const MemoryKills kills(root_);
   EXPECT_EQ(kills.killer(), std::nullopt);
   write("proc/vmstat", "nr_free_pages 5\noom_kill 1\n");
+  EXPECT_EQ(kills.killer(), "the kernel's out-of-memory killer: the machine has no memory left");
+}
+
+TEST_F(MemoryKillsTest, AKillOfLongAgoExplainsNoDeathAndOneOfJustNowDoes) {
+  write("proc/vmstat", "oom_kill 0\n");
+  MemoryKills kills(root_);
+  write("proc/vmstat", "oom_kill 1\n");
+  kills.renew();
+  EXPECT_NE(kills.killer(), std::nullopt) << "the process may take its time to end";
+  kills.renew();
+  EXPECT_EQ(kills.killer(), std::nullopt) << "that was another one";
+  write("proc/vmstat", "oom_kill 2\n");
+  EXPECT_NE(kills.killer(), std::nullopt);
+}
+
+TEST_F(MemoryKillsTest, AGroupWithoutALimitHasNotRunIntoIt) {
+  write("proc/self/cgroup", "0::/job/1\n");
+  write("sys/fs/cgroup/job/1/memory.events", "oom_kill 0\n");
+  write("sys/fs/cgroup/job/1/memory.max", "max\n");
+  const MemoryKills kills(root_);
+  write("sys/fs/cgroup/job/1/memory.events", "oom_kill 1\n");
   EXPECT_EQ(kills.killer(), "the kernel's out-of-memory killer: the machine has no memory left");
 }
 

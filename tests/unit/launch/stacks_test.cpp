@@ -1,7 +1,10 @@
 #include "launch/stacks.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,6 +12,8 @@
 #include <iterator>
 
 #include "launch/stack_taker.h"
+#include "tests/unit/base/wait_until.h"
+#include "tests/unit/format/temporary_directory.h"
 
 namespace holdfast {
 namespace {
@@ -44,7 +49,7 @@ std::string text_of(const Path& path) {
 
 /// Until the child is where it waits.
 void wait_for_state(pid_t pid, char state) {
-  while (!state_of_process(pid).starts_with(state)) ::usleep(1000);
+  ASSERT_TRUE(wait_until([&] { return state_of_process(pid).starts_with(state); })) << state_of_process(pid);
 }
 
 TEST(Stacks, TellWhereAStoppedProcessIsWithoutItsHelp) {
@@ -52,7 +57,8 @@ TEST(Stacks, TellWhereAStoppedProcessIsWithoutItsHelp) {
   wait_for_state(child.pid(), 'S');
   ::kill(child.pid(), SIGSTOP);
   wait_for_state(child.pid(), 'T');
-  const Path path = testing::TempDir() + "stacks.txt";
+  const TemporaryDirectory directory;
+  const Path path = directory.path() / "stacks.txt";
   ASSERT_TRUE(write_stacks(child.pid(), path));
   EXPECT_THAT(text_of(path), HasSubstr("state T (stopped)"));
   EXPECT_THAT(text_of(path), HasSubstr("holdfast_test_waits_here"));
@@ -64,7 +70,8 @@ TEST(Stacks, SayWhatCannotBeRead) {
   pid_t gone = ::fork();
   if (gone == 0) ::_exit(0);
   ::waitpid(gone, nullptr, 0);
-  const Path path = testing::TempDir() + "none.txt";
+  const TemporaryDirectory directory;
+  const Path path = directory.path() / "none.txt";
   ASSERT_TRUE(write_stacks(gone, path));
   EXPECT_THAT(text_of(path), HasSubstr("its stacks cannot be read: "));
   EXPECT_EQ(innermost_functions(path, 3), "");
@@ -76,17 +83,42 @@ TEST(StackTaker, AnswersOnce) {
   wait_for_state(child.pid(), 'S');
   StackTaker taker;
   EXPECT_FALSE(taker.take(0));
-  const Path path = testing::TempDir() + "taken.txt";
+  const TemporaryDirectory directory;
+  const Path path = directory.path() / "taken.txt";
   taker.start(child.pid(), path, 0);
   std::optional<nlohmann::json> taken;
-  while (!taken) {
-    ::usleep(1000);
-    taken = taker.take(0);
-  }
+  ASSERT_TRUE(wait_until([&] { return (taken = taker.take(0)).has_value(); }));
   EXPECT_THAT(taken->at("state").get<std::string>(), HasSubstr("S (sleeping)"));
   EXPECT_THAT(taken->at("functions").get<std::string>(), HasSubstr("holdfast_test_waits_here"));
   EXPECT_EQ(taken->at("file"), path.string());
   EXPECT_FALSE(taker.take(100));
+}
+
+TEST(StackTaker, EndsWithItsShim) {
+  const Child child;
+  const TemporaryDirectory directory;
+  const Path pipe = directory.path() / "nobody-reads";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);  // whoever opens it to write waits
+  int held[2];                                 // by the shim and by what it starts
+  ASSERT_EQ(::pipe2(held, O_CLOEXEC), 0);
+  const pid_t shim = ::fork();
+  if (shim == 0) {
+    ::close(held[0]);
+    StackTaker taker;
+    taker.start(child.pid(), pipe, 0);
+    [[maybe_unused]] const ssize_t n = ::write(held[1], "x", 1);
+    for (;;) ::pause();
+  }
+  ::close(held[1]);
+  char byte = 0;
+  ASSERT_EQ(::read(held[0], &byte, 1), 1);
+  ::kill(shim, SIGKILL);
+  ASSERT_EQ(::waitpid(shim, nullptr, 0), shim);
+  pollfd waiting{.fd = held[0], .events = POLLIN, .revents = 0};
+  constexpr int kMilliseconds = 30'000;
+  EXPECT_EQ(::poll(&waiting, 1, kMilliseconds), 1) << "somebody has it open still";
+  EXPECT_EQ(::read(held[0], &byte, 1), 0);
+  ::close(held[0]);
 }
 
 }  // namespace

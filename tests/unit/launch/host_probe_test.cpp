@@ -1,0 +1,39 @@
+#include "launch/host_probe.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <fstream>
+
+#include "base/process_files.h"
+#include "tests/unit/base/wait_until.h"
+#include "tests/unit/format/temporary_directory.h"
+
+namespace holdfast {
+namespace {
+
+bool is_gone(pid_t pid) {
+  const std::string status = process_file(pid, "status");
+  return status.empty() || status.find("State:\tZ") != status.npos;
+}
+
+TEST(HostProbe, LeavesNothingBehindOfAQuestionThatIsNotAnswered) {
+  const TemporaryDirectory directory;
+  const Path agent = directory.path() / "agent", note = directory.path() / "pid";
+  std::ofstream(agent) << "#!/bin/sh\nsleep 1000 &\necho $! > " << note.string() << ".new && mv " << note.string() << ".new "
+                       << note.string() << "\nwait\n";
+  ::chmod(agent.c_str(), 0755);
+  pid_t started = 0;
+  {
+    HostProbe probe(agent.string());
+    probe.ask("a", 0);
+    ASSERT_TRUE(wait_until([&] { return static_cast<bool>(std::ifstream(note) >> started); }));
+    EXPECT_FALSE(is_gone(started));
+  }
+  EXPECT_TRUE(wait_until([&] { return is_gone(started); })) << "what the agent has started";
+  ::waitpid(-1, nullptr, 0);
+}
+
+}  // namespace
+}  // namespace holdfast
