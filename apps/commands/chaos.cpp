@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "apps/command_line/parse.h"
+#include "apps/command_line/run_target.h"
 #include "base/error.h"
 #include "launch/chaos/chaos.h"
 #include "launch/chaos/fault.h"
@@ -59,7 +60,7 @@ int chaos_command(const std::vector<std::string>& words) {
   parse_count("holdfast chaos", "--ranks", arguments.ranks, 1);
   if (!(options.per_hour > 0) || !(options.minutes > 0) || options.most < 0)
     throw UsageError("holdfast chaos: --rate and --minutes are above 0, --most is 0 or more\n  next: holdfast chaos --help");
-  options.directory = std::filesystem::absolute(directory).lexically_normal();
+  options.directory = run_directory(directory);
   const auto files = make_posix_file_system();
   if (!files->list(options.directory).empty())
     throw UsageError(to_string({.attempted = "holdfast chaos in " + options.directory.string(),

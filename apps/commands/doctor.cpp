@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/command_line/parse.h"
+#include "apps/command_line/run_target.h"
 #include "apps/commands/plan.h"
 #include "base/error.h"
 #include "base/host.h"
@@ -84,7 +85,7 @@ int doctor_command(const std::vector<std::string>& words) {
   const Path program = std::filesystem::read_symlink("/proc/self/exe");
   ExaminationOptions options{
       .ranks = arguments->ranks,
-      .run_directory = std::filesystem::absolute(arguments->run_directory.value_or(configuration ? configuration->run.directory : ".")),
+      .run_directory = run_directory(arguments->run_directory.value_or(configuration ? configuration->run.directory : ".")),
       .program = program,
       .trainer = arguments->trainer.empty() ? program.parent_path() / "holdfast-train" : Path(arguments->trainer)};
   if (configuration) {

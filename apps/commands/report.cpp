@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/command_line/parse.h"
+#include "apps/command_line/run_target.h"
 #include "base/error.h"
 #include "base/file_system.h"
 #include "report/history.h"
@@ -40,7 +41,7 @@ int report_command(const std::vector<std::string>& words) {
   }
   if (run.empty()) throw UsageError("holdfast report: a run directory is needed\n  next: holdfast report --help");
   const auto files = make_posix_file_system();
-  const RunHistory history = read_history(*files, RunLayout{std::filesystem::absolute(run).lexically_normal()});
+  const RunHistory history = read_history(*files, RunLayout{run_directory(run)});
   if (values.count("html")) {
     write_text_durably(*files, std::filesystem::absolute(html), report_page(history));
     fmt::print("{}\n", html);

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "apps/command_line/parse.h"
+#include "apps/command_line/run_target.h"
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/injection.h"
@@ -102,12 +103,6 @@ int ranks_of(const RunArguments& arguments, const std::vector<Host>& hosts) {
   return ranks;
 }
 
-/// Absolute; "runs/a/" is "runs/a".
-Path run_directory(const Configuration& configuration) {
-  const Path directory = std::filesystem::absolute(configuration.run.directory).lexically_normal();
-  return directory.has_filename() ? directory : directory.parent_path();
-}
-
 std::vector<std::string> rank_command(const RunArguments& arguments, const Path& program, const Path& directory) {
   const std::string trainer = arguments.trainer.empty() ? (program.parent_path() / "holdfast-train").string() : arguments.trainer;
   std::vector<std::string> command = {trainer, std::filesystem::absolute(arguments.config).string(), "--run-dir", directory.string()};
@@ -126,7 +121,8 @@ int run_command(const std::vector<std::string>& words) {
   const int ranks = ranks_of(*arguments, hosts);
   Configuration configuration = load_configuration(arguments->config, arguments->overrides);
   if (arguments->run_directory) configuration.run.directory = *arguments->run_directory;
-  const Path directory = run_directory(configuration), program = std::filesystem::read_symlink("/proc/self/exe");
+  require_min_ranks(configuration, ranks);
+  const Path directory = run_directory(configuration.run.directory), program = std::filesystem::read_symlink("/proc/self/exe");
   configuration.run.directory = directory.string();
   require_utf8(configuration);
   make_directories(*make_posix_file_system(), RunLayout{directory}.checkpoints());

@@ -2,22 +2,24 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/wait.h>
 
 #include <algorithm>
-#include <array>
 #include <cctype>
+#include <cerrno>
 #include <charconv>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
 
 #include "apps/command_line/parse.h"
+#include "apps/command_line/run_target.h"
 #include "apps/commands/trainer_program.h"
 #include "base/error.h"
 #include "base/file_system.h"
+#include "base/program.h"
 #include "launch/job_script.h"
 #include "launch/time_limit.h"
 #include "options/run_options.h"
@@ -140,24 +142,17 @@ void write_script(const Path& path, const std::string& text) {
 
 /// The number of the job, as sbatch prints it.
 std::string sbatch(const Path& script) {
-  const std::string command = "sbatch --parsable " + shell_word(script.string());
-  const auto close = [](FILE* pipe) { ::pclose(pipe); };
-  std::unique_ptr<FILE, decltype(close)> pipe(::popen(command.c_str(), "r"), close);
-  std::array<char, 256> buffer{};
-  std::string output;
-  for (std::size_t bytes = 1; pipe && bytes > 0;) {
-    bytes = std::fread(buffer.data(), 1, buffer.size(), pipe.get());
-    output.append(buffer.data(), bytes);
-  }
-  const int status = pipe ? ::pclose(pipe.release()) : -1;
-  if (status != 0)
+  const ProgramEnd end = run_program({"sbatch", "--parsable", script.string()});
+  if (!end.is_good())
     throw Error(to_string({.attempted = "submit " + script.string(),
                            .expected = "sbatch to take it",
-                           .found = WIFEXITED(status) ? fmt::format("exit code {}", WEXITSTATUS(status)) : "no end of its own",
-                           .next = WIFEXITED(status) && WEXITSTATUS(status) == 127 ? "run this where Slurm's sbatch is on PATH"
-                                                                                   : "what sbatch says is above; the script stays there"}),
+                           .found = end.start_error != 0 ? std::strerror(end.start_error)
+                                    : end.signal != 0    ? fmt::format("its death by signal {}", end.signal)
+                                                         : fmt::format("exit code {}", end.exit_code),
+                           .next = end.start_error == ENOENT ? "run this where Slurm's sbatch is on PATH"
+                                                             : "what sbatch says is above; the script stays there"}),
                 kExitUnavailable);
-  return output.substr(0, output.find_first_of(";\n"));
+  return end.output.substr(0, end.output.find_first_of(";\n"));
 }
 
 }  // namespace
@@ -173,7 +168,8 @@ int submit_command(const std::vector<std::string>& words) {
   const Path program = std::filesystem::read_symlink("/proc/self/exe");
   if (const int code = check_with_trainer(program.parent_path() / "holdfast-train", *arguments); code != kExitOk) return code;
   if (!arguments->run_directory.empty()) configuration.run.directory = arguments->run_directory;
-  const Path directory = std::filesystem::absolute(configuration.run.directory).lexically_normal();
+  const Path directory = run_directory(configuration.run.directory);
+  require_min_ranks(configuration, request.nodes * request.ranks_per_node);
   require_one_line(configuration.run.name, "run.name");
   request.name = configuration.run.name;
   request.program = program.string();
