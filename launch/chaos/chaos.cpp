@@ -150,10 +150,10 @@ class Chaos {
     const std::size_t lines = Journal::read(run_.journal()).size();
     const Fault& fault = next_fault();
     const double begin = clock_.seconds(), time = clock_.unix_seconds();
-    if (fault.effect == Effect::supervisor_dies || fault.effect == Effect::run_stops)
-      expected_end_ = fault.effect == Effect::run_stops ? SIGTERM : SIGKILL;
     const std::optional<Strike> struck = strike(fault, victim, random_);
     if (!struck) return;
+    if (fault.effect == Effect::supervisor_dies || fault.effect == Effect::run_stops)
+      expected_end_ = fault.effect == Effect::run_stops ? SIGTERM : SIGKILL;
     ++struck_;
     const std::optional<Attribution> verdict = wait_for_verdict(*struck, lines, begin);
     if (!verdict) return void(--struck_);  // the run ended by itself meanwhile
