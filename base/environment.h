@@ -20,8 +20,10 @@ inline constexpr const char* kRunDirectory = "HOLDFAST_RUN_DIR";
 inline constexpr const char* kLeaseSeconds = "HOLDFAST_LEASE_SECONDS";
 inline constexpr const char* kHeartbeatFd = "HOLDFAST_HEARTBEAT_FD";  // shim to rank: shared memory
 inline constexpr const char* kAttemptTag = "HOLDFAST_ATTEMPT_TAG";    // in every process of an attempt
-inline constexpr const char* kSession = "HOLDFAST_SESSION";   // HOST:DIRECTORY, the supervisor's host and mpirun's files on every host
-inline constexpr const char* kRankTag = "HOLDFAST_RANK_TAG";  // in the rank and all that it starts
+inline constexpr const char* kSession = "HOLDFAST_SESSION";       // HOST:DIRECTORY, the supervisor's host and mpirun's files on every host
+inline constexpr const char* kStandby = "HOLDFAST_STANDBY";       // to a shim: its rank is to wait until the attempt before is over
+inline constexpr const char* kStandbyFd = "HOLDFAST_STANDBY_FD";  // shim to such a rank: where the word to go on comes from
+inline constexpr const char* kRankTag = "HOLDFAST_RANK_TAG";      // in the rank and all that it starts
 
 inline constexpr const char* kDoctorHost = "HOLDFAST_DOCTOR_HOST";      // to an agent of `holdfast doctor`: the number of its host
 inline constexpr const char* kDoctorDirectory = "HOLDFAST_DOCTOR_DIR";  // and the directory that it tries

@@ -31,6 +31,7 @@ struct HeartbeatBlock {
   std::atomic<std::uint32_t> takes_stop_requests;  // SIGTERM asks for a checkpoint from now on; before, it would just kill
   std::atomic<std::uint32_t> is_futile;            // what the rank ends with would end the next attempt too
   std::atomic<std::uint32_t> stops_run;            // a stop that is no business of one rank: max_time, the job's end, a stop file
+  std::atomic<std::uint32_t> is_standing_by;       // it waits for the attempt before its own to be over, and has begun nothing
   TimeTotals times;                                // where its time went
   char error[1024];                                // last words of a rank that ends with an exception, 0-terminated
 };

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 
 namespace holdfast {
 
@@ -14,6 +16,14 @@ std::string text_of_file(const std::string& path) {
 }
 
 std::string process_file(pid_t pid, const std::string& name) { return text_of_file(fmt::format("/proc/{}/{}", pid, name)); }
+
+std::int64_t private_bytes(pid_t pid) {
+  std::istringstream lines(process_file(pid, "smaps_rollup"));
+  std::int64_t kilobytes = 0;
+  for (std::string line; std::getline(lines, line);)
+    if (line.starts_with("Private_")) kilobytes += std::atoll(line.c_str() + line.find(':') + 1);
+  return kilobytes * 1024;
+}
 
 std::optional<std::string> environment_value(pid_t pid, const std::string& variable) {
   const std::string text = process_file(pid, "environ"), begin = variable + "=";

@@ -1,6 +1,7 @@
 // What /proc tells of a process. All of it may be gone a moment later.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -12,6 +13,8 @@ namespace holdfast {
 std::string text_of_file(const std::string& path);
 /// /proc/PID/`name`
 std::string process_file(pid_t pid, const std::string& name);
+/// Memory of the process that no other has: what its end would set free. 0: it is gone, or may not be looked at.
+std::int64_t private_bytes(pid_t pid);
 /// Of the environment that the process was started with.
 std::optional<std::string> environment_value(pid_t pid, const std::string& variable);
 

@@ -59,6 +59,8 @@ class SectionTracker {
     bool had_charge_;
     TimeCause before_;
   };
+  /// The rank was started ahead of time, and begins now.
+  void begin_anew() { ledger_.begin_anew(); }
   /// Steps up to this one have been computed by an earlier attempt: their time is booked as recomputed.
   void recompute_until(std::int64_t step) { recompute_until_ = step; }
   /// An update is complete, with all that is done after it on every step.

@@ -27,6 +27,13 @@ TimeLedger::TimeLedger(const Clock& clock, TimeTotals& totals) : clock_(clock), 
   for (const auto& seconds : totals_.seconds) since_ += seconds.load(kRelaxed);
 }
 
+void TimeLedger::begin_anew() {
+  for (auto& seconds : totals_.seconds) seconds.store(0, kRelaxed);
+  totals_.current.store(static_cast<std::uint32_t>(TimeCause::startup), kRelaxed);
+  since_ = clock_.seconds();
+  totals_.begin.store(since_, std::memory_order_release);
+}
+
 void TimeLedger::switch_to(TimeCause cause) {
   const double now = clock_.seconds();
   // One writer: no read-modify-write is needed. A kill between the two stores costs nothing: the open interval is what the sum lacks.

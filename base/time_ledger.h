@@ -53,6 +53,8 @@ class TimeLedger {
  public:
   /// Begins in startup. Totals that have begun already go on.
   TimeLedger(const Clock& clock, TimeTotals& totals);
+  /// What was booked so far is forgotten: the rank begins now.
+  void begin_anew();
   /// From now on the time is spent for `cause`. Less than 100 ns.
   void switch_to(TimeCause cause);
   /// An update is complete.

@@ -1,6 +1,6 @@
 """Seconds from `kill -9` of one of two ranks to the first step that had not been reached before, against torchrun.
 
-Figure restart.kill. Both sides train the mlp with a checkpoint every 50 steps and are killed in mid-interval; one kill a
+Figures restart.kill, and restart.standby with `restart.standby: true`. Both sides train the mlp with a checkpoint every 50 steps and are killed in mid-interval; one kill a
 trial, sides in turns. A peer that does not come back within its time limit counts as that limit (`peer_lost` says how
 often). Start it through bench/run.sh.
 """
@@ -57,26 +57,36 @@ def is_trainer(process):
 
 
 def process_of_rank(rank, run_directory):
-    """The holdfast-train of a rank, told from others on this machine by the run directory on its command line."""
+    """The holdfast-train of a rank of the first attempt, told from others on this machine by the run directory on its command line."""
     for process in (int(name) for name in os.listdir("/proc") if name.isdigit()):
-        if is_trainer(process) and f"OMPI_COMM_WORLD_RANK={rank}".encode() in environment_of(process):
+        wanted = {f"OMPI_COMM_WORLD_RANK={rank}".encode(), b"HOLDFAST_ATTEMPT=1"}
+        if is_trainer(process) and wanted <= set(environment_of(process)):
             command = pathlib.Path(f"/proc/{process}/cmdline").read_bytes() + b"".join(environment_of(process))
             if str(run_directory).encode() in command:
                 return process
     return None
 
 
-def ours():
+def is_standby_ready(run_directory):
+    try:
+        return '"standby_ready"' in (run_directory / "journal.jsonl").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def ours(has_standby):
     with holdfast.scratch_directory() as directory:
         run_directory, log_path = pathlib.Path(directory) / "run", pathlib.Path(directory) / "log"
         metrics = run_directory / "metrics.jsonl"
         with open(log_path, "w") as log:
             supervisor = subprocess.Popen(
                 [str(holdfast.PROGRAMS / "holdfast"), "run", str(holdfast.CONFIGS / "restart_mlp.yaml"), "-n", "2",
-                 "--run-dir", str(run_directory)],
+                 "--run-dir", str(run_directory), "--set", f"restart.standby={str(has_standby).lower()}"],
                 env=holdfast.ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             try:
                 wait_for(lambda: last_step(metrics)[1] >= KILL_AT, f"step {KILL_AT}")
+                if has_standby:
+                    wait_for(lambda: is_standby_ready(run_directory), "a standby")
                 victim = process_of_rank(1, run_directory)
                 os.kill(victim, signal.SIGKILL)
                 killed = time.monotonic()
@@ -106,14 +116,16 @@ def theirs():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments = arguments_of(parser)
-    our_seconds, peer_results = [], []
+    our_seconds, standby_seconds, peer_results = [], [], []
     for _ in range(arguments.repeat):
         peer_results.append(theirs())
-        our_seconds.append(ours())
+        our_seconds.append(ours(has_standby=False))
+        standby_seconds.append(ours(has_standby=True))
     came_back = [result for result in peer_results if result]
     peer_seconds = [result[0] if result else TIMEOUT_SECONDS for result in peer_results]
-    print_figure("restart.kill", "s", our_seconds, peer_seconds, peer_lost=len(peer_results) - len(came_back),
-                 peer_starts=rounded(median([starts for _, starts in came_back])))
+    for figure, seconds in (("restart.kill", our_seconds), ("restart.standby", standby_seconds)):
+        print_figure(figure, "s", seconds, peer_seconds, peer_lost=len(peer_results) - len(came_back),
+                     peer_starts=rounded(median([starts for _, starts in came_back])))
 
 
 if __name__ == "__main__":

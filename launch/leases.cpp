@@ -80,9 +80,16 @@ void Leases::take_message(Lease& lease, const nlohmann::json& message, int attem
   }
 }
 
-void Leases::tell(const char* command) {
+void Leases::tell(const char* command, nlohmann::json fields) {
+  fields["command"] = command;
   for (Lease& lease : leases_)
-    if (lease.rank) lease.line->send({{"command", command}});
+    if (lease.rank) lease.line->send(fields);
+}
+
+void Leases::hand_over(Handlers handlers) {
+  handlers_ = std::move(handlers);
+  for (const Lease& lease : leases_)
+    if (lease.rank) handlers_.joined(*lease.rank, lease.host);
 }
 
 std::string Leases::host_of(int rank) const {

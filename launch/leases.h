@@ -39,8 +39,10 @@ class Leases {
   void add_to(std::vector<pollfd>& waiting) const;
   /// Takes connections and messages without blocking; calls the handlers. Shims of other attempts than `attempt` are strangers.
   void take_messages(int attempt);
-  /// Sends {"command": command} to every rank.
-  void tell(const char* command);
+  /// Sends {"command": command}, with further `fields`, to every rank.
+  void tell(const char* command, nlohmann::json fields = nlohmann::json::object());
+  /// Others are told from now on; first, that every rank which is connected has joined. Not to be called by a handler.
+  void hand_over(Handlers handlers);
   /// Where `rank` is; empty: it is not connected.
   std::string host_of(int rank) const;
   /// Ranks that are connected.

@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <vector>
+
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/host.h"
@@ -10,24 +13,38 @@
 
 namespace holdfast {
 
-void enter_session_directory(FileSystem& files, const Path& session) {
+namespace {
+
+/// ".../holdfast-0-4a6f…-" of ".../holdfast-0-4a6f…-3"
+std::string name_of_run(const Path& session) {
   const std::string name = session.filename().string();
-  const std::string prefix = name.substr(0, name.rfind('-') + 1);
-  for (const std::string& other : files.list(session.parent_path()))
-    if (other.starts_with(prefix) && other != name) try {
-        remove_tree(files, session.parent_path() / other);
-      } catch (const StorageError&) {
-        continue;  // the shim beside this one removes it, too
-      }
+  return name.substr(0, name.rfind('-') + 1);
+}
+
+std::vector<Path> of_earlier_attempts(FileSystem& files, const Path& session, Before before) {
+  const std::string run = name_of_run(session), kept = run + std::to_string(std::atoi(session.filename().c_str() + run.size()) - 1);
+  std::vector<Path> found;
+  for (const std::string& name : files.list(session.parent_path()))
+    if (name.starts_with(run) && name != session.filename() && (before == Before::over || name != kept))
+      found.push_back(session.parent_path() / name);
+  return found;
+}
+
+}  // namespace
+
+void enter_session_directory(FileSystem& files, const Path& session, Before before) {
+  for (const Path& other : of_earlier_attempts(files, session, before)) try {
+      remove_tree(files, other);
+    } catch (const StorageError&) {
+      continue;  // the shim beside this one removes it, too
+    }
   files.make_directory(session);
 }
 
-SessionDirectory::SessionDirectory(FileSystem& files, const Path& run, int attempt) : files_(files) {
-  const Path parent = memory_directory();
-  const std::string prefix = fmt::format("holdfast-{}-{}-", ::geteuid(), to_hex(digest_of(run.string())).substr(0, 12));
-  for (const std::string& name : files.list(parent))
-    if (name.starts_with(prefix)) remove_tree(files, parent / name);
-  path_ = parent / fmt::format("{}{}", prefix, attempt);
+SessionDirectory::SessionDirectory(FileSystem& files, const Path& run, int attempt, Before before)
+    : files_(files),
+      path_(memory_directory() / fmt::format("holdfast-{}-{}-{}", ::geteuid(), to_hex(digest_of(run.string())).substr(0, 12), attempt)) {
+  for (const Path& other : of_earlier_attempts(files, path_, before)) remove_tree(files, other);
   files.make_directory(path_);
 }
 

@@ -9,15 +9,19 @@
 
 namespace holdfast {
 
+/// Whether the attempt before is over, or uses its directory still.
+enum class Before { over, runs };
+
 /// On another host than the supervisor's, where the same directory is wanted: makes it, and removes what earlier attempts of the run have
 /// left there. Every shim of the host may call it. Throws StorageError.
-void enter_session_directory(FileSystem& files, const Path& session);
+void enter_session_directory(FileSystem& files, const Path& session, Before before);
 
 class SessionDirectory {
  public:
   /// The directory of `attempt` of the run in `run`: under /dev/shm, or where there is none under the system's temporary
-  /// directory. What earlier attempts of the run have left is removed, whoever supervised them. Throws StorageError.
-  SessionDirectory(FileSystem& files, const Path& run, int attempt);
+  /// directory. What earlier attempts of the run have left is removed, whoever supervised them, but not that of the attempt before where
+  /// that one `runs`. Throws StorageError.
+  SessionDirectory(FileSystem& files, const Path& run, int attempt, Before before = Before::over);
   /// Removes it, whatever is in it; never throws.
   ~SessionDirectory();
   SessionDirectory(const SessionDirectory&) = delete;

@@ -25,6 +25,7 @@
 #include "base/exec_array.h"
 #include "base/heartbeat.h"
 #include "base/host.h"
+#include "base/process_files.h"
 #include "base/times_file.h"
 #include "checkpoint/format/layout.h"
 #include "launch/exit_record.h"
@@ -58,6 +59,7 @@ class Shim {
   explicit Shim(std::vector<std::string> command)
       : command_(std::move(command)),
         rank_(environment::launcher_rank()),
+        is_standby_(environment::get(environment::kStandby).has_value()),
         attempt_(environment::get_number(environment::kAttempt, 1)),
         lease_seconds_(std::atof(environment::get(environment::kLeaseSeconds).value_or("5").c_str())),
         layout_{environment::get(environment::kRunDirectory).value_or(".")},
@@ -74,7 +76,7 @@ class Shim {
     connect();
     // Only now: the shim of an attempt that is over, which a slow launcher has started, is refused above; it would remove the directory
     // of the attempt that runs.
-    if (!session_.empty()) enter_session_directory(*files_, session_);
+    if (!session_.empty()) enter_session_directory(*files_, session_, is_standby_ ? Before::runs : Before::over);
     make_directories(*files_, layout_.attempt_logs(attempt_));
     log_.emplace(layout_.rank_log(attempt_, rank_));
     start_rank();
@@ -120,12 +122,18 @@ class Shim {
 
   void start_rank() {
     const std::string log = layout_.rank_log(attempt_, rank_).string(), heartbeat_fd = std::to_string(heartbeat_->fd());
+    int ends[2] = {-1, -1};
+    if (is_standby_ && ::pipe2(ends, O_CLOEXEC) != 0)
+      throw StorageError(ErrorText{.attempted = "make a pipe", .cause = std::strerror(errno)});
+    const std::string standby_fd = std::to_string(ends[0]);
     const std::vector<char*> arguments = exec_array(command_);
     const pid_t shim = ::getpid();
     pid_ = ::fork();
     if (pid_ < 0) throw StorageError(ErrorText{.attempted = "start the rank", .cause = std::strerror(errno)});
     if (pid_ > 0) {
       ::setpgid(pid_, pid_);
+      if (is_standby_) ::close(ends[0]);
+      promotion_fd_ = ends[1];
       return;
     }
     ::setpgid(0, 0);
@@ -136,6 +144,11 @@ class Shim {
     ::signal(SIGPIPE, SIG_DFL);
     ::setenv(environment::kHeartbeatFd, heartbeat_fd.c_str(), 1);
     ::setenv(environment::kRankTag, rank_tag_.c_str(), 1);
+    ::unsetenv(environment::kStandby);
+    if (is_standby_) {
+      ::setenv(environment::kStandbyFd, standby_fd.c_str(), 1);
+      ::fcntl(ends[0], F_SETFD, 0);
+    }
     const int out = ::open(log.c_str(), O_CREAT | O_WRONLY | O_APPEND, 0644), in = ::open("/dev/null", O_RDONLY);
     if (out < 0) ::_exit(kExitStorage);
     ::dup2(in, 0);
@@ -157,7 +170,12 @@ class Shim {
       lease_->receive([this](const nlohmann::json& message) { handle_message(message); });
       if (!lease_->is_open() || clock_.seconds() - heard_at_ > lease_seconds_) kill_rank(kLeaseBroke);
     }
-    if (clock_.seconds() - told_at_ >= kTickMilliseconds / 1000.0) tell_status();
+    if (clock_.seconds() - told_at_ >= kTickMilliseconds / 1000.0) {
+      if (lease_ && (is_standby_ || heartbeat_->block().is_standing_by != 0))
+        tell_of_standby();
+      else
+        tell_status();
+    }
     if (const auto stacks = stacks_.take(clock_.seconds()); stacks && lease_) lease_->send({{"stacks", *stacks}});
     pass_stop_on();
     if (!status_ && clock_.seconds() - counted_at_ >= kMemorySeconds) {
@@ -209,6 +227,20 @@ class Shim {
     if (command == "stacks") stacks_.start(pid_, layout_.stacks(attempt_, rank_), clock_.seconds());
     if (command == "kill") kill_rank("");
     if (command == "release") is_released_ = true;
+    if (command == "promote" && std::exchange(is_standby_, false)) promote(message.at("reached_step"));
+  }
+
+  /// A rank that has not come to where it waits will find the word there.
+  void promote(std::int64_t reached_step) {
+    static_cast<void>(::write(promotion_fd_, &reached_step, sizeof reached_step));
+    ::close(promotion_fd_);
+  }
+
+  void tell_of_standby() {
+    told_at_ = clock_.seconds();
+    const bool is_ready = heartbeat_->block().is_standing_by != 0;
+    if (is_ready && standby_bytes_ == 0) standby_bytes_ = private_bytes(pid_);
+    lease_->send({{"standby", {{"is_ready", is_ready}, {"private_bytes", standby_bytes_}}}});
   }
 
   void kill_rank(const std::string& why) {
@@ -289,7 +321,9 @@ class Shim {
   }
 
   std::vector<std::string> command_;
-  int rank_, attempt_;
+  int rank_;
+  bool is_standby_;  // nobody has said yet that the attempt before is over
+  int attempt_;
   double lease_seconds_;
   RunLayout layout_;
   std::string rank_tag_;
@@ -306,6 +340,8 @@ class Shim {
   sigset_t old_mask_{};
   int signal_fd_ = -1;
   pid_t pid_ = 0;
+  int promotion_fd_ = -1;           // where a rank that stands by waits for the word
+  std::int64_t standby_bytes_ = 0;  // what that rank costs; 0: not known yet
   std::optional<int> status_;
   std::optional<double> ended_at_;
   bool is_stop_wanted_ = false, is_stop_told_ = false, was_killed_ = false, is_released_ = false;

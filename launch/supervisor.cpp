@@ -9,6 +9,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -23,12 +25,11 @@
 #include "launch/display.h"
 #include "launch/host_watch.h"
 #include "launch/journal.h"
-#include "launch/leases.h"
 #include "launch/leftovers.h"
 #include "launch/log_tail.h"
 #include "launch/rank_watch.h"
 #include "launch/run_record.h"
-#include "launch/session_directory.h"
+#include "launch/standby.h"
 #include "launch/stop_signals.h"
 #include "launch/supervision.h"
 #include "launch/sweep.h"
@@ -59,24 +60,9 @@ class Supervisor {
         display_(STDOUT_FILENO, ::isatty(STDOUT_FILENO)),
         record_(*files_, layout_),
         hosts_(options, clock_, [this](const Event& event) { act_on(event); }),
-        leases_(clock_, token_,
-                {.joined =
-                     [this](int rank, const std::string& host) {
-                       hosts_.joined(rank, host);
-                       act_on(event::RankJoined{rank});
-                     },
-                 .said = [this](int rank, const nlohmann::json& message) { take_message(rank, message); },
-                 .lost =
-                     [this](int rank, const std::string& host) {
-                       act_on(event::ShimLost{rank, host});
-                       hosts_.suspect(rank, "its connections broke");
-                     },
-                 .silent =
-                     [this](int rank, const std::string& host, double seconds) {
-                       act_on(event::ShimSilent{rank, host, seconds});
-                       hosts_.suspect(rank, fmt::format("nothing was heard from it for {:.1f} s", seconds));
-                     }},
-                {hosts_.has_other_hosts() ? Reach::every_host : Reach::this_host, options.restart.lease_seconds}) {}
+        standby_(clock_,
+                 {.start = [this](int attempt, Leases::Handlers handlers) { return start(attempt, std::move(handlers), Before::runs); },
+                  .journal = [this](const std::string& event, nlohmann::json fields) { journal_.write(event, std::move(fields)); }}) {}
 
   int run() {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -102,33 +88,56 @@ class Supervisor {
  private:
   // --- what happens ---
 
+  Leases::Handlers handlers() {
+    return {.joined =
+                [this](int rank, const std::string& host) {
+                  hosts_.joined(rank, host);
+                  act_on(event::RankJoined{rank});
+                },
+            .said = [this](int rank, const nlohmann::json& message) { take_message(rank, message); },
+            .lost =
+                [this](int rank, const std::string& host) {
+                  act_on(event::ShimLost{rank, host});
+                  hosts_.suspect(rank, "its connections broke");
+                },
+            .silent =
+                [this](int rank, const std::string& host, double seconds) {
+                  act_on(event::ShimSilent{rank, host, seconds});
+                  hosts_.suspect(rank, fmt::format("nothing was heard from it for {:.1f} s", seconds));
+                }};
+  }
+
   void wait_and_act() {
     std::vector<pollfd> waiting = {{.fd = signals_.fd(), .events = POLLIN, .revents = 0}};
-    leases_.add_to(waiting);
+    leases().add_to(waiting);
+    standby_.add_to(waiting);
     ::poll(waiting.data(), waiting.size(), kTickMilliseconds);
     ranks_.awake(clock_.seconds());
     signals_.take([this](bool is_first) { take_stop(is_first); });
     reap();
-    leases_.take_messages(supervision_.attempt());
-    if (supervision_.phase() == Supervision::Phase::ending && leases_.have_all_ended()) leases_.tell("release");
+    leases().take_messages(supervision_.attempt());
+    standby_.tick();
+    if (supervision_.phase() == Supervision::Phase::ending && leases().have_all_ended()) leases().tell("release");
     take_timers();
     watch_for_hangs();
     hosts_.tick(supervision_.phase() == Supervision::Phase::running);
-    if (supervision_.phase() == Supervision::Phase::ending && launcher_ == 0 && !launcher_ended_at_ && leases_.connected() == 0 &&
-        !hosts_.is_asking())
+    if (supervision_.phase() == Supervision::Phase::ending && processes_.launcher == 0 && !launcher_ended_at_ &&
+        leases().connected() == 0 && !hosts_.is_asking())
       all_gone();
   }
 
   void watch_for_hangs() {
     // A shim that says nothing tells nothing of its rank: the lease decides.
-    if (supervision_.phase() != Supervision::Phase::running || leases_.longest_silence() > kSilenceSeconds) return;
+    if (supervision_.phase() != Supervision::Phase::running || leases().longest_silence() > kSilenceSeconds) return;
     std::optional<Hang> hang = ranks_.check(clock_.seconds());
     if (!hang) return;
-    for (Hang::Culprit& culprit : hang->culprits) culprit.host = leases_.host_of(culprit.rank);
+    for (Hang::Culprit& culprit : hang->culprits) culprit.host = leases().host_of(culprit.rank);
     act_on(event::Hung{*hang});
   }
 
   void take_stop(bool is_first) {
+    is_stopping_ = true;
+    standby_.unwant();
     display_.line(is_first ? "stop requested: the ranks checkpoint at the end of their step (once more: kill)" : "killing the ranks");
     act_on(event::StopSignal{});
   }
@@ -137,18 +146,20 @@ class Supervisor {
     int status = 0;
     for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0;) {
       if (WIFSTOPPED(status)) {
-        if (pid == launcher_) continue_launcher();
+        if (pid == processes_.launcher) continue_launcher();
+        standby_.stopped(pid);
         continue;
       }
       hosts_.reaped(pid, status);
-      if (pid == launcher_) {
-        launcher_ = 0;
+      standby_.reaped(pid);
+      if (pid == processes_.launcher) {
+        processes_.launcher = 0;
         launcher_status_ = status;
         launcher_ended_at_ = clock_.seconds();
       }
     }
     // The shims' last words may still be on their way: they explain more than the launcher's end.
-    if (launcher_ended_at_ && (leases_.connected() == 0 || clock_.seconds() - *launcher_ended_at_ > kKillSeconds)) {
+    if (launcher_ended_at_ && (leases().connected() == 0 || clock_.seconds() - *launcher_ended_at_ > kKillSeconds)) {
       launcher_ended_at_.reset();
       if (supervision_.phase() == Supervision::Phase::running) hosts_.ask_who_has_not_called();
       act_on(event::LauncherEnded{launcher_status_});
@@ -159,7 +170,7 @@ class Supervisor {
   void continue_launcher() {
     journal_.write("launcher_stopped", {{"attempt", supervision_.attempt()}});
     display_.line("mpirun was stopped by somebody; it is continued");
-    ::kill(launcher_, SIGCONT);
+    ::kill(processes_.launcher, SIGCONT);
   }
 
   void take_message(int rank, const nlohmann::json& message) {
@@ -167,6 +178,8 @@ class Supervisor {
       ranks_.take_status(rank, message["status"], clock_.seconds());
       const auto resumed = message["status"].value("resumed_step", std::int64_t{-2});
       if (rank == 0 && resumed >= -1) act_on(event::Resumed{resumed});
+      if (rank == 0 && resumed >= -1 && options_.restart.standby && !is_stopping_ && supervision_.phase() == Supervision::Phase::running)
+        standby_.want(supervision_.attempt() + 1, hosts_.ranks(), hosts_.placement());
       if (rank == 0) display_.status(message["status"], supervision_.attempt(), static_cast<int>(supervision_.outcomes().size()));
     } else if (message.contains("times")) {
       take_times(rank, message);
@@ -214,15 +227,15 @@ class Supervisor {
   /// Without it the shims kill their ranks when the lease is over.
   void ping_when_due() {
     const double now = clock_.seconds();
-    if (now < next_ping_) return;
+    if (now < next_ping_ || !processes_.leases) return;
     next_ping_ = now + std::min(kPingSeconds, options_.restart.lease_seconds / 4);
-    leases_.tell("ping");
+    leases().tell("ping");
   }
 
   void all_gone() {
-    const int left = sweep(environment::kAttemptTag, tag(), kSweepSeconds);
+    const int left = sweep(environment::kAttemptTag, processes_.tag, kSweepSeconds);
     if (left > 0) journal_.write("orphans", {{"attempt", supervision_.attempt()}, {"processes", left}});
-    session_.reset();
+    processes_.session.reset();
     for (Timer* timer : {&kill_timer_, &grace_timer_, &stack_timer_}) timer->stop();
     hosts_.end_attempt();
     act_on(event::AllGone{record_.is_done(), record_.durable_step(), ranks_.reached_step(),
@@ -238,40 +251,58 @@ class Supervisor {
   void perform(const action::Launch& action) {
     reached_before_ = std::max(reached_before_, ranks_.reached_step());
     record_.begin_attempt(action.attempt);
-    make_directories(*files_, layout_.attempt_logs(action.attempt));
-    raise_fence(*files_, layout_.fence(), fence_holder(tag()));  // before anybody of this attempt runs
-    session_.emplace(*files_, layout_.root, action.attempt);
+    raise_fence(*files_, layout_.fence(), fence_holder(tag_of(action.attempt)));  // before anybody of this attempt does anything
     ranks_.begin(hosts_.ranks(), clock_.seconds());
     hosts_.begin_attempt();
-    launcher_ = start_mpirun({.ranks = hosts_.ranks(),
-                              .hosts = hosts_.placement(),
-                              .agent = options_.agent,
-                              .shim = options_.shim,
-                              .command = options_.command,
-                              .variables = {{environment::kSupervisor, hosts_.lease_addresses(leases_.address(), leases_.port())},
-                                            {environment::kToken, token_},
-                                            {environment::kAttempt, std::to_string(action.attempt)},
-                                            {environment::kFirstAttempt, std::to_string(supervision_.first_attempt())},
-                                            {environment::kStarted, fmt::format("{:.3f}", began_)},
-                                            {environment::kReachedStep, std::to_string(reached_before_)},
-                                            {environment::kRunDirectory, layout_.root.string()},
-                                            {environment::kLeaseSeconds, fmt::format("{}", options_.restart.lease_seconds)},
-                                            {environment::kAttemptTag, tag()},
-                                            {environment::kSession, host_name() + ":" + session_->path().string()}},
-                              .own_variables = session_->variables(),
-                              .exported = options_.exported,
-                              .log = layout_.launcher_log(action.attempt)});
+    if (is_standby_ready(action.attempt)) {
+      processes_ = standby_.promote(reached_before_);
+      leases().hand_over(handlers());
+    } else {
+      standby_.end_now();
+      processes_ = start(action.attempt, handlers(), Before::over);
+    }
     if (action.is_restart)
       display_.line(fmt::format(
           "attempt {} starts{}", action.attempt,
           hosts_.placement().empty() ? "" : fmt::format(" with {} ranks on {}", hosts_.ranks(), to_string(hosts_.placement()))));
   }
-  void perform(const action::TellStop&) { leases_.tell("stop"); }
-  void perform(const action::TakeStacks&) { leases_.tell("stacks"); }
-  void perform(const action::TellKill&) { leases_.tell("kill"); }
+  AttemptProcesses start(int attempt, Leases::Handlers handlers, Before before) {
+    make_directories(*files_, layout_.attempt_logs(attempt));
+    AttemptProcesses started{
+        .tag = tag_of(attempt),
+        .session = std::make_unique<SessionDirectory>(*files_, layout_.root, attempt, before),
+        .leases = std::make_unique<Leases>(
+            clock_, token_, std::move(handlers),
+            Leases::Reachability{hosts_.has_other_hosts() ? Reach::every_host : Reach::this_host, options_.restart.lease_seconds})};
+    std::map<std::string, std::string> variables = {
+        {environment::kSupervisor, hosts_.lease_addresses(started.leases->address(), started.leases->port())},
+        {environment::kToken, token_},
+        {environment::kAttempt, std::to_string(attempt)},
+        {environment::kFirstAttempt, std::to_string(supervision_.first_attempt())},
+        {environment::kStarted, fmt::format("{:.3f}", began_)},
+        {environment::kReachedStep, std::to_string(reached_before_)},
+        {environment::kRunDirectory, layout_.root.string()},
+        {environment::kLeaseSeconds, fmt::format("{}", options_.restart.lease_seconds)},
+        {environment::kAttemptTag, started.tag},
+        {environment::kSession, host_name() + ":" + started.session->path().string()}};
+    if (before == Before::runs) variables.emplace(environment::kStandby, "1");
+    started.launcher = start_mpirun({.ranks = hosts_.ranks(),
+                                     .hosts = hosts_.placement(),
+                                     .agent = options_.agent,
+                                     .shim = options_.shim,
+                                     .command = options_.command,
+                                     .variables = std::move(variables),
+                                     .own_variables = started.session->variables(),
+                                     .exported = options_.exported,
+                                     .log = layout_.launcher_log(attempt)});
+    return started;
+  }
+  void perform(const action::TellStop&) { leases().tell("stop"); }
+  void perform(const action::TakeStacks&) { leases().tell("stacks"); }
+  void perform(const action::TellKill&) { leases().tell("kill"); }
   void perform(const action::ForceKill&) {
-    if (launcher_ > 0) ::kill(launcher_, SIGKILL);
-    sweep(environment::kAttemptTag, tag(), kSweepSeconds);
+    if (processes_.launcher > 0) ::kill(processes_.launcher, SIGKILL);
+    sweep(environment::kAttemptTag, processes_.tag, kSweepSeconds);
   }
   void perform(const action::StartGraceTimer&) { grace_timer_.start(clock_.seconds(), options_.restart.stop_grace_seconds); }
   void perform(const action::StartStackTimer&) { stack_timer_.start(clock_.seconds(), kStackSeconds); }
@@ -282,7 +313,10 @@ class Supervisor {
   }
   void perform(const action::Journal& action) {
     nlohmann::json fields = action.fields;
-    if (action.event == "attempt_started") ranks_.begin_times(clock_.seconds());
+    if (action.event == "attempt_started") {
+      ranks_.begin_times(clock_.seconds());
+      fields["is_standby"] = is_standby_ready(fields.at("attempt"));
+    }
     if (action.event == "attempt_ended") fields["times"] = ranks_.times(clock_.seconds());
     if (action.event == "rank_lost") {
       fields["attempt"] = supervision_.attempt();
@@ -303,9 +337,12 @@ class Supervisor {
   }
   void perform(const action::Finish& action) { finish_ = action.decision; }
 
-  std::string tag() const { return fmt::format("{}-{}", token_, supervision_.attempt()); }
+  std::string tag_of(int attempt) const { return fmt::format("{}-{}", token_, attempt); }
+  Leases& leases() { return *processes_.leases; }
+  bool is_standby_ready(int attempt) const { return standby_.is_ready(attempt, hosts_.ranks(), hosts_.placement()); }
 
   int finish() {
+    standby_.end_now();
     display_.clear();
     const double seconds = clock_.seconds() - started_at_;
     const bool is_done = finish_->kind == RestartDecision::Kind::done;
@@ -336,13 +373,13 @@ class Supervisor {
   Display display_;
   RunRecord record_;
   HostWatch hosts_;
-  Leases leases_;
-  std::optional<SessionDirectory> session_;
-  pid_t launcher_ = 0;
+  AttemptProcesses processes_;
+  Standby standby_;
   int launcher_status_ = 0;
   std::optional<double> launcher_ended_at_;
   Timer grace_timer_, stack_timer_, kill_timer_, delay_timer_;
   double next_ping_ = 0, started_at_ = 0;
+  bool is_stopping_ = false;
   const double began_ = clock_.unix_seconds();
   std::int64_t reached_before_ = 0;  // by earlier attempts
   std::optional<RestartDecision> finish_;

@@ -117,6 +117,11 @@ void RestartOptions::describe(FieldVisitor& visitor) {
                  .max = 1e7,
                  .synonyms = "probation cooldown_seconds"},
                 probation_seconds);
+  visitor.field({.name = "standby",
+                 .doc = "The processes of the next attempt are started ahead, and sleep until the one before is over: a restart then takes no "
+                        "start of programs. Costs the memory of a second set of ranks ([operations.md](operations.md#standby)).",
+                 .synonyms = "hot_spare warm_standby"},
+                standby);
   visitor.field(
       {.name = "straggler_factor",
        .doc = "A rank that takes this many times as long for its own part of a step as the median of the others is named in the log. "

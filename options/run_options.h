@@ -250,6 +250,7 @@ struct RestartOptions {
   HangOptions hang;
   std::optional<std::int64_t> min_ranks;     // the fewest to go on with when hosts are lost; none: as many as were asked for
   double probation_seconds = 300;            // how long a host that was lost is left out, where others suffice
+  bool standby = false;                      // the processes of the next attempt are started ahead
   void describe(FieldVisitor&);
 };
 

@@ -14,6 +14,7 @@
 
 #include "apps/train/components.h"
 #include "apps/train/own_times.h"
+#include "apps/train/stand_by.h"
 #include "base/allocator.h"
 #include "base/clock.h"
 #include "base/environment.h"
@@ -173,6 +174,7 @@ int run_training(const TrainArguments& arguments, Heartbeat* heartbeat) {
   std::vector<Deadline> ends = deadlines(configuration.trainer, clock.unix_seconds());
   const std::unique_ptr<Communicator> ranks = make_mpi_communicator(sections);
   set_up_log(fmt::format("rank {}", ranks->rank()));
+  if (heartbeat) stand_by(*heartbeat, sections);
   install_stop_handlers();
   if (heartbeat) heartbeat->block().takes_stop_requests = 1;
   const std::unique_ptr<RunLock> lock = lock_run(layout, *make_posix_file_system(), *ranks);

@@ -5,6 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <vector>
+
 #include "tests/unit/base/wait_until.h"
 
 namespace holdfast {
@@ -25,6 +27,15 @@ TEST(ProcessFiles, TellTheEnvironmentThatAProcessWasStartedWith) {
   ::waitpid(child, nullptr, 0);
   EXPECT_EQ(environment_value(child, "A"), std::nullopt) << "it is gone";
   EXPECT_EQ(text_of_file("/no/such/file"), "");
+}
+
+TEST(ProcessFiles, TellTheMemoryThatIsOfAProcessAlone) {
+  const std::int64_t before = private_bytes(::getpid());
+  EXPECT_GT(before, 0);
+  std::vector<char> block(64 << 20, 'x');
+  EXPECT_GE(private_bytes(::getpid()), before + (48 << 20));
+  EXPECT_EQ(block.back(), 'x');
+  EXPECT_EQ(private_bytes(-1), 0) << "there is none";
 }
 
 }  // namespace

@@ -38,6 +38,16 @@ TEST_F(SessionDirectoryTest, OfALaterAttemptRemovesWhatAKilledSupervisorLeft) {
   EXPECT_NE(first.path(), second.path());
 }
 
+TEST_F(SessionDirectoryTest, OfTheAttemptBeforeStaysWhileThatOneRuns) {
+  const SessionDirectory first(*files_, run_.path(), 9), second(*files_, run_.path(), 10, Before::runs);
+  EXPECT_TRUE(is_there(first.path()));
+  const SessionDirectory third(*files_, run_.path(), 11, Before::runs);
+  EXPECT_FALSE(is_there(first.path()));
+  EXPECT_TRUE(is_there(second.path()));
+  enter_session_directory(*files_, third.path(), Before::runs);
+  EXPECT_TRUE(is_there(second.path()));
+}
+
 TEST_F(SessionDirectoryTest, OfAnotherRunStays) {
   const TemporaryDirectory other_run;
   const SessionDirectory other(*files_, other_run.path(), 1), mine(*files_, run_.path(), 1);
@@ -55,11 +65,11 @@ TEST_F(SessionDirectoryTest, OnAnotherHostIsMadeByTheShimsWhoRemoveWhatEarlierAt
     const SessionDirectory named(*files_, run_.path(), 2);
     second = named.path();
   }
-  enter_session_directory(*files_, first);
+  enter_session_directory(*files_, first, Before::over);
   files_->create(first / "segment");
-  enter_session_directory(*files_, second);
+  enter_session_directory(*files_, second, Before::over);
   files_->create(second / "segment");
-  enter_session_directory(*files_, second);  // the shim beside it
+  enter_session_directory(*files_, second, Before::over);  // the shim beside it
   EXPECT_FALSE(is_there(first));
   EXPECT_EQ(files_->kind(second / "segment"), FileKind::file);
   remove_tree(*files_, second);
