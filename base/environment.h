@@ -28,6 +28,8 @@ inline constexpr const char* kRankTag = "HOLDFAST_RANK_TAG";      // in the rank
 inline constexpr const char* kDoctorHost = "HOLDFAST_DOCTOR_HOST";      // to an agent of `holdfast doctor`: the number of its host
 inline constexpr const char* kDoctorDirectory = "HOLDFAST_DOCTOR_DIR";  // and the directory that it tries
 
+inline constexpr const char* kHook = "HOLDFAST_HOOK";  // in a command of `hooks:`: which one it is
+
 inline std::optional<std::string> get(const char* name) {
   const char* value = std::getenv(name);
   return value ? std::optional<std::string>(value) : std::nullopt;

@@ -23,6 +23,7 @@
 #include "checkpoint/format/layout.h"
 #include "launch/accounting.h"
 #include "launch/display.h"
+#include "launch/hooks.h"
 #include "launch/host_watch.h"
 #include "launch/journal.h"
 #include "launch/leftovers.h"
@@ -43,6 +44,7 @@ constexpr double kKillSeconds = 0.3;  // from telling the shims to kill to killi
 constexpr double kSweepSeconds = 5;
 constexpr double kPingSeconds = 1;
 constexpr double kStackSeconds = 3;      // a shim gives its rank's stacks less
+constexpr double kHookKillSeconds = 5;   // more than a hook's keeper takes to kill
 constexpr double kSilenceSeconds = 1.5;  // seven words of a shim are missing
 constexpr std::size_t kLauncherLines = 20;
 
@@ -57,6 +59,7 @@ class Supervisor {
         told_before_(Journal::read(layout_.journal())),
         supervision_(options.restart, options.ranks, Journal::newest_attempt(told_before_) + 1),
         ranks_(options.restart),
+        hooks_(options.hooks, options.run_directory, layout_.hooks_log()),
         display_(STDOUT_FILENO, ::isatty(STDOUT_FILENO)),
         record_(*files_, layout_),
         hosts_(options, clock_, [this](const Event& event) { act_on(event); }),
@@ -69,11 +72,13 @@ class Supervisor {
     started_at_ = clock_.seconds();
     reached_before_ = reached_step_of_unfinished(told_before_, times_left());
     display_.line("run directory " + layout_.root.string());
-    journal_.write("run_started", {{"host", host_name()},
-                                   {"pid", ::getpid()},
-                                   {"ranks", options_.ranks},
-                                   {"hosts", to_json(options_.hosts)},
-                                   {"command", options_.command}});
+    const nlohmann::json start = {{"host", host_name()},
+                                  {"pid", ::getpid()},
+                                  {"ranks", options_.ranks},
+                                  {"hosts", to_json(options_.hosts)},
+                                  {"command", options_.command}};
+    journal_.write("run_started", start);
+    hooks_.happened("run_started", start);
     if (const int left = end_leftovers(layout_, kSweepSeconds); left > 0) {
       display_.line(fmt::format("{} processes of an attempt whose supervisor was killed were still there; they are ended", left));
       journal_.write("leftovers", {{"processes", left}});
@@ -120,6 +125,7 @@ class Supervisor {
     if (supervision_.phase() == Supervision::Phase::ending && leases().have_all_ended()) leases().tell("release");
     take_timers();
     watch_for_hangs();
+    note_ended_hooks();
     hosts_.tick(supervision_.phase() == Supervision::Phase::running);
     if (supervision_.phase() == Supervision::Phase::ending && processes_.launcher == 0 && !launcher_ended_at_ &&
         leases().connected() == 0 && !hosts_.is_asking())
@@ -333,7 +339,8 @@ class Supervisor {
                                 culprit.at("step").get<std::int64_t>()));
     }
     if (action.event == "host_lost") display_.line(fields["error"].get<std::string>());
-    journal_.write(action.event, std::move(fields));
+    journal_.write(action.event, fields);
+    hooks_.happened(action.event, fields);
   }
   void perform(const action::Finish& action) { finish_ = action.decision; }
 
@@ -347,8 +354,10 @@ class Supervisor {
     const double seconds = clock_.seconds() - started_at_;
     const bool is_done = finish_->kind == RestartDecision::Kind::done;
     const nlohmann::json record = is_done ? record_.done() : nlohmann::json::object();
-    journal_.write(name_of(finish_->kind),
-                   {{"exit_code", finish_->exit_code}, {"reason", finish_->reason}, {"seconds", seconds}, {"record", record}});
+    const nlohmann::json fields = {
+        {"exit_code", finish_->exit_code}, {"reason", finish_->reason}, {"seconds", seconds}, {"record", record}};
+    const std::string end(name_of(finish_->kind));
+    journal_.write(end, fields);
     if (finish_->kind == RestartDecision::Kind::give_up)
       display_.line("gave up: " + (finish_->conclusion.empty() ? finish_->reason : finish_->conclusion) +
                     "\n  logs: " + (layout_.root / "logs").string());
@@ -356,7 +365,28 @@ class Supervisor {
     display_.line(summary_table(supervision_.outcomes(), *finish_, seconds, record));
     const std::string goodput = goodput_line(account(newest_start(Journal::read(layout_.journal())), times_left()));
     if (!goodput.empty()) display_.line(goodput);
+    hooks_.happened(end, fields);
+    wait_for_hooks();
     return finish_->exit_code;
+  }
+
+  /// Not longer than their time limit; whoever asks for an end now does not want to wait for them.
+  void wait_for_hooks() {
+    const double limit = clock_.seconds() + options_.hooks.timeout_seconds + kHookKillSeconds;
+    for (note_ended_hooks(); hooks_.are_running() && clock_.seconds() < limit; note_ended_hooks()) {
+      pollfd waiting{.fd = signals_.fd(), .events = POLLIN, .revents = 0};
+      ::poll(&waiting, 1, kTickMilliseconds);
+      signals_.take([this](bool) { hooks_.kill_all(); });
+    }
+  }
+
+  void note_ended_hooks() {
+    for (const HookEnd& end : hooks_.take_ended()) {
+      journal_.write("hook_ended", to_json(end));
+      if (!end.error.empty())
+        display_.line(fmt::format("hook {} failed: {}; the run is not affected, {} has what it printed", end.hook, end.error,
+                                  layout_.hooks_log().string()));
+    }
   }
 
   const SupervisorOptions& options_;
@@ -370,6 +400,7 @@ class Supervisor {
   std::vector<nlohmann::json> told_before_;  // by earlier supervisors, until this one has begun
   Supervision supervision_;
   RankWatch ranks_;
+  Hooks hooks_;  // before there are threads
   Display display_;
   RunRecord record_;
   HostWatch hosts_;

@@ -16,6 +16,7 @@ struct SupervisorOptions {
   std::string agent;                  // what starts programs on other hosts; empty: mpirun's choice
   Path run_directory;
   RestartOptions restart;
+  HooksOptions hooks;
   std::string shim;                   // this program
   std::vector<std::string> command;   // of each rank
   std::vector<std::string> exported;  // -x

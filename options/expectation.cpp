@@ -27,7 +27,7 @@ std::string type_text(FieldType type, const Field& field) {
     case FieldType::text: return field.choices.empty() ? "text" : fmt::format("one of {}", fmt::join(field.choices, ", "));
     case FieldType::integers: return "a list of integers";
     case FieldType::numbers: return "a list of numbers";
-    case FieldType::texts: return "a list of texts";
+    case FieldType::texts: return field.takes_one_text ? "a text or a list of texts" : "a list of texts";
     case FieldType::section: return "a section (keys and values)";
     case FieldType::list: return "a list of sections";
     case FieldType::map: return "sections by name";

@@ -29,6 +29,7 @@ struct Field {
   std::span<const std::string_view> choices = {};  // for text: the words that are allowed; empty: any
   bool max_is_excluded = false;
   std::string_view synonyms = {};  // what other programs call it, words between spaces: for "did you mean"
+  bool takes_one_text = false;     // of a list of texts: one text stands for a list of that one
 };
 
 /// Visits the fields of an option struct in order. Numbers: the range holds for each element.

@@ -57,6 +57,7 @@ class Lister : public FieldVisitor {
     field.min_is_excluded = info.min_is_excluded;
     field.max_is_excluded = info.max_is_excluded;
     field.choices.assign(info.choices.begin(), info.choices.end());
+    field.takes_one_text = info.takes_one_text;
     fields_.push_back(std::move(field));
   }
   template <class T>

@@ -25,6 +25,7 @@ struct DescribedField {
   double min = 0, max = 0;
   bool min_is_excluded = false, max_is_excluded = false;
   std::vector<std::string> choices;
+  bool takes_one_text = false;
 
   const std::string& name() const { return path.back(); }
   std::string dotted() const;

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cmath>
 #include <optional>
+#include <type_traits>
 #include <vector>
 
 #include "base/error.h"
@@ -213,7 +214,13 @@ class Reader : public FieldVisitor {
 
   template <class T>
   void read_list(const Field& info, std::vector<T>& value, FieldType type) {
-    const Node* node = of_kind(info, find(info), NodeKind::sequence, type);
+    const Node* found = find(info);
+    if constexpr (std::is_same_v<T, std::string>)
+      if (info.takes_one_text && found != nullptr && found->kind == NodeKind::scalar) {
+        value = {found->text};
+        return;
+      }
+    const Node* node = of_kind(info, found, NodeKind::sequence, type);
     if (node == nullptr) return;
     const FieldType of_item = type == FieldType::integers  ? FieldType::integer
                               : type == FieldType::numbers ? FieldType::number

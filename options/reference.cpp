@@ -58,7 +58,7 @@ std::string type_cell(const DescribedField& field) {
     case FieldType::text: text = field.choices.empty() ? "text" : fmt::format("`{}`", fmt::join(field.choices, "`, `")); break;
     case FieldType::integers: text = "list of integers"; break;
     case FieldType::numbers: text = "list of numbers"; break;
-    case FieldType::texts: text = "list of texts"; break;
+    case FieldType::texts: text = field.takes_one_text ? "text or list of texts" : "list of texts"; break;
     case FieldType::section: text = "section"; break;
     case FieldType::list: text = "list of sections"; break;
     case FieldType::map: text = "sections by name"; break;

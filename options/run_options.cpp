@@ -200,7 +200,7 @@ void Configuration::describe(FieldVisitor& visitor) {
   visitor.map({.name = "callbacks",
                .doc = "What looks at the run while it trains, and may end it, by name; called in the order of the names "
                       "([callbacks.md](callbacks.md)).",
-               .synonyms = "callback hooks"},
+               .synonyms = "callback"},
               callbacks);
   visitor.section({.name = "logging",
                    .doc = "In which forms, beside `metrics.jsonl`, what the run measures is written.",
@@ -219,6 +219,12 @@ void Configuration::describe(FieldVisitor& visitor) {
                 init_from);
   visitor.section({.name = "parallel", .doc = "How ranks work together.", .synonyms = "distributed"}, parallel);
   visitor.section({.name = "restart", .doc = "What the supervisor does after a failure."}, restart);
+  visitor.section({.name = "hooks",
+                   .doc = "Commands that the supervisor runs when something happens (mail, chat, tickets); they get what happened as JSON on "
+                          "standard input, and have no effect on the run ([operations.md](operations.md#hooks)). A list is a program and its "
+                          "arguments; a text, or a list of one, is a line for `/bin/sh`. Empty: none.",
+                   .synonyms = "notify notifications on_event"},
+                  hooks);
 }
 
 }  // namespace holdfast

@@ -254,6 +254,14 @@ struct RestartOptions {
   void describe(FieldVisitor&);
 };
 
+/// `hooks:` commands that the supervisor runs when something happens; none of them has any effect on the run. A command is a program
+/// and its arguments; a single text is a line for the shell.
+struct HooksOptions {
+  std::vector<std::string> on_start, on_failure, on_restart, on_end;
+  double timeout_seconds = 30;
+  void describe(FieldVisitor&);
+};
+
 struct Configuration {
   RunOptions run;
   ComponentOptions task;
@@ -271,6 +279,7 @@ struct Configuration {
   std::optional<std::string> init_from;  // a checkpoint or run directory: its weights, step 0
   ParallelOptions parallel;
   RestartOptions restart;
+  HooksOptions hooks;
 
   std::string file;  // where it came from; plugin paths are relative to its directory. Not a field.
   OptionTree tree;   // as it was read, for the places of keys in messages. Not a field.

@@ -49,7 +49,11 @@ Json schema_of(const DescribedField& field) {
   switch (field.type) {
     case FieldType::integers: return list_schema(scalar_schema(field, FieldType::integer));
     case FieldType::numbers: return list_schema(scalar_schema(field, FieldType::number));
-    case FieldType::texts: return list_schema(scalar_schema(field, FieldType::text));
+    case FieldType::texts: {
+      Json schema = list_schema(scalar_schema(field, FieldType::text));
+      if (field.takes_one_text) schema["type"].push_back("string");
+      return schema;
+    }
     case FieldType::list: return list_schema(empty_section());
     case FieldType::map: {
       Json schema;

@@ -131,6 +131,7 @@ int run_command(const std::vector<std::string>& words) {
                     .agent = arguments->agent,
                     .run_directory = directory,
                     .restart = configuration.restart,
+                    .hooks = configuration.hooks,
                     .shim = program.string(),
                     .command = rank_command(*arguments, program, directory),
                     .exported = arguments->exported});

@@ -28,6 +28,7 @@ struct RunLayout {
   Path stop() const { return root / "stop"; }
   Path done() const { return root / "DONE.json"; }
   Path checkpoints() const { return root / "checkpoints"; }
+  Path hooks_log() const { return root / "logs" / "hooks.log"; }  // what commands of `hooks:` have printed
   Path attempt_logs(int attempt) const;           // logs/attempt-003
   Path rank_log(int attempt, int rank) const;     // .../rank-1.log
   Path exit_record(int attempt, int rank) const;  // .../rank-1.exit.json

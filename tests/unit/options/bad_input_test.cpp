@@ -72,7 +72,7 @@ std::string expected_words(const DescribedField& field) {
     case FieldType::text: return field.choices.empty() ? "expected text" : "expected one of " + field.choices.front();
     case FieldType::integers: return "expected a list of integers";
     case FieldType::numbers: return "expected a list of numbers";
-    case FieldType::texts: return "expected a list of texts";
+    case FieldType::texts: return field.takes_one_text ? "expected a text or a list of texts" : "expected a list of texts";
     case FieldType::section: return "expected a section";
     case FieldType::list: return "expected a list of sections";
     case FieldType::map: return "expected sections by name";
@@ -89,8 +89,10 @@ std::vector<std::string> values_of_wrong_type(const DescribedField& field) {
       if (!field.choices.empty()) return {"no-such-word", "[a]", "{a: 1}"};
       return {"[a]", "{a: 1}"};
     case FieldType::integers:
-    case FieldType::numbers:
-    case FieldType::texts: return {"5", "abc", "{a: 1}"};
+    case FieldType::numbers: return {"5", "abc", "{a: 1}"};
+    case FieldType::texts:
+      if (field.takes_one_text) return {"{a: 1}", "{run: mail}"};
+      return {"5", "abc", "{a: 1}"};
     case FieldType::section:
     case FieldType::map: return {"abc", "5", "[1]"};
     case FieldType::list: return {"abc", "5", "{a: 1}"};

@@ -1,0 +1,13 @@
+// Ending all processes that descend from this one, by who is whose child: other than what sweep.h looks at, no process can shed that
+// as long as this one adopts orphans.
+#pragma once
+
+namespace holdfast {
+
+/// From now on processes whose parents die become children of this one, not of the system's first.
+void adopt_orphans();
+
+/// Kills and reaps them until none is left or `seconds` have passed; true: none is left. Needs adopt_orphans().
+bool end_descendants(double seconds);
+
+}  // namespace holdfast
