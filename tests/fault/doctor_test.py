@@ -139,7 +139,9 @@ def test_a_launcher_that_reaches_no_host_or_is_not_there_is_named(tmp_path):
 
 
 def test_ranks_that_never_answer_are_not_waited_for(tmp_path):
-    trainer = script(tmp_path / "trainer", f'[ "$2" = versions ] && exec {runs.BIN}/holdfast-train "$@"; exec sleep 1000')
+    pids = tmp_path / "pids"
+    trainer = script(tmp_path / "trainer", f'[ "$2" = versions ] && exec {runs.BIN}/holdfast-train "$@"; echo $$ >> {pids}; exec sleep 1000')
     code, found = doctor("--run-dir", tmp_path, "-n", "2", "--trainer", trainer)
     assert code == 69 and "the ranks were not done talking after" in of(found, "ranks")[0][1]
-    assert subprocess.run(["pgrep", "-f", "^sleep 1000$"]).returncode == 1
+    ranks = [int(pid) for pid in pids.read_text().split()]
+    assert len(ranks) == 2 and not runs.alive(ranks)

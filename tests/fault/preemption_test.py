@@ -1,6 +1,8 @@
 """A run that is asked to stop, by whatever way, wherever it is: it saves and ends with 75, soon, and goes on to the same bits."""
+import json
 import os
 import signal
+import subprocess
 import time
 
 import pytest
@@ -119,9 +121,21 @@ def test_plain_mpirun_stops_by_itself_too(tmp_path):
 
 def test_time_is_counted_from_the_start_and_not_from_a_restart(tmp_path):
     config = runs.write_config(tmp_path / "config.yaml", configuration(tmp_path, "training"))
-    run = runs.Run(tmp_path / "run").supervised(config, injections=["kill:rank=1,step=60"], arguments=["--set", f"trainer.max_time={LEAD_SECONDS}"], check=False)
+    injections = ["kill:rank=1,step=100"]  # after two seconds or more
+    run = runs.Run(tmp_path / "run").supervised(config, injections=injections, arguments=["--set", f"trainer.max_time={LEAD_SECONDS}"], check=False)
     assert run.code == EXIT_STOPPED and LEAD_SECONDS - 2 < run.seconds < LEAD_SECONDS + SECONDS, run.output
-    assert len(run.journal("attempt_started")) == 2 and run.journal("stopped")
+    first, second = run.journal("attempt_started")
+    assert [line["injected"] for line in run.journal("rank_lost")] == injections
+    # Counted from the restart, the end would come LEAD_SECONDS after it at the earliest.
+    stopped_at = run.journal("stopped")[0]["unix_seconds"]
+    assert stopped_at - second["unix_seconds"] < LEAD_SECONDS - 0.5, run.journal()
+    assert stopped_at - first["unix_seconds"] > LEAD_SECONDS - 2
+    ended = run.journal("attempt_ended")
+    assert [line["decision"] for line in ended] == ["restart", "stopped"] and "trainer.max_time ends in" in run.output
+    told = subprocess.run([runs.BIN / "holdfast", "report", f"{run.directory}/", "--json"], capture_output=True, text=True, check=True, timeout=30)
+    report = json.loads(told.stdout)
+    assert report["run"] == str(run.directory) and report["state"] == "stopped"
+    assert [failure["attempt"] for failure in report["failures"]] == [1], "a stop that was planned is no failure"
 
 
 def test_a_time_that_is_none_is_refused_at_its_place(tmp_path):

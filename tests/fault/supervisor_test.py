@@ -70,6 +70,19 @@ def test_a_death_is_told_whole_when_the_guardians_died_before(tmp_path):
     assert [(line["signal"], line["is_shim_lost"]) for line in lost] == [(signal.SIGSEGV, False)]
 
 
+def status_of(pid, key):
+    return re.search(rf"^{key}:\s*(\w+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[1]
+
+
+def switches(pid):
+    """How often it has waited for something."""
+    return int(status_of(pid, "voluntary_ctxt_switches"))
+
+
+def has_taken_all_signals(pid):
+    return int(status_of(pid, "ShdPnd"), 16) == 0
+
+
 def test_a_machine_that_stands_still_for_longer_than_a_lease_kills_nobody(tmp_path):
     config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", max_steps=3000, task=runs.SLOW, restart={"lease_seconds": 1}))
     run = runs.Run(tmp_path / "run")
@@ -79,10 +92,12 @@ def test_a_machine_that_stands_still_for_longer_than_a_lease_kills_nobody(tmp_pa
     assert len(still) == 4
     for pid in [*still, process.pid]:
         os.kill(pid, signal.SIGSTOP)
-    time.sleep(3)
+    time.sleep(3)  # the fault itself
+    shims = {pid: switches(pid) for pid in victims(run, "shim")}
     for pid in still:
         os.kill(pid, signal.SIGCONT)
-    time.sleep(0.5)  # the shims run before the supervisor does
+    # The shims run before the supervisor does.
+    runs.wait_until(lambda: all(switches(pid) >= before + 3 for pid, before in shims.items()), 10, "the shims to look for the supervisor")
     process.send_signal(signal.SIGCONT)
     assert process.wait(60) == 0, (run.directory / "output.txt").read_text()
     assert len(run.journal("attempt_started")) == 1 and not run.journal("rank_lost")
@@ -144,11 +159,14 @@ def test_only_what_a_person_sends_twice_ends_the_ranks_at_once(tmp_path):
     runs.wait_until(lambda: len(victims(run, "shim")) == 2, 10, "the shims")
     for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGUSR1):
         process.send_signal(number)
-        time.sleep(0.2)
-    assert len(run.journal("stop_requested")) == 1 and not run.journal("kill_requested") and process.poll() is None
+        runs.wait_until(lambda: has_taken_all_signals(process.pid), 10, "the supervisor to take it")
+    runs.wait_until(lambda: run.journal("stop_requested"), 10, "the first to be written down")
+    begun = time.time()
     process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 130
-    assert run.journal("kill_requested")
+    assert len(run.journal("stop_requested")) == 1
+    (kill,) = run.journal("kill_requested")
+    assert kill["unix_seconds"] >= begun  # not of what came before
 
 
 def test_what_a_rank_has_started_dies_with_it(tmp_path):
