@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "apps/command_line/parse.h"
-#include "apps/command_line/run_target.h"
+#include "apps/commands/run_target.h"
 #include "base/error.h"
 #include "launch/chaos/chaos.h"
 #include "launch/chaos/fault.h"

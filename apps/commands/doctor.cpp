@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/command_line/parse.h"
-#include "apps/command_line/run_target.h"
 #include "apps/commands/plan.h"
+#include "apps/commands/run_target.h"
 #include "base/error.h"
 #include "base/host.h"
 #include "launch/doctor/agent.h"

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/command_line/parse.h"
-#include "apps/command_line/run_target.h"
+#include "apps/commands/run_target.h"
 #include "base/error.h"
 #include "base/file_system.h"
 #include "report/history.h"

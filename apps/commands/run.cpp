@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "apps/command_line/parse.h"
-#include "apps/command_line/run_target.h"
+#include "apps/commands/run_target.h"
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/injection.h"

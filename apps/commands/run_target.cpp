@@ -1,4 +1,4 @@
-#include "apps/command_line/run_target.h"
+#include "apps/commands/run_target.h"
 
 #include <fmt/format.h>
 

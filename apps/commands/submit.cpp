@@ -15,7 +15,7 @@
 #include <span>
 
 #include "apps/command_line/parse.h"
-#include "apps/command_line/run_target.h"
+#include "apps/commands/run_target.h"
 #include "apps/commands/trainer_program.h"
 #include "base/error.h"
 #include "base/file_system.h"

@@ -50,6 +50,22 @@ def test_a_wrong_configuration_is_refused_before_there_is_a_job(tmp_path, config
     assert not (tmp_path / "job").exists()
 
 
+def test_more_ranks_at_least_than_there_are_is_refused_at_its_place(tmp_path):
+    config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", restart={"min_ranks": 5}))
+    expected = "restart.min_ranks: expected at most 4, the ranks of the run, found 5"
+    for words in (["submit", config, "--nodes", "2", "--ranks-per-node", "2", "--time", "2h"], ["run", config, "-n", "4", "--run-dir", tmp_path / "run"]):
+        done = subprocess.run([str(word) for word in (runs.BIN / "holdfast", *words)], capture_output=True, text=True, timeout=60, env=runs.environment())
+        assert done.returncode == EXIT_CONFIGURATION and f"{config}:" in done.stderr and expected in done.stderr, done.stdout + done.stderr
+    assert not (tmp_path / "run").exists()
+    assert submit(config, "--nodes", "5", "--time", "2h").returncode == 0
+
+
+@pytest.mark.parametrize("given", ["{}/", "{}/./", "{}/../run", "{}//"])
+def test_a_run_directory_has_one_name(tmp_path, config, given):
+    script = submit(config, "--time", "2h", "--run-dir", given.format(tmp_path / "run")).stdout
+    assert f"--run-dir {tmp_path / 'run'})\n" in script, script
+
+
 def test_the_script_differs_from_the_one_in_the_tree_in_what_it_asks_for_alone(config):
     ours = submit(config, "--nodes", "4", "--spares", "1", "--ranks-per-node", "2", "--time", "1-12:00:00", "--account", "physics").stdout
     assert {"#SBATCH --nodes=5", "#SBATCH --ntasks-per-node=2", "#SBATCH --time=1-12:00:00", "#SBATCH --account=physics", "#SBATCH --requeue"} <= set(ours.splitlines())

@@ -11,13 +11,14 @@ def exit_codes(root):
 
 
 def journal_events(root):
-    """The names of the events that launch/ writes: the text literals in the place of the name."""
+    """The names of the events that launch/ writes: the text literals in the place of the name, and those of decisions."""
     found = set()
     for path in sorted((root / "launch").glob("*.cpp")):
         text = path.read_text()
         for match in re.finditer(r"(?:action::Journal\s*\{|journal_?\.write\()", text):
             name = re.split(r"[{},]", text[match.end():], maxsplit=1)[0]
             found |= set(re.findall(r'"(\w+)"', name))
+        found |= set(re.findall(r'RestartDecision::Kind::\w+: return "(\w+)";', text))
     return found
 
 
