@@ -21,9 +21,9 @@
 #include "base/clock.h"
 #include "base/environment.h"
 #include "base/error.h"
+#include "base/exec_array.h"
 #include "base/host.h"
 #include "launch/descendants.h"
-#include "launch/exec_array.h"
 
 namespace holdfast {
 namespace {
