@@ -116,7 +116,7 @@ TEST(StackTaker, EndsWithItsShim) {
   ASSERT_EQ(::waitpid(shim, nullptr, 0), shim);
   pollfd waiting{.fd = held[0], .events = POLLIN, .revents = 0};
   constexpr int kMilliseconds = 30'000;
-  EXPECT_EQ(::poll(&waiting, 1, kMilliseconds), 1) << "somebody has it open still";
+  ASSERT_EQ(::poll(&waiting, 1, kMilliseconds), 1) << "somebody has it open still";
   EXPECT_EQ(::read(held[0], &byte, 1), 0);
   ::close(held[0]);
 }
