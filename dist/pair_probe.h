@@ -5,8 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "dist/communicator.h"
-
 namespace holdfast {
 
 struct MeasuredPair {
@@ -20,10 +18,25 @@ struct MeasuredPair {
 int partner_in(int round, int rank, int size);
 int meeting_rounds(int size);
 
-/// Collective over MPI_COMM_WORLD, which `ranks` has initialised; blocks. Each pair exchanges messages alone, the pairs of a round at the
-/// same time. `about_to(peer)` is called before and `measured` after each, the latter on the lower rank alone. After `seconds` no further
-/// round begins. Throws PeerLost.
-void measure_pairs(Communicator& ranks, double seconds, const std::function<void(int peer)>& about_to,
-                   const std::function<void(const MeasuredPair&)>& measured);
+/// The ranks that mpirun has started, as they are: no collective is called before all pairs have met, so that two who do not hear each
+/// other are those that wait. One for each process; single-threaded.
+class PairProbe {
+ public:
+  /// Initialises MPI. Throws PeerLost.
+  PairProbe();
+  PairProbe(const PairProbe&) = delete;
+  PairProbe& operator=(const PairProbe&) = delete;
+
+  int rank() const { return rank_; }
+  /// Finalises MPI: waits for the others.
+  void close();
+  /// Blocks. Each pair exchanges messages alone, the pairs of a round at the same time; of very many ranks each meets 255 others.
+  /// `about_to(peer)` is called before each pair, and with -1 when none is left; `measured` after it, on the lower rank alone. After
+  /// `seconds` ranks only greet each other. Returns when all have come to the end. Throws PeerLost.
+  void measure(double seconds, const std::function<void(int peer)>& about_to, const std::function<void(const MeasuredPair&)>& measured);
+
+ private:
+  int rank_ = 0, size_ = 1;
+};
 
 }  // namespace holdfast

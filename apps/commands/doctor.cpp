@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/command_line/parse.h"
+#include "apps/commands/allocation.h"
 #include "apps/commands/plan.h"
 #include "apps/commands/run_target.h"
 #include "base/error.h"
@@ -23,16 +24,18 @@ namespace po = boost::program_options;
 using nlohmann::json;
 
 constexpr const char* kUsage =
-    "usage: holdfast doctor [CONFIG] [options]\n"
+    "usage: holdfast doctor [CONFIG] [-n RANKS] [--hosts a:2,b:2] [options]\n"
     "Looks, within 20 seconds, at all that a long job needs of its hosts: programs and versions, run directory, disk, clocks, limits, "
     "ports,\n"
     "cores and memory, and whether all ranks talk. Says what is wrong and what to do about it. CONFIG: the run that is meant.\n\n"
     "  holdfast doctor configs/fashion_cnn.yaml -n 2\n"
+    "  holdfast doctor configs/fashion_cnn.yaml --hosts a:2,b:2,c:2\n"
     "  holdfast doctor --run-dir /scratch/runs\n\n"
+    "Inside a Slurm allocation the hosts are those of the allocation.\n"
     "Exit codes: 0 nothing that keeps a run from working (there may be warnings), 69 failures (docs/doctor.md).\n\noptions";
 
 struct DoctorArguments {
-  std::string config, trainer;
+  std::string config, trainer, hosts, hostfile, agent;
   std::vector<std::string> overrides;
   std::optional<std::string> run_directory;
   int ranks = 0;
@@ -45,7 +48,10 @@ std::optional<DoctorArguments> parse(const std::vector<std::string>& words) {
   std::string run_directory, ranks;
   po::options_description shown(kUsage), all;
   auto add = shown.add_options();
-  add("ranks,n", po::value(&ranks), "processes, one for each rank (default: one for each core)");
+  add("ranks,n", po::value(&ranks), "processes, one for each rank (default: one for each core; with hosts all their slots)");
+  add("hosts", po::value(&arguments.hosts), "HOST:SLOTS,… that the job will run on");
+  add("hostfile", po::value(&arguments.hostfile), "file with lines 'HOST slots=N', in place of --hosts");
+  add("launch-agent", po::value(&arguments.agent), "program that runs 'COMMAND' on HOST when called with both, as for holdfast run");
   add("run-dir", po::value(&run_directory), "directory of the run (default: that of CONFIG, else the working directory)");
   add("set", po::value(&arguments.overrides)->composing(), "KEY=VALUE, overrides the file; may be repeated");
   add("trainer", po::value(&arguments.trainer), "program of each rank (default: holdfast-train beside this program)");
@@ -58,7 +64,7 @@ std::optional<DoctorArguments> parse(const std::vector<std::string>& words) {
     print_help(shown);
     return std::nullopt;
   }
-  arguments.ranks = ranks.empty() ? usable_cores() : parse_count("holdfast doctor", "--ranks", ranks, 1);
+  if (!ranks.empty()) arguments.ranks = parse_count("holdfast doctor", "--ranks", ranks, 1);
   if (values.count("run-dir")) arguments.run_directory = run_directory;
   if (arguments.config.empty() && !arguments.overrides.empty())
     throw UsageError("holdfast doctor: --set without a configuration file\n  next: holdfast doctor --help");
@@ -74,6 +80,15 @@ void take_sizes(const Configuration& configuration, const json& sizes, JobFacts&
   job.gradient_bytes = sizes.value("parameters", std::int64_t{0}) * static_cast<std::int64_t>(sizeof(float));
 }
 
+int ranks_of(const DoctorArguments& arguments, const std::vector<Host>& hosts) {
+  const int slots = slots_of(hosts);
+  if (!hosts.empty() && arguments.ranks > slots)
+    throw UsageError(fmt::format("-n {}: {} have {} slots\n  next: -n {} or less, or more slots: HOST:SLOTS", arguments.ranks,
+                                 to_string(hosts), slots, slots));
+  if (arguments.ranks > 0) return arguments.ranks;
+  return hosts.empty() ? usable_cores() : slots;
+}
+
 }  // namespace
 
 int doctor_command(const std::vector<std::string>& words) {
@@ -82,12 +97,15 @@ int doctor_command(const std::vector<std::string>& words) {
   if (arguments->is_agent) return answer_doctor();
   std::optional<Configuration> configuration;
   if (!arguments->config.empty()) configuration = load_configuration(arguments->config, arguments->overrides);
+  const std::vector<Host> hosts = allocated_hosts("holdfast doctor", arguments->hosts, arguments->hostfile);
   const Path program = std::filesystem::read_symlink("/proc/self/exe");
   ExaminationOptions options{
-      .ranks = arguments->ranks,
-      .run_directory = run_directory(arguments->run_directory.value_or(configuration ? configuration->run.directory : ".")),
-      .program = program,
-      .trainer = arguments->trainer.empty() ? program.parent_path() / "holdfast-train" : Path(arguments->trainer)};
+      .ranks = ranks_of(*arguments, hosts),
+      .programs = {.hosts = hosts,
+                   .agent = arguments->agent,
+                   .holdfast = program,
+                   .trainer = arguments->trainer.empty() ? program.parent_path() / "holdfast-train" : Path(arguments->trainer)},
+      .run_directory = run_directory(arguments->run_directory.value_or(configuration ? configuration->run.directory : "."))};
   if (configuration) {
     options.threads = configuration->trainer.threads_per_rank;
     options.describe = {"--describe", std::filesystem::absolute(arguments->config).string()};

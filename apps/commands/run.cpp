@@ -6,12 +6,12 @@
 #include <optional>
 
 #include "apps/command_line/parse.h"
+#include "apps/commands/allocation.h"
 #include "apps/commands/run_target.h"
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/injection.h"
 #include "checkpoint/format/layout.h"
-#include "launch/slurm_allocation.h"
 #include "launch/supervisor.h"
 #include "options/run_options.h"
 
@@ -75,18 +75,10 @@ std::optional<RunArguments> parse(const std::vector<std::string>& words) {
 
 void require_config_and_variables(const RunArguments& arguments) {
   if (arguments.config.empty()) throw UsageError("holdfast run: a configuration file is needed\n  next: holdfast run --help");
-  if (!arguments.hosts.empty() && !arguments.hostfile.empty())
-    throw UsageError("holdfast run: --hosts and --hostfile say the same\n  next: give one of them");
   for (const std::string& name : arguments.exported)
     if (name.find('=') == name.npos && !std::getenv(name.c_str()))
       throw UsageError(
           fmt::format("-x {}: there is no such variable in the environment\n  next: export {}=…, or leave -x {} out", name, name, name));
-}
-
-std::vector<Host> hosts_of(const RunArguments& arguments) {
-  if (!arguments.hosts.empty()) return parse_hosts(arguments.hosts);
-  if (!arguments.hostfile.empty()) return parse_hostfile(read_text(*make_posix_file_system(), arguments.hostfile), arguments.hostfile);
-  return slurm_allocation();
 }
 
 /// Checked against the hosts and the injected faults.
@@ -117,7 +109,7 @@ int run_command(const std::vector<std::string>& words) {
   const std::optional<RunArguments> arguments = parse(words);
   if (!arguments) return kExitOk;
   require_config_and_variables(*arguments);
-  const std::vector<Host> hosts = hosts_of(*arguments);
+  const std::vector<Host> hosts = allocated_hosts("holdfast run", arguments->hosts, arguments->hostfile);
   const int ranks = ranks_of(*arguments, hosts);
   Configuration configuration = load_configuration(arguments->config, arguments->overrides);
   if (arguments->run_directory) configuration.run.directory = *arguments->run_directory;

@@ -103,17 +103,15 @@ int probe_versions() {
 
 int probe_pairs(double seconds) {
   print_line(fmt::format("rank {} on {}", environment::launcher_rank(), host_name()));
-  SectionTracker sections(nullptr);
-  const std::unique_ptr<Communicator> ranks = make_mpi_communicator(sections);
-  WaitNotice notice(ranks->rank());
-  measure_pairs(
-      *ranks, seconds, [&notice](int peer) { notice.about_to(peer); },
-      [&ranks](const MeasuredPair& pair) {
-        print_line(fmt::format("pair {} {} {:.9f} {:.0f}", ranks->rank(), pair.peer, pair.latency_seconds, pair.bytes_per_second));
+  PairProbe probe;
+  WaitNotice notice(probe.rank());
+  probe.measure(
+      seconds, [&notice](int peer) { notice.about_to(peer); },
+      [&probe](const MeasuredPair& pair) {
+        print_line(fmt::format("pair {} {} {:.9f} {:.0f}", probe.rank(), pair.peer, pair.latency_seconds, pair.bytes_per_second));
       });
-  ranks->barrier();
-  if (ranks->rank() == 0) print_line("complete");
-  ranks->close();
+  if (probe.rank() == 0) print_line("complete");
+  probe.close();
   return kExitOk;
 }
 

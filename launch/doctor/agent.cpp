@@ -21,6 +21,7 @@
 #include "base/program.h"
 #include "launch/doctor/gather.h"
 #include "launch/doctor/shared_files.h"
+#include "launch/join.h"
 #include "launch/line_connection.h"
 
 namespace holdfast {
@@ -108,26 +109,29 @@ json answer_or_error(SharedFiles& files, const json& question) {
 int answer_doctor() {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::signal(SIGPIPE, SIG_IGN);
-  const std::string address = environment::get(environment::kSupervisor).value_or("");
+  const std::string addresses = environment::get(environment::kSupervisor).value_or("");
   const int host = environment::get_number(environment::kDoctorHost, 0);
-  const auto line = LineConnection::connect(address, kConnectSeconds);
-  if (!line) {
-    fmt::print(stderr, "host {}: connect to holdfast doctor at {}: no answer\n", host_name(), address);
+  const json hello = {{"token", environment::get(environment::kToken).value_or("")}, {"number", host}, {"host", host_name()}};
+  const Joined joined = join(addresses, {{"hello", hello}}, kConnectSeconds);
+  if (!joined.line) {
+    fmt::print(stderr, "{} has tried to reach holdfast doctor at {}, and nobody answered\n", host_name(), addresses);
     return kExitUnavailable;
   }
-  line->send({{"hello", {{"token", environment::get(environment::kToken).value_or("")}, {"number", host}, {"host", host_name()}}}});
+  LineConnection& line = *joined.line;
   const auto answers = std::make_shared<Answers>();
   const auto files = std::make_shared<SharedFiles>(environment::get(environment::kDoctorDirectory).value_or("."), host);
-  while (line->is_open()) {
-    pollfd waiting[2] = {{.fd = line->fd(), .events = POLLIN, .revents = 0}, {.fd = answers->fd(), .events = POLLIN, .revents = 0}};
+  const auto take = [&](const json& question) {
+    if (question.value("ask", "") == "clock")
+      line.send(answer_or_error(*files, question));  // at once: a thread's start would pass for a clock that is late
+    else
+      std::thread([answers, files, question] { answers->put(answer_or_error(*files, question)); }).detach();
+  };
+  for (const json& question : joined.heard_so_far) take(question);
+  while (line.is_open()) {
+    pollfd waiting[2] = {{.fd = line.fd(), .events = POLLIN, .revents = 0}, {.fd = answers->fd(), .events = POLLIN, .revents = 0}};
     ::poll(waiting, 2, 1000);
-    for (json& answer : answers->take()) line->send(answer);
-    line->receive([&](const json& question) {
-      if (question.value("ask", "") == "clock")
-        line->send(answer_or_error(*files, question));  // at once: a thread's start would pass for a clock that is late
-      else
-        std::thread([answers, files, question] { answers->put(answer_or_error(*files, question)); }).detach();
-    });
+    for (json& answer : answers->take()) line.send(answer);
+    line.receive(take);
   }
   ::_exit(kExitOk);  // threads that a file system holds are not waited for
 }

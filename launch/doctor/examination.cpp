@@ -1,18 +1,9 @@
 #include "launch/doctor/examination.h"
 
-#include <fcntl.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <thread>
 
 #include "base/clock.h"
 #include "base/environment.h"
@@ -21,7 +12,7 @@
 #include "launch/doctor/host_links.h"
 #include "launch/doctor/pairs.h"
 #include "launch/doctor/sharing.h"
-#include "launch/launcher.h"
+#include "launch/own_addresses.h"
 #include "launch/sweep.h"
 
 namespace holdfast {
@@ -39,27 +30,6 @@ constexpr std::int64_t kDiskBytes = std::int64_t{64} << 20;
 constexpr double kSweepSeconds = 1;
 constexpr int kClockQuestions = 5;
 
-/// A directory of this host's memory, gone in the end.
-class Scratch {
- public:
-  Scratch() : path_(memory_directory() / "holdfast-doctor-XXXXXX") {
-    std::string name = path_.string();
-    if (::mkdtemp(name.data()) == nullptr)
-      throw StorageError(ErrorText{.attempted = "make a directory " + name, .cause = std::strerror(errno)});
-    path_ = name;
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  const Path& path() const { return path_; }
-
- private:
-  Path path_;
-};
-
 /// nullopt: a holdfast of another version says something else there.
 template <class Facts>
 std::optional<Facts> facts_from(const json& answer) try {
@@ -72,60 +42,64 @@ class Examiner {
  public:
   explicit Examiner(const ExaminationOptions& options)
       : options_(options),
+        has_other_hosts_(std::any_of(options.programs.hosts.begin(), options.programs.hosts.end(),
+                                     [](const Host& host) { return !is_this_host(host.name); })),
         token_(random_token()),
         directory_(options.run_directory / ("doctor-" + token_.substr(0, 12))),
-        links_(clock_, token_) {}
+        starter_(options.programs, scratch_.path()),
+        links_(clock_, token_, has_other_hosts_ ? Reach::every_host : Reach::this_host) {}
 
   Examination run() {
-    links_.add(start_agent_here(), scratch_.path() / "agent-0.log");
-    try {
-      links_.add(start_agents_by_launcher(), scratch_.path() / "agent-1.log");
-    } catch (const Error& error) {  // no mpirun, which is what a person would want to know of
-      launcher_error_ = error.what();
-    }
-    links_.wait_for_agents(kLaunchSeconds);
+    start_agents();
+    links_.wait_for_agents(kLaunchSeconds, [this](int host) { ask_programs(host); });
     note_launches();
     ask();
     links_.close(1);
+    place_ranks();
     merge_this_host();
-    examination_.job.ranks = options_.ranks;
-    examination_.job.threads = options_.threads;
     talk();
     examination_.seconds = clock_.seconds() - started_at_;
     return std::move(examination_);
   }
 
  private:
-  std::map<std::string, std::string> variables_of(int host) const {
-    return {{environment::kSupervisor, links_.address()},
-            {environment::kToken, token_},
-            {environment::kDoctorHost, std::to_string(host)},
-            {environment::kDoctorDirectory, directory_.string()}};
-  }
-  std::map<std::string, std::string> launcher_variables() const {
-    return {{"OMPI_MCA_orte_tmpdir_base", scratch_.path().string()}, {"OMPI_MCA_btl_vader_backing_directory", scratch_.path().string()}};
+  /// Number 0 is the supervisor's own place; those of the ranks follow.
+  void start_agents() {
+    const std::string addresses = addresses_for(options_.programs.hosts, links_.port());
+    const auto orders = [this, &addresses](int number) { return AgentOrders{addresses, token_, number, directory_}; };
+    links_.add(starter_.start_agent_here({links_.address(), token_, 0, directory_}), starter_.agent_log(0));
+    const std::vector<Host> here = {{.name = "", .slots = options_.ranks}};
+    try {
+      for (const Host& host : options_.programs.hosts.empty() ? here : options_.programs.hosts) {
+        const int number = static_cast<int>(links_.size());
+        links_.add(starter_.start_agent_on(host.name, orders(number)), starter_.agent_log(number));
+      }
+    } catch (const Error& error) {  // no mpirun, which is what a person would want to know of
+      launcher_error_ = error.what();
+    }
   }
 
-  /// The supervisor's own host, which reads and writes the run directory too.
-  pid_t start_agent_here() {
-    return start_alone({.command = {options_.program.string(), "doctor", "--agent"},
-                        .variables = variables_of(0),
-                        .log = scratch_.path() / "agent-0.log"});
+  /// LibTorch is slow to load, from a cold disk above all: asked first, as soon as a host is there, and waited for last.
+  void ask_programs(int host) {
+    const double seconds = std::clamp(kAllSeconds - kStartedPairsSeconds - (clock_.seconds() - started_at_), 2.0, kProgramSeconds);
+    programs_end_ = std::max(programs_end_, clock_.seconds() + seconds + kAnswerSeconds);
+    if (host == 0) sizes_ = post_sizes(seconds);
+    if (host > 0 || (has_other_hosts_ && !is_a_ranks_host(host_name())))  // and not twice on one host
+      versions_.push_back(
+          links_.post({host}, {{"ask", "versions"}, {"trainer", options_.programs.trainer.string()}, {"seconds", seconds}}));
   }
 
-  pid_t start_agents_by_launcher() {
-    return start_mpirun({.ranks = 1,
-                         .shim = "",
-                         .command = {options_.program.string(), "doctor", "--agent"},
-                         .variables = variables_of(1),
-                         .own_variables = launcher_variables(),
-                         .exported = {},
-                         .log = scratch_.path() / "agent-1.log"});
+  bool is_a_ranks_host(const std::string& name) const {
+    const std::vector<Host>& hosts = options_.programs.hosts;
+    return hosts.empty() || std::any_of(hosts.begin(), hosts.end(), [&name](const Host& host) { return is_same_host(host.name, name); });
   }
 
   void note_launches() {
     for (int host = 0; host < static_cast<int>(links_.size()); ++host) {
-      HostFacts facts{.name = host == 0 ? host_name() : "ranks' host", .launch_seconds = links_.launch_seconds(host)};
+      HostFacts facts{.name = host == 0                         ? host_name()
+                              : options_.programs.hosts.empty() ? "ranks' host"
+                                                                : options_.programs.hosts[static_cast<std::size_t>(host - 1)].name,
+                      .launch_seconds = links_.launch_seconds(host)};
       if (links_.is_there(host))
         there_.push_back(host);
       else
@@ -137,25 +111,19 @@ class Examiner {
 
   void ask() {
     const int machine = links_.post(there_, {{"ask", "machine"}});
-    // LibTorch is slow to load, from a cold disk above all: asked first, waited for last, and not twice on one host.
-    const double program_seconds = std::clamp(kAllSeconds - kStartedPairsSeconds - (clock_.seconds() - started_at_), 2.0, kProgramSeconds);
-    const double programs_end = clock_.seconds() + program_seconds + kAnswerSeconds;
-    const std::vector<int> ranks_host = {there_.empty() ? 0 : there_.back()};
-    const int versions = links_.post(links_.is_there(ranks_host[0]) ? ranks_host : std::vector<int>{},
-                                     {{"ask", "versions"}, {"trainer", options_.trainer.string()}, {"seconds", program_seconds}});
-    const int sizes = post_sizes(program_seconds);
     take(machine, kMachineSeconds, &HostFacts::machine);
     ask_clocks();
     if (!there_.empty()) ask_storage();
-    take(versions, programs_end - clock_.seconds(), &HostFacts::versions);
-    take_sizes(sizes, programs_end - clock_.seconds());
+    for (const int versions : versions_) take(versions, programs_end_ - clock_.seconds(), &HostFacts::versions);
+    take_sizes(sizes_, programs_end_ - clock_.seconds());
+    if (!options_.programs.hosts.empty()) return;
     for (HostFacts& host : examination_.hosts)
       if (host.machine) host.name = host.machine->host;
   }
 
   int post_sizes(double seconds) {
-    if (options_.describe.empty() || !links_.is_there(0)) return 0;
-    std::vector<std::string> words = {options_.trainer.string()};
+    if (options_.describe.empty()) return 0;
+    std::vector<std::string> words = {options_.programs.trainer.string()};
     words.insert(words.end(), options_.describe.begin(), options_.describe.end());
     return links_.post({0}, {{"ask", "run"}, {"words", words}, {"seconds", seconds}});
   }
@@ -170,7 +138,7 @@ class Examiner {
     if (answer.value("exit_code", 1) == 0 && sizes.is_object())
       options_.take_sizes(sizes, examination_.job);
     else if (const int error = answer.value("start_error", 0); error != 0)
-      examination_.job_error = fmt::format("cannot run {}: {}", options_.trainer.string(), std::strerror(error));
+      examination_.job_error = fmt::format("cannot run {}: {}", options_.programs.trainer.string(), std::strerror(error));
     else
       examination_.job_error = output.empty() ? "the trainer did not answer in time" : output.substr(0, output.find_last_not_of('\n') + 1);
   }
@@ -215,43 +183,68 @@ class Examiner {
     remove_shared_directory(links_, there_.front(), directory_);
   }
 
+  void place_ranks() {
+    examination_.job.ranks = options_.ranks;
+    examination_.job.threads = options_.threads;
+    std::vector<int>& counts = examination_.job.ranks_of_host;
+    counts = options_.programs.hosts.empty() ? std::vector<int>{options_.ranks} : ranks_by_host(options_.programs.hosts, options_.ranks);
+    counts.insert(counts.begin(), 0);
+    counts.resize(examination_.hosts.size());
+  }
+
   /// Where ranks run on the supervisor's host it is one host, with what either of its two agents has found.
   void merge_this_host() {
     std::vector<HostFacts>& hosts = examination_.hosts;
-    examination_.job.ranks_of_host = {0, options_.ranks};
-    if (!hosts[1].launch_error.empty()) return;  // what this host is, is known all the same
-    if (hosts[1].sharing && hosts[0].sharing && !hosts[0].sharing->problem.empty()) hosts[1].sharing = hosts[0].sharing;
+    const auto is_here = [&](const HostFacts& host) {
+      return options_.programs.hosts.empty() || is_this_host(host.machine ? host.machine->host : host.name);
+    };
+    const auto same = std::find_if(hosts.begin() + 1, hosts.end(), is_here);
+    if (same == hosts.end() || !same->launch_error.empty()) return;  // what this host is, is known all the same
+    if (same->sharing && hosts[0].sharing && !hosts[0].sharing->problem.empty()) same->sharing = hosts[0].sharing;
     hosts.erase(hosts.begin());
-    examination_.job.ranks_of_host = {options_.ranks};
+    examination_.job.ranks_of_host.erase(examination_.job.ranks_of_host.begin());
+  }
+
+  /// Those of the ranks' hosts that can be reached; spares with one rank.
+  Placement talking_hosts() const {
+    Placement hosts;
+    for (std::size_t i = 0; i < examination_.hosts.size(); ++i) {
+      const HostFacts& facts = examination_.hosts[i];
+      const auto is_it = [&facts](const Host& host) { return host.name == facts.name; };
+      const bool is_asked_for = std::any_of(options_.programs.hosts.begin(), options_.programs.hosts.end(), is_it);
+      if (facts.launch_error.empty() && is_asked_for) hosts.push_back({facts.name, std::max(1, examination_.job.ranks_of_host[i])});
+    }
+    return hosts;
   }
 
   void talk() {
-    if (std::any_of(examination_.hosts.begin(), examination_.hosts.end(),
-                    [](const HostFacts& host) { return !host.launch_error.empty(); })) {
-      examination_.pairs.error = "not tried: not every host can be reached";
+    const Placement hosts = talking_hosts();
+    const bool is_reached =
+        std::all_of(examination_.hosts.begin(), examination_.hosts.end(), [](const HostFacts& host) { return host.launch_error.empty(); });
+    if (options_.programs.hosts.empty() ? !is_reached : hosts.empty()) {
+      examination_.pairs.error = "not tried: no host can be reached";
       examination_.pairs.has_started = false;
       return;
     }
-    const double seconds = pairs_seconds(options_.ranks);
-    const Path log = scratch_.path() / "pairs.log";
-    const pid_t launcher = start_mpirun({.ranks = options_.ranks,
-                                         .shim = "",
-                                         .command = {options_.trainer.string(), "--probe", fmt::format("pairs:{:g}", seconds)},
-                                         .variables = {{environment::kAttemptTag, token_}},
-                                         .own_variables = launcher_variables(),
-                                         .exported = {},
-                                         .log = log});
-    examination_.pairs = wait_for_pairs(launcher, log, options_.ranks, seconds);
+    const int ranks = options_.programs.hosts.empty() ? options_.ranks : slots_of(hosts);
+    const double seconds = pairs_seconds(ranks);
+    const pid_t launcher = starter_.start_talk(hosts, ranks, seconds, token_);
+    examination_.pairs = wait_for_pairs(launcher, starter_.talk_log(), ranks, seconds);
     sweep(environment::kAttemptTag, token_, kSweepSeconds);  // a launcher that was killed leaves what is no MPI program
   }
 
   const ExaminationOptions& options_;
+  const bool has_other_hosts_;
   SystemClock clock_;
   const double started_at_ = clock_.seconds();
   Scratch scratch_;
   std::string token_;
   Path directory_;
+  ProgramStarter starter_;
   HostLinks links_;
+  std::vector<int> versions_;  // questions that are open
+  int sizes_ = 0;
+  double programs_end_ = 0;
   std::vector<int> there_;
   std::string launcher_error_;
   Examination examination_;

@@ -8,13 +8,14 @@
 
 #include "base/file_system.h"
 #include "launch/doctor/facts.h"
+#include "launch/doctor/programs.h"
 
 namespace holdfast {
 
 struct ExaminationOptions {
   int ranks = 1;
+  Programs programs;
   Path run_directory;
-  Path program, trainer;                   // holdfast, holdfast-train: at the same path on every host
   std::vector<std::string> describe = {};  // words for the trainer that make it print the sizes of the run; empty: not asked
   std::function<void(const nlohmann::json& sizes, JobFacts& job)> take_sizes = {};
   std::optional<std::int64_t> threads = {};  // of a rank

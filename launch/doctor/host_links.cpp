@@ -18,10 +18,12 @@ namespace {
 constexpr double kKillSeconds = 0.5;
 constexpr std::size_t kWords = 4;  // lines of a launcher that are shown
 
-/// The launcher's words without what frames them.
+/// The launcher's words without what frames them, and without its guesses.
 std::vector<std::string> words_of(const Path& log) {
   std::vector<std::string> lines = last_lines(log, 40);
   std::erase_if(lines, [](const std::string& line) { return line.find_first_not_of("- ") == line.npos; });
+  lines.erase(std::find_if(lines.begin(), lines.end(), [](const std::string& line) { return line.starts_with("This usually is caused"); }),
+              lines.end());
   if (lines.size() > kWords) lines.resize(kWords);
   return lines;
 }
@@ -34,10 +36,22 @@ void HostLinks::add(pid_t launcher, Path log) {
   hosts_.push_back({.launcher = launcher, .log = std::move(log), .started_at = clock_.seconds(), .line = nullptr});
 }
 
-void HostLinks::wait_for_agents(double seconds) {
+void HostLinks::wait_for_agents(double seconds, const std::function<void(int host)>& on_there) {
   const double end = clock_.seconds() + seconds;
   const auto is_open = [](const Host& host) { return !host.line && !host.has_ended; };
-  while (clock_.seconds() < end && std::any_of(hosts_.begin(), hosts_.end(), is_open)) turn(end - clock_.seconds());
+  std::vector<bool> is_told(hosts_.size(), false);
+  const auto tell = [&] {
+    for (std::size_t host = 0; host < hosts_.size(); ++host)
+      if (hosts_[host].line && !is_told[host]) {
+        is_told[host] = true;
+        on_there(static_cast<int>(host));
+      }
+  };
+  while (clock_.seconds() < end && std::any_of(hosts_.begin(), hosts_.end(), is_open)) {
+    turn(end - clock_.seconds());
+    tell();
+  }
+  tell();
 }
 
 std::string HostLinks::launch_error(int number) const {
@@ -108,6 +122,7 @@ bool HostLinks::take_hello(std::unique_ptr<LineConnection>& line, const nlohmann
   const auto number = said.get<std::size_t>();
   if (number >= hosts_.size() || hosts_[number].line) return false;
   hosts_[number].launch_seconds = clock_.seconds() - hosts_[number].started_at;
+  line->send({{"command", "welcome"}});
   hosts_[number].line = std::move(line);
   return true;
 }

@@ -2,6 +2,7 @@
 // system that does not answer is an answer too, and one that talks rubbish is cut off. One thread.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -19,20 +20,23 @@ namespace holdfast {
 
 class HostLinks {
  public:
-  HostLinks(const Clock& clock, std::string token) : clock_(clock), token_(std::move(token)) {}
+  HostLinks(const Clock& clock, std::string token, Reach reach = Reach::this_host)
+      : clock_(clock), token_(std::move(token)), listener_(reach) {}
   /// Kills what is left of the launchers.
   ~HostLinks();
   HostLinks(const HostLinks&) = delete;
   HostLinks& operator=(const HostLinks&) = delete;
 
-  /// Where agents connect.
+  /// Where agents connect; those on this host.
   std::string address() const { return listener_.address(); }
+  int port() const { return listener_.port(); }
   /// Number `size()` from now on: the host whose agent `launcher` (a child of this process, with a process group of its own) starts.
   /// What the launcher says goes to `log`.
   void add(pid_t launcher, Path log);
   std::size_t size() const { return hosts_.size(); }
-  /// Until every agent is there, or its launcher has ended, or the time is over.
-  void wait_for_agents(double seconds);
+  /// Until every agent is there, or its launcher has ended, or the time is over. `on_there` is told of each as it comes, and may ask it.
+  void wait_for_agents(
+      double seconds, const std::function<void(int host)>& on_there = [](int) {});
   bool is_there(int host) const { return hosts_[static_cast<std::size_t>(host)].line != nullptr; }
   double launch_seconds(int host) const { return hosts_[static_cast<std::size_t>(host)].launch_seconds; }
   /// Why it is not there.

@@ -78,7 +78,7 @@ std::vector<HostFinding> judge_clocks(const std::vector<HostFacts>& hosts) {
   for (const HostFacts& host : hosts) {
     if (!host.clock) continue;
     const double skew = std::max(0.0, std::abs(host.clock->offset_seconds) - host.clock->uncertainty_seconds);
-    largest = std::max(largest, skew);
+    largest = std::max(largest, std::abs(host.clock->offset_seconds) + host.clock->uncertainty_seconds);
     if (skew < kSkewedSeconds) continue;
     findings.push_back(
         {skew < kSkewThatOthersRefuse ? Level::warning : Level::failure, "clock",

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <cstdio>
 #include <map>
 #include <optional>
 
@@ -58,9 +59,26 @@ std::string all_pairs_text(const PairsFacts& facts) {
                      bytes_text(slowest.bytes_per_second), latest.a, latest.b, seconds_text(latest.latency_seconds));
 }
 
+/// Those who wait for each other do not hear each other; others wait for these. All of them where there are none such.
+std::vector<std::string> waiting_for_each_other(const std::vector<std::string>& waiting) {
+  std::map<int, int> peers;
+  const auto ranks_in = [](const std::string& line) {
+    std::pair<int, int> ranks{-1, -1};
+    std::sscanf(line.c_str(), "rank %d on %*s waits for rank %d", &ranks.first, &ranks.second);
+    return ranks;
+  };
+  for (const std::string& line : waiting) peers[ranks_in(line).first] = ranks_in(line).second;
+  std::vector<std::string> lines;
+  for (const std::string& line : waiting)
+    if (const auto peer = peers.find(ranks_in(line).second); peer != peers.end() && peer->second == ranks_in(line).first)
+      lines.push_back(line);
+  return lines.empty() ? waiting : lines;
+}
+
 HostFinding silence(const PairsFacts& facts) {
   std::string text = facts.error;
-  for (std::size_t i = 0; i < std::min<std::size_t>(4, facts.waiting.size()); ++i) text += "; " + facts.waiting[i];
+  const std::vector<std::string> waiting = waiting_for_each_other(facts.waiting);
+  for (std::size_t i = 0; i < std::min<std::size_t>(4, waiting.size()); ++i) text += "; " + waiting[i];
   if (!facts.has_started)
     return {Level::failure, "ranks", text,
             "mpirun -n 2 holdfast-train --probe pairs:1 shows all that they say; look at what is wrong above first"};

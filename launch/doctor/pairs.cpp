@@ -32,6 +32,14 @@ std::string words_of(const std::vector<std::string>& lines) {
   return words.empty() ? "nothing was said" : words;
 }
 
+/// They meet several times.
+void keep_best(std::vector<PairFacts>& pairs, const PairFacts& pair) {
+  const auto same = std::find_if(pairs.begin(), pairs.end(), [&pair](const PairFacts& one) { return one.a == pair.a && one.b == pair.b; });
+  if (same == pairs.end()) return pairs.push_back(pair);
+  same->latency_seconds = std::min(same->latency_seconds, pair.latency_seconds);
+  same->bytes_per_second = std::max(same->bytes_per_second, pair.bytes_per_second);
+}
+
 }  // namespace
 
 double pairs_seconds(int ranks) { return ranks <= 2 ? 1 : 3; }
@@ -50,7 +58,7 @@ PairsFacts pairs_from(const std::vector<std::string>& lines, int ranks) {
       facts.hosts[static_cast<std::size_t>(rank)] = host;
     else if (std::sscanf(line.c_str(), "probe pair %d %d %lf %lf", &pair.a, &pair.b, &pair.latency_seconds, &pair.bytes_per_second) == 4 &&
              std::min(pair.a, pair.b) >= 0 && std::max(pair.a, pair.b) < ranks)
-      facts.pairs.push_back(pair);
+      keep_best(facts.pairs, pair);
     else if (line.starts_with("probe waiting "))
       facts.waiting.push_back(line.substr(std::string("probe waiting ").size()));
   }

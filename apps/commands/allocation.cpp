@@ -1,0 +1,19 @@
+#include "apps/commands/allocation.h"
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/file_system.h"
+#include "launch/slurm_allocation.h"
+
+namespace holdfast {
+
+std::vector<Host> allocated_hosts(const std::string& command, const std::string& hosts, const std::string& hostfile) {
+  if (!hosts.empty() && !hostfile.empty())
+    throw UsageError(fmt::format("{}: --hosts and --hostfile say the same\n  next: give one of them", command));
+  if (!hosts.empty()) return parse_hosts(hosts);
+  if (!hostfile.empty()) return parse_hostfile(read_text(*make_posix_file_system(), hostfile), hostfile);
+  return slurm_allocation();
+}
+
+}  // namespace holdfast
