@@ -17,6 +17,12 @@ std::string text_of_file(const std::string& path) {
 
 std::string process_file(pid_t pid, const std::string& name) { return text_of_file(fmt::format("/proc/{}/{}", pid, name)); }
 
+char process_state(pid_t pid) {
+  const std::string text = process_file(pid, "stat");
+  const std::size_t name_end = text.rfind(')');
+  return name_end == text.npos || name_end + 2 >= text.size() ? 'Z' : text[name_end + 2];
+}
+
 std::int64_t private_bytes(pid_t pid) {
   std::istringstream lines(process_file(pid, "smaps_rollup"));
   std::int64_t kilobytes = 0;

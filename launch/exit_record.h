@@ -12,6 +12,9 @@ namespace holdfast {
 /// Last words of a rank that its shim has killed because nothing was heard from the supervisor.
 inline constexpr const char* kLeaseBroke = "the lease on the supervisor broke";
 
+/// Likewise, because mpirun, or its daemon on that host, is gone.
+inline constexpr const char* kLauncherDied = "the launcher died";
+
 struct ExitRecord {
   int rank = -1;
   std::string host;

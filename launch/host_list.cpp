@@ -28,9 +28,7 @@ void add(std::vector<Host>& hosts, std::string name, int slots) {
 }
 
 /// A name that could be an option of mpirun's, or two, is none.
-bool is_host_name(const std::string& name) {
-  return !name.empty() && name.front() != '-' && name.find_first_of(" \t,=/") == name.npos;
-}
+bool is_host_name(const std::string& name) { return !name.empty() && name.front() != '-' && name.find_first_of(" \t,=/") == name.npos; }
 
 }  // namespace
 
@@ -77,8 +75,7 @@ std::vector<int> parse_slurm_counts(const std::string& text, const std::string& 
   for (std::string part; std::getline(parts, part, ',');) {
     const std::size_t open = part.find("(x");
     const std::optional<int> count = count_of(std::string_view(part).substr(0, open));
-    const std::optional<int> times =
-        open == part.npos ? 1 : count_of(std::string_view(part).substr(open + 2, part.size() - open - 3));
+    const std::optional<int> times = open == part.npos ? 1 : count_of(std::string_view(part).substr(open + 2, part.size() - open - 3));
     if (!count || !times || (open != part.npos && part.back() != ')'))
       throw ConfigError(ErrorText{.attempted = "read " + variable, .expected = "counts like 2(x3),1", .found = "'" + text + "'"});
     counts.insert(counts.end(), static_cast<std::size_t>(*times), *count);
@@ -98,7 +95,8 @@ std::string to_string(const std::vector<Host>& hosts) {
 
 bool is_same_host(std::string_view a, std::string_view b) {
   const auto is_short_of = [](std::string_view shorter, std::string_view longer) {
-    return shorter.find('.') == shorter.npos && longer.size() > shorter.size() && longer.starts_with(shorter) && longer[shorter.size()] == '.';
+    return shorter.find('.') == shorter.npos && longer.size() > shorter.size() && longer.starts_with(shorter) &&
+           longer[shorter.size()] == '.';
   };
   return a == b || is_short_of(a, b) || is_short_of(b, a);
 }

@@ -21,7 +21,8 @@ std::optional<Placement> HostPool::place_next(double now) {
 
 void HostPool::joined(int rank, const std::string& host_name) {
   // mpirun may hand out the hosts in another order than they were given.
-  const auto known = std::find_if(placement_.begin(), placement_.end(), [&](const Host& host) { return is_same_host(host.name, host_name); });
+  const auto known =
+      std::find_if(placement_.begin(), placement_.end(), [&](const Host& host) { return is_same_host(host.name, host_name); });
   if (known != placement_.end())
     joined_[rank] = known->name;
   else if (rank >= 0 && rank < slots_of(placement_))

@@ -9,9 +9,7 @@ namespace {
 
 constexpr double kStallSeconds = 1;  // twenty ticks: the caller was not running in between
 
-Section section_of(const std::string& name) try {
-  return section_from(name);
-} catch (const std::invalid_argument& error) {
+Section section_of(const std::string& name) try { return section_from(name); } catch (const std::invalid_argument& error) {
   throw nlohmann::json::other_error::create(501, error.what(), nullptr);  // rubbish, like the rest of what Leases refuses
 }
 

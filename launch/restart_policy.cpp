@@ -124,10 +124,23 @@ std::int64_t attempts_with_the_same_end(const std::vector<AttemptOutcome>& outco
   return count;
 }
 
+/// Where mpirun lives, and a shim says that it does not: its daemon on another host is gone, and mpirun has killed what it could reach.
+std::optional<ExitRecord> record_of_lost_daemon(const AttemptOutcome& outcome) {
+  if (outcome.launcher_signal != 0) return std::nullopt;
+  for (ExitRecord end : outcome.ends)
+    if (end.error == kLauncherDied) {
+      end.was_killed_by_us = false;
+      end.evidence = "mpirun's daemon on its host was killed";
+      return end;
+    }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<ExitRecord> cause_of(const AttemptOutcome& outcome) {
   if (outcome.hang) return record_of_hang(outcome);
+  if (const std::optional<ExitRecord> lost = record_of_lost_daemon(outcome)) return lost;
   std::optional<ExitRecord> consequence;
   for (const ExitRecord& end : outcome.ends) {
     if (end.is_clean() || (end.signal == 0 && end.exit_code == kExitTemporary) || end.was_killed_by_us) continue;

@@ -44,7 +44,8 @@ constexpr int kTickMilliseconds = 200;
 constexpr double kReleaseSeconds = 2;
 constexpr double kTimesSeconds = 5;    // how old the times on disk may be
 constexpr double kMemorySeconds = 10;  // a rank that the kernel kills is gone within that
-constexpr double kStallSeconds = 2;    // ten ticks: this process was not running in between
+constexpr double kLauncherSeconds = 1;
+constexpr double kStallSeconds = 2;  // ten ticks: this process was not running in between
 constexpr std::size_t kLastLines = 20;
 
 /// The supervisor makes and removes the one of its own host.
@@ -70,9 +71,9 @@ class Shim {
 
   int run() {
     block_signals();
-    const pid_t launcher = ::getppid();
+    launcher_ = ::getppid();
     ::prctl(PR_SET_PDEATHSIG, SIGHUP);  // of the launcher's death
-    if (::getppid() != launcher) throw Error("start the rank: its launcher is gone\n  next: start the run again", kExitUnavailable);
+    if (::getppid() != launcher_) throw Error("start the rank: its launcher is gone\n  next: start the run again", kExitUnavailable);
     connect();
     // Only now: the shim of an attempt that is over, which a slow launcher has started, is refused above; it would remove the directory
     // of the attempt that runs.
@@ -178,6 +179,7 @@ class Shim {
     }
     if (const auto stacks = stacks_.take(clock_.seconds()); stacks && lease_) lease_->send({{"stacks", *stacks}});
     pass_stop_on();
+    continue_launcher();
     if (!status_ && clock_.seconds() - counted_at_ >= kMemorySeconds) {
       counted_at_ = clock_.seconds();
       memory_kills_.renew();
@@ -191,6 +193,14 @@ class Shim {
     awake_at_ = now;
   }
 
+  /// On another host than the supervisor's, who looks after mpirun itself: ranks train on without its daemon, but cannot end.
+  void continue_launcher() {
+    if (session_.empty() || clock_.seconds() - looked_at_ < kLauncherSeconds) return;
+    looked_at_ = clock_.seconds();
+    if (process_state(launcher_) != 'T' || ::kill(launcher_, SIGCONT) != 0) return;
+    if (lease_) lease_->send({{"launcher_stopped", {{"host", host_name()}}}});
+  }
+
   /// To the rank only, not to what it started; and not before the rank can do something about it.
   void pass_stop_on() {
     if (is_stop_wanted_ && !status_ && heartbeat_->block().takes_stop_requests != 0 && !std::exchange(is_stop_told_, true))
@@ -201,7 +211,7 @@ class Shim {
     if (number == SIGCHLD) {
       reap_rank();
     } else if (number == SIGHUP) {
-      kill_rank("the launcher died");
+      kill_rank(kLauncherDied);
     } else if (number == SIGUSR1 || number == SIGUSR2 || !std::exchange(is_stop_wanted_, true)) {
       is_stop_wanted_ = true;
     } else {
@@ -339,13 +349,14 @@ class Shim {
   MemoryKills memory_kills_;  // before the rank starts
   sigset_t old_mask_{};
   int signal_fd_ = -1;
+  pid_t launcher_ = 0;  // mpirun, or its daemon on this host
   pid_t pid_ = 0;
   int promotion_fd_ = -1;           // where a rank that stands by waits for the word
   std::int64_t standby_bytes_ = 0;  // what that rank costs; 0: not known yet
   std::optional<int> status_;
   std::optional<double> ended_at_;
   bool is_stop_wanted_ = false, is_stop_told_ = false, was_killed_ = false, is_released_ = false;
-  double heard_at_ = 0, told_at_ = 0, wrote_times_at_ = 0, awake_at_ = clock_.seconds(), counted_at_ = awake_at_;
+  double heard_at_ = 0, told_at_ = 0, looked_at_ = 0, wrote_times_at_ = 0, awake_at_ = clock_.seconds(), counted_at_ = awake_at_;
 };
 
 }  // namespace

@@ -77,8 +77,8 @@ struct DelayOver {};
 }  // namespace event
 using Event =
     std::variant<event::Placed, event::TooFewHosts, event::Start, event::RankJoined, event::Resumed, event::RankEnded, event::ShimLost,
-                 event::ShimSilent, event::HostLost, event::LauncherEnded, event::Hung, event::StackTaken,
-                 event::StackDeadline, event::StopSignal, event::GraceExpired, event::KillDeadline, event::AllGone, event::DelayOver>;
+                 event::ShimSilent, event::HostLost, event::LauncherEnded, event::Hung, event::StackTaken, event::StackDeadline,
+                 event::StopSignal, event::GraceExpired, event::KillDeadline, event::AllGone, event::DelayOver>;
 
 namespace action {
 struct Launch {

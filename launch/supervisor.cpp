@@ -174,9 +174,13 @@ class Supervisor {
 
   /// Ranks train on without it, but cannot end: MPI_Finalize waits for it.
   void continue_launcher() {
-    journal_.write("launcher_stopped", {{"attempt", supervision_.attempt()}});
-    display_.line("mpirun was stopped by somebody; it is continued");
+    note_stopped_launcher("mpirun", host_name());
     ::kill(processes_.launcher, SIGCONT);
+  }
+
+  void note_stopped_launcher(const std::string& what, const std::string& host) {
+    journal_.write("launcher_stopped", {{"attempt", supervision_.attempt()}, {"host", host}});
+    display_.line(what + " was stopped by somebody; it is continued");
   }
 
   void take_message(int rank, const nlohmann::json& message) {
@@ -191,6 +195,9 @@ class Supervisor {
       take_times(rank, message);
     } else if (message.contains("log")) {
       display_.line(message["log"].get<std::string>());
+    } else if (message.contains("launcher_stopped")) {
+      const std::string host = message["launcher_stopped"].at("host");
+      note_stopped_launcher("mpirun's daemon on " + host, host);
     } else if (message.contains("stacks")) {
       const nlohmann::json& stacks = message["stacks"];
       act_on(event::StackTaken{rank, {.state = stacks.at("state"), .functions = stacks.at("functions"), .file = stacks.at("file")}});

@@ -12,8 +12,8 @@ namespace holdfast {
 
 struct SupervisorOptions {
   int ranks = 1;
-  std::vector<Host> hosts;            // that may be used; empty: this one alone, with all ranks
-  std::string agent;                  // what starts programs on other hosts; empty: mpirun's choice
+  std::vector<Host> hosts;  // that may be used; empty: this one alone, with all ranks
+  std::string agent;        // what starts programs on other hosts; empty: mpirun's choice
   Path run_directory;
   RestartOptions restart;
   HooksOptions hooks;

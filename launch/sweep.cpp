@@ -12,22 +12,13 @@
 #include "base/process_files.h"
 
 namespace holdfast {
-namespace {
-
-bool is_zombie(pid_t pid) {
-  const std::string text = process_file(pid, "stat");
-  const std::size_t name_end = text.rfind(')');
-  return name_end == text.npos || name_end + 2 >= text.size() || text[name_end + 2] == 'Z';
-}
-
-}  // namespace
 
 std::vector<pid_t> processes_with(const std::string& name, const std::string& value) {
   std::vector<pid_t> found;
   const std::unique_ptr<DIR, int (*)(DIR*)> proc(::opendir("/proc"), &::closedir);
   while (const dirent* item = proc ? ::readdir(proc.get()) : nullptr) {
     const pid_t pid = std::atoi(item->d_name);
-    if (pid > 0 && pid != ::getpid() && environment_value(pid, name) == value && !is_zombie(pid)) found.push_back(pid);
+    if (pid > 0 && pid != ::getpid() && environment_value(pid, name) == value && process_state(pid) != 'Z') found.push_back(pid);
   }
   return found;
 }

@@ -110,6 +110,17 @@ TEST(RestartPolicy, SaysWhatToDoAboutAProgramThatCannotBeLoaded) {
                                      HasSubstr("docs/operations.md")));
 }
 
+TEST(CauseOf, IsTheLostDaemonOfMpirunBeforeWhatMpirunKilledForIt) {
+  ExitRecord gone{.rank = 0, .host = "a", .is_shim_lost = true}, there = killed(1, 9);
+  there.was_killed_by_us = true;
+  there.error = kLauncherDied;
+  AttemptOutcome outcome = attempt(1, {gone, there});
+  EXPECT_EQ(cause_of(outcome)->rank, 1);
+  EXPECT_THAT(describe_end(outcome), HasSubstr("the launcher died"));
+  outcome.launcher_signal = 9;
+  EXPECT_EQ(cause_of(outcome)->rank, 0) << "mpirun itself is gone: that says nothing of the daemon";
+}
+
 TEST(CauseOf, IsTheFirstFailureThatIsNoConsequence) {
   const auto cause =
       cause_of(attempt(1, {exited(0, kExitTemporary), killed_by_us(1), exited(2, kExitUnavailable), killed(3, 11), killed(4, 9)}));
