@@ -29,8 +29,8 @@ std::vector<Action> Supervision::on(const Event& event) {
 }
 
 std::string Supervision::fingerprint() const {
-  return fmt::format("{} {} {} {} {} {} {} {} {} {} {}", static_cast<int>(phase_), launches_, std::min(stop_signals_, 2), has_told_kill_,
-                     has_forced_kill_, current_.was_stop_requested, current_.was_kill_requested, current_.hang.has_value(),
+  return fmt::format("{} {} {} {} {} {} {} {} {} {} {} {}", static_cast<int>(phase_), world_size_, launches_, std::min(stop_signals_, 2),
+                     has_told_kill_, has_forced_kill_, current_.was_stop_requested, current_.was_kill_requested, current_.hang.has_value(),
                      fmt::join(ended_, ","), current_.stacks.size(), outcomes_.size());
 }
 

@@ -14,12 +14,15 @@
 namespace holdfast {
 namespace {
 
-constexpr int kWorldSize = 2;
-constexpr int kDepth = 60;  // nothing new is found from about half of it on
+constexpr int kWorldSize = 2;  // rank 0 on the supervisor's host a, the last one on b
+constexpr int kDepth = 60;     // nothing new is found from about half of it on
 constexpr int kMostAttempts = 3;
 
 /// What is true outside the supervisor.
 struct World {
+  int size = kWorldSize;      // ranks of the attempt
+  bool is_host_lost = false;  // b, in this attempt
+  bool is_placed = false;     // it is decided where the next attempt runs
   bool is_launcher_alive = false;
   bool has_launched = false;
   std::set<int> joined, ended;  // ranks of the attempt
@@ -47,7 +50,9 @@ struct Rules {
     require(!world.is_launcher_alive && world.ended.size() == world.joined.size(), "an attempt starts while one lives");
     require(world.newest_line == "attempt_started", "an attempt starts that the journal does not know");
     const int launches = world.launches + 1;
-    world = {.is_launcher_alive = true,
+    require(world.launches == 0 || world.is_placed, "an attempt starts nowhere");
+    world = {.size = world.size,
+             .is_launcher_alive = true,
              .has_launched = true,
              .is_stop_written = world.is_stop_written,
              .newest_line = world.newest_line,
@@ -88,7 +93,7 @@ std::vector<std::pair<Event, World>> possible(const State& state) {
   if (!world.has_launched && !world.is_finished) add(event::Start{7}, [](World&) {});
   if (world.is_finished) return events;
   add(event::StopSignal{}, [](World&) {});
-  for (int rank = 0; rank < kWorldSize; ++rank) {
+  for (int rank = 0; rank < world.size; ++rank) {
     if (world.is_launcher_alive && !world.joined.contains(rank)) add(event::RankJoined{rank}, [rank](World& w) { w.joined.insert(rank); });
     if (!world.joined.contains(rank) || world.ended.contains(rank)) continue;
     const auto end = [rank](World& w) { w.ended.insert(rank); };
@@ -103,19 +108,40 @@ std::vector<std::pair<Event, World>> possible(const State& state) {
     }
     add(event::RankEnded{killed(rank, 9)}, end);
     add(event::ShimLost{rank, "a"}, end);
+    add(event::ShimSilent{rank, "a", 5}, end);
   }
+  const int of_b = world.size - 1;  // what is on b: where it is alone, the supervisor's host has no rank
+  if (world.has_launched && !world.has_delay && !world.is_host_lost)
+    add(event::HostLost{"b", {of_b}, "nothing answers"}, [of_b](World& w) {
+      w.is_host_lost = true;
+      w.joined.insert(of_b);  // it will not call any more
+      w.ended.insert(of_b);
+    });
   if (world.is_launcher_alive) {
     add(event::Hung{{.culprits = {{.rank = 0}}, .waiters = {1}}}, [](World&) {});
     add(event::LauncherEnded{9}, [](World& w) { w.is_launcher_alive = false; });
-    if (world.ended.size() == kWorldSize || world.was_forced) add(event::LauncherEnded{0}, [](World& w) { w.is_launcher_alive = false; });
+    if (std::ssize(world.ended) == world.size || world.was_forced)
+      add(event::LauncherEnded{0}, [](World& w) { w.is_launcher_alive = false; });
   }
   if (world.has_kill_timer) add(event::KillDeadline{}, [](World& w) { w.has_kill_timer = false; });
   if (world.has_stack_timer) add(event::StackDeadline{}, [](World& w) { w.has_stack_timer = false; });
   if (world.has_grace_timer) add(event::GraceExpired{}, [](World& w) { w.has_grace_timer = false; });
-  if (world.has_delay) add(event::DelayOver{}, [](World& w) { w.has_delay = false; });
+  if (world.has_delay && world.is_placed) add(event::DelayOver{}, [](World& w) { w.has_delay = false; });
+  if (world.has_delay && !world.is_placed) {
+    const auto place = [](int size) {
+      return [size](World& w) {
+        w.is_placed = true;
+        w.size = size;
+      };
+    };
+    add(event::Placed{world.size, {}}, place(world.size));  // as before, or on a spare
+    if (world.is_host_lost && world.size > 1) add(event::Placed{world.size - 1, {}}, place(world.size - 1));
+    if (world.size < kWorldSize) add(event::Placed{kWorldSize, {}}, place(kWorldSize));  // a host is back
+    if (world.is_host_lost) add(event::TooFewHosts{"none is left"}, [](World& w) { w.has_delay = false; });
+  }
   const bool are_all_gone = !world.is_launcher_alive && world.joined.size() == world.ended.size();
   if (state.mind.phase() == Supervision::Phase::ending && are_all_gone) {
-    const bool is_clean = world.ended.size() == kWorldSize;
+    const bool is_clean = std::ssize(world.ended) == world.size && !world.is_host_lost;
     add(event::AllGone{.is_done = false, .durable_step = 7, .reached_step = 9}, [](World&) {});
     if (is_clean) add(event::AllGone{.is_done = true, .durable_step = 9, .reached_step = 9}, [](World&) {});
   }
@@ -126,9 +152,9 @@ std::vector<std::pair<Event, World>> possible(const State& state) {
 std::string key_of(const State& state) {
   const World& w = state.world;
   std::ostringstream key;
-  key << state.mind.fingerprint() << '|' << w.is_launcher_alive << w.has_launched << w.was_told_to_kill << w.was_forced << w.has_kill_timer
-      << w.has_stack_timer << w.has_grace_timer << w.has_delay << w.is_stop_written << w.is_finished << w.lines_of_end << w.launches << '|'
-      << w.newest_line << '|';
+  key << state.mind.fingerprint() << '|' << w.size << w.is_host_lost << w.is_placed << w.is_launcher_alive << w.has_launched
+      << w.was_told_to_kill << w.was_forced << w.has_kill_timer << w.has_stack_timer << w.has_grace_timer << w.has_delay
+      << w.is_stop_written << w.is_finished << w.lines_of_end << w.launches << '|' << w.newest_line << '|';
   for (const int rank : w.joined) key << rank;
   key << '|';
   for (const int rank : w.ended) key << rank;
@@ -144,7 +170,7 @@ bool comes_to_an_end(State state) {
       if (const auto* end = std::get_if<event::LauncherEnded>(&event)) return end->wait_status == 0 || state.world.was_forced;
       return std::holds_alternative<event::KillDeadline>(event) || std::holds_alternative<event::StackDeadline>(event) ||
              std::holds_alternative<event::GraceExpired>(event) || std::holds_alternative<event::DelayOver>(event) ||
-             std::holds_alternative<event::AllGone>(event);
+             std::holds_alternative<event::Placed>(event) || std::holds_alternative<event::AllGone>(event);
     };
     const auto next = std::find_if(events.begin(), events.end(), [&](const auto& one) { return is_passive(one.first); });
     // A healthy attempt with nothing to do may last for ever: it is given a death.
