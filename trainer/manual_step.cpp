@@ -47,7 +47,7 @@ class TrainingStep::ManualSteps final : public ManualOptimization {
     mine.lowest_call = mine.highest_call = owner_.d_.optimization.index_of(optimizer) + 1;
     mine.loss_sum = optimizer.gradients().loss_sum();
     mine.count = optimizer.gradients().count();
-    if (!std::isfinite(mine.loss_sum) || !std::isfinite(optimizer.gradients().norm())) mine.nonfinite_rank = owner_.d_.ranks.rank();
+    if (!std::isfinite(mine.loss_sum) || !optimizer.gradients().are_finite()) mine.nonfinite_rank = owner_.d_.ranks.rank();
     const Vote facts = owner_.d_.ranks.vote(mine);
     owner_.act_on_failures(facts, nullptr, step_);
     is_past_vote_ = true;

@@ -92,6 +92,10 @@ double Optimization::gradient_norm() const {
   return std::sqrt(squares);
 }
 
+bool Optimization::are_gradients_finite() const {
+  return std::all_of(optimizers_.begin(), optimizers_.end(), [](const auto& optimizer) { return optimizer->gradients().are_finite(); });
+}
+
 double Optimization::gradient_seed() const { return std::exp2(-std::round(std::log2(static_cast<double>(update_samples_)))); }
 
 double Optimization::divisor(std::int64_t count) const { return static_cast<double>(std::max<std::int64_t>(count, 1)) * gradient_seed(); }

@@ -34,6 +34,8 @@ class Optimization {
   double gradient_seed() const;
   /// The 2-norm of the gradients of all optimizers together, as they are; not finite if any element is not.
   double gradient_norm() const;
+  /// Whether those of this rank are finite.
+  bool are_gradients_finite() const;
   /// What gradients of automatic optimization are divided by, so that they are means over the global `count`.
   double divisor(std::int64_t count) const;
   /// Updates with the mean gradient over the global `count` of samples (or tokens) that the loss has counted, clipped to

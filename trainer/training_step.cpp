@@ -132,7 +132,7 @@ Vote TrainingStep::reduce(Group& group, double& norm, std::int64_t step) {
   d_.sections.enter(Section::reduce, step);
   d_.sections.point();
   const bool is_alone = d_.ranks.size() == 1;
-  bool is_finite = std::isfinite(mine.loss_sum) && (is_alone || group.failure || std::isfinite(d_.optimization.gradient_norm()));
+  bool is_finite = std::isfinite(mine.loss_sum) && (is_alone || group.failure || d_.optimization.are_gradients_finite());
   d_.optimization.all_reduce(d_.ranks, !group.failure);
   norm = d_.optimization.gradient_norm();
   if (!std::isfinite(norm)) mine.is_nonfinite = 1;

@@ -31,7 +31,7 @@ def assert_recovered(run, undisturbed, rank, section, struck_at):
     assert resumed["unix_seconds"] - hang["unix_seconds"] < RECOVERED
     ended = run.journal("attempt_ended")[0]
     cause = ended["cause"]
-    assert cause["is_hung"] and cause["rank"] == rank and ended["recomputed_steps"] > 0
+    assert cause["is_hung"] and cause["rank"] == rank and ended["recomputed_steps"] == ended["reached_step"] - ended["durable_step"]
     assert f"hung in section {section} of step {culprit['step']}: no sign of life for" in ended["reason"] and ended["reason"] in run.output
     assert f"rank {1 - rank} waits for it" in cause["evidence"]
     for other in (0, 1):

@@ -16,8 +16,8 @@ LEASE = 2
 @pytest.fixture()
 def config(tmp_path):
     return runs.write_config(tmp_path / "config.yaml", runs.configuration(
-        "mlp", max_steps=1500, task=runs.SLOW, validation={"every_epochs": 100}, trainer={"log_every_steps": 20},
-        checkpoints=[{"name": "regular", "every_steps": 50, "limit": 2}],
+        "mlp", max_steps=10000, task=runs.SLOW, validation={"every_epochs": 100}, trainer={"log_every_steps": 100},
+        checkpoints=[{"name": "regular", "every_steps": 500, "limit": 2}],
         restart={"standby": True, "lease_seconds": LEASE, "max_attempts_without_progress": 20}))
 
 
@@ -49,7 +49,7 @@ def test_kills_are_answered_by_those_who_stand_by_to_the_same_bits(tmp_path, con
     run = runs.Run(tmp_path / "run")
     process = run.start(config)
     for attempt in (1, 2):
-        run.wait_for_step(attempt * 100, process)
+        run.wait_for_step(attempt * 200, process)
         until_ready(run, attempt + 1)
         waiting = of_attempt(run, attempt + 1, "holdfast-train")
         assert len(waiting) == 2

@@ -2,7 +2,10 @@
 #include <torch/torch.h>
 
 #include <cmath>
+#include <limits>
 #include <map>
+#include <utility>
+#include <vector>
 
 #include "late_communicator.h"
 #include "trainer/gradient_buckets.h"
@@ -74,6 +77,18 @@ TEST(GradientBuckets, ReductionsThatFinishLateAndOutOfOrderGiveTheSameSums) {
   EXPECT_TRUE(torch::equal(buckets.gradient(0), torch::full({3}, 2.0f)));
   EXPECT_TRUE(torch::equal(buckets.gradient(1), torch::full({4}, 4.0f)));
   EXPECT_TRUE(torch::equal(buckets.gradient(2), torch::full({5}, 6.0f)));
+}
+
+TEST(GradientBuckets, AreFiniteUnlessOneElementIsNot) {
+  const float inf = std::numeric_limits<float>::infinity();
+  for (const auto& [factors, are_finite] : std::vector<std::pair<std::vector<float>, bool>>{
+           {{1, -2, 3}, true}, {{1, inf, 3}, false}, {{inf, 2, -inf}, false}, {{1, 2, std::nanf("")}, false}}) {
+    const auto a = parameter("a", torch::ones({3})), untouched = parameter("b", torch::ones({3}));
+    GradientBuckets buckets({a, untouched}, 1);
+    EXPECT_TRUE(buckets.are_finite()) << "there are none yet";
+    (a.tensor * torch::tensor(factors)).sum().backward();
+    EXPECT_EQ(buckets.are_finite(), are_finite) << testing::PrintToString(factors);
+  }
 }
 
 TEST(GradientBuckets, ARankWhoseBackwardFailedContributesZeros) {
