@@ -82,11 +82,11 @@ def test_time_limits_are_a_chain_that_ends_with_the_run(tmp_path, slurm_of, monk
 
 
 def test_ranks_that_stop_by_themselves_before_the_job_ends_come_back(tmp_path, slurm_of, monkeypatch):
-    """No USR1 is sent to the script: the ranks know the end of the job."""
+    """No USR1 is sent to the script, but what it does not notice: the ranks know the end of the job."""
     monkeypatch.setattr(runs, "RUN_SECONDS", 300)
     config = config_of(tmp_path, 40000, stop_margin_seconds=100)
     undisturbed = runs.Run(tmp_path / "undisturbed").supervised(config)
-    job = Job(slurm_of(1), tmp_path, "holdfast.sbatch", [config, "--run-dir", tmp_path / "run"], ["--time=2", "--signal=B:WINCH@1"])
+    job = Job(slurm_of(1), tmp_path, "holdfast.sbatch", [config, "--run-dir", tmp_path / "run"], ["--time=2", "--signal=B:CONT@1"])
     wait_until(lambda: TIME_IS_UP in job.output(), 60, "the script to put the job back")
     assert "the Slurm job ends in" in job.run.journal("stopped")[0]["reason"]
     job.wait_for("COMPLETED", "FAILED", "TIMEOUT", seconds=400)
