@@ -9,7 +9,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -280,35 +279,14 @@ class Supervisor {
           hosts_.placement().empty() ? "" : fmt::format(" with {} ranks on {}", hosts_.ranks(), to_string(hosts_.placement()))));
   }
   AttemptProcesses start(int attempt, Leases::Handlers handlers, Before before) {
-    make_directories(*files_, layout_.attempt_logs(attempt));
-    AttemptProcesses started{
-        .tag = tag_of(attempt),
-        .session = std::make_unique<SessionDirectory>(*files_, layout_.root, attempt, before),
-        .leases = std::make_unique<Leases>(
-            clock_, token_, std::move(handlers),
-            Leases::Reachability{hosts_.has_other_hosts() ? Reach::every_host : Reach::this_host, options_.restart.lease_seconds})};
-    std::map<std::string, std::string> variables = {
-        {environment::kSupervisor, hosts_.lease_addresses(started.leases->address(), started.leases->port())},
-        {environment::kToken, token_},
-        {environment::kAttempt, std::to_string(attempt)},
-        {environment::kFirstAttempt, std::to_string(supervision_.first_attempt())},
-        {environment::kStarted, fmt::format("{:.3f}", began_)},
-        {environment::kReachedStep, std::to_string(reached_before_)},
-        {environment::kRunDirectory, layout_.root.string()},
-        {environment::kLeaseSeconds, fmt::format("{}", options_.restart.lease_seconds)},
-        {environment::kAttemptTag, started.tag},
-        {environment::kSession, host_name() + ":" + started.session->path().string()}};
-    if (before == Before::runs) variables.emplace(environment::kStandby, "1");
-    started.launcher = start_mpirun({.ranks = hosts_.ranks(),
-                                     .hosts = hosts_.placement(),
-                                     .agent = options_.agent,
-                                     .shim = options_.shim,
-                                     .command = options_.command,
-                                     .variables = std::move(variables),
-                                     .own_variables = started.session->variables(),
-                                     .exported = options_.exported,
-                                     .log = layout_.launcher_log(attempt)});
-    return started;
+    return start_attempt({.attempt = attempt,
+                          .first_attempt = supervision_.first_attempt(),
+                          .token = token_,
+                          .tag = tag_of(attempt),
+                          .began_at = began_,
+                          .reached_step = reached_before_,
+                          .before = before},
+                         options_, hosts_, *files_, clock_, std::move(handlers));
   }
   void perform(const action::TellStop&) { leases().tell("stop"); }
   void perform(const action::TakeStacks&) { leases().tell("stacks"); }

@@ -44,6 +44,13 @@ def started(run, attempt):
     return line
 
 
+def stop(run, process):
+    """It saves and ends, and nothing is left."""
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 75
+    wait_until(lambda: not run.processes(), 2, "the end of every process")
+
+
 def test_kills_are_answered_by_those_who_stand_by_to_the_same_bits(tmp_path, config):
     undisturbed = runs.Run(tmp_path / "undisturbed").supervised(config, arguments=["--set", "restart.standby=false"])
     run = runs.Run(tmp_path / "run")
@@ -87,9 +94,7 @@ def test_who_stands_by_takes_no_processor(tmp_path, config):
     run.wait_for_step(run.metrics()[-1]["step"] + 2000, process, seconds=60)
     share = (processor_seconds() - before) / (time.monotonic() - begin)
     assert share <= 0.02, f"{share:.2%} of a core for two ranks"
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 75
-    wait_until(lambda: not run.processes(), 2, "the end of every process")
+    stop(run, process)
 
 
 @pytest.mark.parametrize("victim", ["holdfast-train", "holdfast", "mpirun"])
@@ -106,9 +111,7 @@ def test_one_that_dies_is_replaced_and_the_run_notices_nothing(tmp_path, config,
     os.kill(of_attempt(run, 1, "holdfast-train")[0], signal.SIGKILL)
     wait_until(lambda: any(line["attempt"] == 2 for line in run.journal("resumed")), TRAINS_ON_SECONDS, "training to go on")
     assert started(run, 2)["is_standby"] and len(run.journal("rank_lost")) == 1
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 75
-    wait_until(lambda: not run.processes(), 2, "the end of every process")
+    stop(run, process)
 
 
 def test_those_who_are_not_ready_yet_are_ended_and_the_restart_takes_the_usual_way(tmp_path, config):
@@ -121,9 +124,7 @@ def test_those_who_are_not_ready_yet_are_ended_and_the_restart_takes_the_usual_w
     os.kill(of_attempt(run, 1, "holdfast-train")[0], signal.SIGKILL)
     wait_until(lambda: any(line["attempt"] == 2 for line in run.journal("resumed")), 15, "training to go on")
     assert not started(run, 2)["is_standby"] and not runs.alive(early)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 75
-    wait_until(lambda: not run.processes(), 2, "the end of every process")
+    stop(run, process)
 
 
 def test_with_the_supervisor_all_of_them_are_gone(tmp_path, config):
