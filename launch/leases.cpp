@@ -31,11 +31,23 @@ void Leases::forgive_own_stall() {
   awake_at_ = now;
 }
 
-double Leases::expire(Lease& lease) {
+void Leases::expire(Lease& lease) {
   const double silent_seconds = clock_.seconds() - lease.heard_at;
-  if (!lease.rank || lease.has_ended || silent_seconds <= lease_seconds_) return 0;
+  if (!lease.rank || lease.has_ended || silent_seconds <= lease_seconds_) return;
   lease.line->close();
-  return silent_seconds;
+  lease.silent_seconds = silent_seconds;
+}
+
+std::list<Leases::Lease> Leases::take_gone() {
+  std::list<Lease> gone;
+  for (auto lease = leases_.begin(); lease != leases_.end();) {
+    const auto one = lease++;
+    if (one->line->is_open()) continue;
+    one->quiet_seconds = one->line->quiet_seconds();
+    gone.splice(gone.end(), leases_, one);
+  }
+  gone.sort([](const Lease& a, const Lease& b) { return a.quiet_seconds > b.quiet_seconds; });
+  return gone;
 }
 
 void Leases::take_messages(int attempt) {
@@ -44,21 +56,17 @@ void Leases::take_messages(int attempt) {
     line->set_patience(std::min(lease_seconds_, 3600.0));
     leases_.push_back({.line = std::move(line), .since = clock_.seconds(), .heard_at = clock_.seconds()});
   }
-  for (auto lease = leases_.begin(); lease != leases_.end();) {
-    lease->line->receive([&](const nlohmann::json& message) { take_message(*lease, message, attempt); });
-    if (!lease->rank && clock_.seconds() - lease->since > kHelloSeconds) lease->line->close();
-    const double silent_seconds = lease->line->is_open() ? expire(*lease) : 0;
-    if (lease->line->is_open()) {
-      ++lease;
-      continue;
-    }
-    const Lease gone = std::move(*lease);
-    lease = leases_.erase(lease);
-    if (!gone.rank || gone.has_ended) continue;
-    if (silent_seconds > 0 && handlers_.silent)
-      handlers_.silent(*gone.rank, gone.host, silent_seconds);
+  for (Lease& lease : leases_) {
+    lease.line->receive([&](const nlohmann::json& message) { take_message(lease, message, attempt); });
+    if (!lease.rank && clock_.seconds() - lease.since > kHelloSeconds) lease.line->close();
+    if (lease.line->is_open()) expire(lease);
+  }
+  for (const Lease& lease : take_gone()) {
+    if (!lease.rank || lease.has_ended) continue;
+    if (lease.silent_seconds > 0 && handlers_.silent)
+      handlers_.silent(*lease.rank, lease.host, lease.silent_seconds);
     else
-      handlers_.lost(*gone.rank, gone.host);
+      handlers_.lost(*lease.rank, lease.host);
   }
 }
 

@@ -60,11 +60,16 @@ class Leases {
     std::optional<int> rank;
     std::string host;
     bool has_ended = false;
+    double silent_seconds = 0;  // of one that has expired
+    double quiet_seconds = 0;   // of one that is gone
   };
   void take_message(Lease& lease, const nlohmann::json& message, int attempt);
   void forgive_own_stall();
-  /// Closes the lease when its shim has been silent for too long; returns for how long, else 0.
-  double expire(Lease& lease);
+  /// Closes the lease when its shim has been silent for too long.
+  void expire(Lease& lease);
+  /// Takes those out that are not connected any more, in the order in which they went: mpirun kills the others within milliseconds of
+  /// the first, and this process may have been busy all the while.
+  std::list<Lease> take_gone();
 
   const Clock& clock_;
   std::string token_;

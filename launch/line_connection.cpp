@@ -64,6 +64,12 @@ void LineConnection::set_patience(double seconds) {
   ::setsockopt(fd_, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof limit);
 }
 
+double LineConnection::quiet_seconds() const {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  return ::getsockopt(fd_, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_last_ack_recv / 1000.0 : 0;
+}
+
 void LineConnection::send(const nlohmann::json& message) {
   // Bytes of a log may be anything; what is no UTF-8 is replaced.
   outgoing_ += message.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";

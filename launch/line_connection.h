@@ -33,6 +33,9 @@ class LineConnection {
   void receive(const std::function<void(const nlohmann::json&)>& on_message);
   /// Something that was sent waits for the peer to read.
   bool is_behind() const { return !outgoing_.empty(); }
+  /// Seconds since the newest packet of the peer's came here, whenever it was read: the kernel's count, to a few milliseconds (TCP_INFO).
+  /// The peer's end is one, unless it left unread what it was told. 0: the kernel does not say.
+  double quiet_seconds() const;
   void close() { is_open_ = false; }
 
  private:

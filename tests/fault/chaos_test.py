@@ -30,7 +30,7 @@ def check_chaos(tmp_path, faults, seconds, limit, seed):
     injected = [json.loads(line) for line in (tmp_path / "chaos/chaos.jsonl").read_text().splitlines()]
     assert len(injected) == faults, "the run has ended before all faults struck\n" + done.stdout
     wrong = [line for line in injected if not line["is_right"]]
-    assert len(wrong) <= faults // 100 and not any(line["orphans"] for line in injected), wrong
+    assert len(wrong) <= faults // 100 and not any(line["orphans"] for line in injected), json.dumps(wrong)
     assert re.search(r"\nEQUAL: parameter hash ", done.stdout), done.stdout + done.stderr
     assert done.returncode == (1 if wrong else 0), done.stdout + done.stderr
     # The same again, by those who know nothing of chaos.

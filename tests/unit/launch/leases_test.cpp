@@ -162,6 +162,20 @@ TEST_F(LeasesTest, NameTheRankAndHostOfAShimThatIsGoneWithoutARecord) {
   EXPECT_EQ(happened_.size(), 3u);
 }
 
+TEST_F(LeasesTest, NameTheOneThatWentFirstFirstThoughBothAreFoundGoneAtOnce) {
+  FakeShim rank0 = joined_shim(0), rank1 = joined_shim(1);
+  for (FakeShim* shim : {&rank0, &rank1})
+    EXPECT_TRUE(wait_until([&] {
+      shim->read();
+      return !shim->told.empty();
+    }));
+  rank1.line.reset();
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  rank0.line.reset();
+  EXPECT_TRUE(until([&] { return leases_.connected() == 0; }));
+  EXPECT_THAT(happened_, ElementsAre("joined 0", "joined 1", "lost 1 on a", "lost 0 on a"));
+}
+
 TEST_F(LeasesTest, AreSilentOfAShimThatGoesAfterItsRecord) {
   FakeShim rank0 = joined_shim(0);
   rank0.line->send({{"exit", {{"rank", 0}}}});
