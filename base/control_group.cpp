@@ -40,7 +40,9 @@ std::optional<MemoryGroup> memory_group(const Path& root) {
     const Path mount = root / (is_version_1 ? "sys/fs/cgroup/memory" : "sys/fs/cgroup");
     // In a container the group may be named as the machine knows it, while its files are at the mount.
     Path folder = mount;
-    if (const Path inside = Path(group).relative_path(); !inside.empty() && std::filesystem::exists(mount / inside)) folder /= inside;
+    std::error_code hidden;
+    if (const Path inside = Path(group).relative_path(); !inside.empty() && std::filesystem::exists(mount / inside, hidden))
+      folder /= inside;
     const char* events = is_version_1 ? "memory.oom_control" : "memory.events";
     const auto limit = least_limit(folder, mount, is_version_1 ? "memory.limit_in_bytes" : "memory.max");
     const bool has_events = std::ifstream(folder / events).good();

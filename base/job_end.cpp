@@ -45,9 +45,9 @@ JobEnd job_end() {
     if (const auto seconds = seconds_from(*told)) return {.unix_seconds = seconds};
   const std::string job = environment::get("SLURM_JOB_ID").value_or("");
   if (job.empty() || !std::all_of(job.begin(), job.end(), [](unsigned char c) { return std::isdigit(c) != 0; })) return {};
-  const ProgramEnd end =
-      run_program({"squeue", "--noheader", "--jobs=" + job, "--format=%e"}, {.seconds = kSqueueSeconds, .takes_errors = true});
-  const std::string command = "squeue --noheader --jobs=" + job + " --format=%e";
+  const std::vector<std::string> words = {"squeue", "--noheader", "--jobs=" + job, "--format=%e"};
+  const ProgramEnd end = run_program(words, {.seconds = kSqueueSeconds, .takes_errors = true});
+  const std::string command = fmt::format("{}", fmt::join(words, " "));
   if (end.start_error != 0) return {.problem = command + ": " + std::strerror(end.start_error)};
   if (!end.was_in_time) return {.problem = fmt::format("{} was not over after {:.0f} s", command, kSqueueSeconds)};
   const std::string_view text = trimmed(end.output);

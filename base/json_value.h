@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <stdexcept>
 #include <utility>
-#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -30,13 +29,5 @@ Integer integer_from_json(const nlohmann::json& stored) {
 
 /// `stored` itself. Throws std::invalid_argument unless it is a list.
 const nlohmann::json& list_from_json(const nlohmann::json& stored);
-
-/// Throws std::invalid_argument unless it is a list of whole numbers that Integer can hold.
-template <std::integral Integer>
-std::vector<Integer> integers_from_json(const nlohmann::json& stored) {
-  std::vector<Integer> values;
-  for (const nlohmann::json& value : list_from_json(stored)) values.push_back(integer_from_json<Integer>(value));
-  return values;
-}
 
 }  // namespace holdfast

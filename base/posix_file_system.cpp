@@ -173,6 +173,7 @@ class PosixFileSystem final : public FileSystem {
     if (fd < 0) fail("open", path, errno);
     const ssize_t n = ::write(fd, record.data(), record.size());
     const int error = n < 0 ? errno : ENOSPC;
+    if (n > 0 && n != static_cast<ssize_t>(record.size())) static_cast<void>(::ftruncate(fd, ::lseek(fd, 0, SEEK_CUR) - n));
     ::close(fd);
     if (n != static_cast<ssize_t>(record.size())) fail("write", path, error);
   }

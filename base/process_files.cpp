@@ -17,10 +17,25 @@ std::string text_of_file(const std::string& path) {
 
 std::string process_file(pid_t pid, const std::string& name) { return text_of_file(fmt::format("/proc/{}/{}", pid, name)); }
 
-char process_state(pid_t pid) {
-  const std::string text = process_file(pid, "stat");
+namespace {
+
+/// What follows the name: "STATE PARENT …". Empty: there is no such process.
+std::string after_name(pid_t pid) {
+  const std::string text = process_file(pid, "stat");  // PID (NAME) STATE PARENT …, and the name may be anything
   const std::size_t name_end = text.rfind(')');
-  return name_end == text.npos || name_end + 2 >= text.size() ? 'Z' : text[name_end + 2];
+  return name_end == text.npos || name_end + 2 >= text.size() ? "" : text.substr(name_end + 2);
+}
+
+}  // namespace
+
+char process_state(pid_t pid) {
+  const std::string text = after_name(pid);
+  return text.empty() ? 'Z' : text.front();
+}
+
+pid_t parent_of(pid_t pid) {
+  const std::string text = after_name(pid);
+  return text.size() < 2 ? 0 : std::atoi(text.c_str() + 2);
 }
 
 std::int64_t private_bytes(pid_t pid) {

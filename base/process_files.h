@@ -15,6 +15,8 @@ std::string text_of_file(const std::string& path);
 std::string process_file(pid_t pid, const std::string& name);
 /// 'R', 'S', 'D', 'T' …; 'Z' of one that has ended, and where there is none.
 char process_state(pid_t pid);
+/// Its parent; 0: there is no such process.
+pid_t parent_of(pid_t pid);
 /// Memory of the process that no other has: what its end would set free. 0: it is gone, or may not be looked at.
 std::int64_t private_bytes(pid_t pid);
 /// Of the environment that the process was started with.

@@ -44,7 +44,6 @@ class SectionTracker {
   /// A collective begins (inside) or has ended.
   void collective(bool is_inside);
   Section section() const { return section_; }
-  std::int64_t step() const { return step_; }
 
   /// While it lives, the time is booked under one cause, whatever section and collective the rank is in.
   class Charge {

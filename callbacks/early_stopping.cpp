@@ -20,7 +20,7 @@ void EarlyStoppingOptions::describe(FieldVisitor& visitor) {
   visitor.field(
       {.name = "patience", .doc = "So many validations in a row without an improvement end the run.", .unit = "validations", .min = 1},
       patience);
-  visitor.field({.name = "min_delta", .doc = "What is better by less than this is no improvement.", .min = 0, .synonyms = "threshold"},
+  visitor.field({.name = "min_delta", .doc = "What is better by no more than this is no improvement.", .min = 0, .synonyms = "threshold"},
                 min_delta);
   visitor.field({.name = "check_finite", .doc = "A value that is not finite ends the run at once. false: it is no improvement."},
                 check_finite);

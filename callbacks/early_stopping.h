@@ -15,7 +15,7 @@ struct EarlyStoppingOptions {
   std::string monitor = "val_loss";
   Mode mode = Mode::min;
   std::int64_t patience = 3;  // validations
-  double min_delta = 0;       // a smaller improvement is none
+  double min_delta = 0;       // what is better by no more is no improvement
   bool check_finite = true;
   std::optional<double> stopping_threshold;    // good enough
   std::optional<double> divergence_threshold;  // too bad

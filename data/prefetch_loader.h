@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "data/schedule.h"
+#include "data/batch_plan.h"
 #include "trainer/data_source.h"
 
 namespace holdfast {

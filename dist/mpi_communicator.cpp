@@ -13,16 +13,13 @@
 
 #include "base/error.h"
 #include "dist/communicator.h"
+#include "dist/mpi_error.h"
 
 namespace holdfast {
 namespace {
 
 void check(int result, const char* what) {
-  if (result == MPI_SUCCESS) return;
-  char text[MPI_MAX_ERROR_STRING] = "";
-  int length = 0;
-  MPI_Error_string(result, text, &length);
-  throw PeerLost(fmt::format("{}: {}", what, std::string_view(text, static_cast<std::size_t>(length))));
+  if (result != MPI_SUCCESS) throw PeerLost(fmt::format("{}: {}", what, mpi_error_text(result)));
 }
 
 MPI_Datatype mpi_type(ReduceType type) {

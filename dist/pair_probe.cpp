@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "dist/mpi_error.h"
 
 namespace holdfast {
 namespace {
@@ -26,12 +27,9 @@ constexpr int kMostRounds = 255;
 constexpr int kMostLaps = 5;  // what a busy host spoils in one is put right in another
 
 void check(int result, int peer) {
-  if (result == MPI_SUCCESS) return;
-  char text[MPI_MAX_ERROR_STRING] = "";
-  int length = 0;
-  MPI_Error_string(result, text, &length);
-  throw PeerLost(fmt::format("exchange messages with {}: {}", peer < 0 ? "all ranks" : fmt::format("rank {}", peer),
-                             std::string_view(text, static_cast<std::size_t>(length))));
+  if (result != MPI_SUCCESS)
+    throw PeerLost(
+        fmt::format("exchange messages with {}: {}", peer < 0 ? "all ranks" : fmt::format("rank {}", peer), mpi_error_text(result)));
 }
 
 /// There and back; the seconds of one way.

@@ -22,14 +22,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// 0: it is gone.
-pid_t parent_of(pid_t pid) {
-  const std::string text = process_file(pid, "stat");  // PID (NAME) STATE PARENT …, and the name may be anything
-  const std::size_t name_end = text.rfind(')');
-  return name_end == text.npos || name_end + 4 >= text.size() ? 0 : std::atoi(text.c_str() + name_end + 4);
-}
-
-std::vector<pid_t> descendants() {
+std::vector<pid_t> descendants_but(const std::set<pid_t>& spared) {
   std::multimap<pid_t, pid_t> children;
   const std::unique_ptr<DIR, int (*)(DIR*)> proc(::opendir("/proc"), &::closedir);
   while (const dirent* item = proc ? ::readdir(proc.get()) : nullptr)
@@ -37,7 +30,8 @@ std::vector<pid_t> descendants() {
   std::vector<pid_t> found = {::getpid()};
   for (std::size_t i = 0; i < found.size(); ++i) {
     const auto [first, last] = children.equal_range(found[i]);
-    for (auto child = first; child != last; ++child) found.push_back(child->second);
+    for (auto child = first; child != last; ++child)
+      if (!spared.contains(child->second)) found.push_back(child->second);
   }
   found.erase(found.begin());
   return found;
@@ -55,11 +49,17 @@ bool reap() {
 
 void adopt_orphans() { ::prctl(PR_SET_CHILD_SUBREAPER, 1); }
 
+std::size_t kill_descendants_but(const std::set<pid_t>& spared) {
+  const std::vector<pid_t> found = descendants_but(spared);
+  for (const pid_t pid : found) ::kill(pid, SIGKILL);
+  return found.size();
+}
+
 bool end_descendants(double seconds) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
   while (!reap()) {
     if (std::chrono::steady_clock::now() > end) return false;
-    for (const pid_t pid : descendants()) ::kill(pid, SIGKILL);
+    kill_descendants_but({});
     std::this_thread::sleep_for(2ms);
   }
   return true;

@@ -29,6 +29,7 @@ namespace holdfast {
 namespace {
 
 constexpr int kTickMilliseconds = 20;
+constexpr int kKillTickMilliseconds = 2;
 constexpr std::size_t kKeptBytes = 64 << 10;   // of what it prints
 constexpr std::size_t kBytesATick = 64 << 10;  // who floods waits for us, and leaves the cores to the ranks
 constexpr double kKillSeconds = 2;
@@ -133,6 +134,7 @@ class Keeper {
     while (!status_ && (why_killed_.empty() || seconds() - killed_at_ < kKillSeconds)) {
       pollfd supervisor{.fd = plan_.socket, .events = POLLRDHUP, .revents = 0};
       const bool is_told_to_end = ::poll(&supervisor, 1, why_killed_.empty() ? kTickMilliseconds : 0) > 0;
+      if (!why_killed_.empty()) ::poll(nullptr, 0, kKillTickMilliseconds);  // what tells it to end does so all the time
       read_output();
       if (int status = 0; ::waitpid(pid_, &status, WNOHANG) == pid_) status_ = status;
       if (is_told_to_end) kill("with the end of `holdfast run`");

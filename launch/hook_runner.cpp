@@ -8,12 +8,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <chrono>
 #include <map>
 #include <optional>
+#include <set>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
+#include "launch/descendants.h"
 #include "launch/hook_end.h"
 #include "launch/hook_keeper.h"
 
@@ -21,7 +24,8 @@ namespace holdfast {
 namespace {
 
 constexpr int kTickMilliseconds = 50;
-constexpr std::size_t kMostWords = 1000;  // bytes of an error
+constexpr double kKeepersSeconds = 5;  // their own limit, and time to write down what they saw
+constexpr double kStraysSeconds = 2;
 
 struct Request {
   int number;
@@ -50,8 +54,7 @@ std::optional<Request> receive(int socket) {
   return Request{json.at("number"), json.at("hook"), json.at("record")};
 }
 
-void tell(int socket, const Request& request, HookEnd end) {
-  end.error.resize(std::min(end.error.size(), kMostWords));
+void tell(int socket, const Request& request, const HookEnd& end) {
   nlohmann::json json = to_json(end);
   json["number"] = request.number;
   const std::string text = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -66,6 +69,21 @@ pid_t start_keeper(const HookPlan& plan, const Request& request) {
   ::_exit(0);
 }
 
+std::set<pid_t> pids_of(const std::map<pid_t, Request>& keepers) {
+  std::set<pid_t> pids;
+  for (const auto& [pid, request] : keepers) pids.insert(pid);
+  return pids;
+}
+
+/// The ends of those who have heard as well that nothing more comes, and kill what they keep.
+void await(std::map<pid_t, Request> keepers) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(kKeepersSeconds);
+  while (!keepers.empty() && std::chrono::steady_clock::now() < end) {
+    for (pid_t pid = 0; (pid = ::waitpid(-1, nullptr, WNOHANG)) > 0;) keepers.erase(pid);
+    ::poll(nullptr, 0, kTickMilliseconds / 10);
+  }
+}
+
 }  // namespace
 
 const std::vector<std::string>& command_of(const HooksOptions& options, const std::string& hook) {
@@ -76,19 +94,27 @@ const std::vector<std::string>& command_of(const HooksOptions& options, const st
 
 void run_hooks(const HookPlan& plan) noexcept {
   detach(plan.socket);
+  adopt_orphans();
   std::map<pid_t, Request> keepers;
+  bool is_keeper_lost = false;  // what it kept has come to this process, and is killed here
   for (;;) {
     pollfd waiting{.fd = plan.socket, .events = POLLIN, .revents = 0};
-    if (::poll(&waiting, 1, keepers.empty() ? -1 : kTickMilliseconds) > 0) {
+    if (::poll(&waiting, 1, keepers.empty() && !is_keeper_lost ? -1 : kTickMilliseconds) > 0) {
       const std::optional<Request> request = receive(plan.socket);
-      if (!request) ::_exit(0);
+      if (!request) break;
       if (const pid_t pid = start_keeper(plan, *request); pid > 0) keepers.emplace(pid, *request);
     }
     int status = 0;
     for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;)
-      if (const auto kept = keepers.extract(pid); !kept.empty() && WIFSIGNALED(status))
+      if (const auto kept = keepers.extract(pid); !kept.empty() && WIFSIGNALED(status)) {
         tell(plan.socket, kept.mapped(), {.hook = kept.mapped().hook, .error = std::string(kKeeperKilled)});
+        is_keeper_lost = true;
+      }
+    if (is_keeper_lost) is_keeper_lost = kill_descendants_but(pids_of(keepers)) > 0;
   }
+  await(std::move(keepers));
+  end_descendants(kStraysSeconds);
+  ::_exit(0);
 }
 
 }  // namespace holdfast

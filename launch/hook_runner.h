@@ -13,7 +13,7 @@
 
 namespace holdfast {
 
-inline constexpr std::size_t kMostMessageBytes = 4096;  // of an end; words in it are cut off
+inline constexpr std::size_t kMostMessageBytes = 4096;  // more than an end takes
 inline constexpr std::string_view kKeeperKilled = "unknown how it ended: the process that ran it was killed";
 
 struct HookPlan {

@@ -63,6 +63,13 @@ void HostProbe::ask(const std::string& host, double now, double seconds) {
   ::_exit(127);
 }
 
+void HostProbe::reap() {
+  std::vector<std::pair<pid_t, int>> ended;
+  for (const auto& [pid, question] : asking_)
+    if (int status = 0; ::waitpid(pid, &status, WNOHANG) == pid) ended.emplace_back(pid, status);
+  for (const auto& [pid, status] : ended) reaped(pid, status);
+}
+
 void HostProbe::reaped(pid_t pid, int wait_status) {
   const auto found = asking_.find(pid);
   if (found == asking_.end()) return;

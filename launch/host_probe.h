@@ -22,6 +22,8 @@ class HostProbe {
   /// Asks, unless it is being asked already. A host that has not answered after `seconds` does not.
   void ask(const std::string& host, double now, double seconds = kSeconds);
   bool is_asking() const { return !asking_.empty(); }
+  /// For an owner who waits for nothing else meanwhile: reaps those that are being asked, and no other child.
+  void reap();
   /// To be told of every child that was reaped.
   void reaped(pid_t pid, int wait_status);
   /// Gives up on those that take too long; hands out what is known since the last call.

@@ -80,8 +80,7 @@ void HostWatch::ask_those_on_probation(const std::vector<std::string>& hosts) {
   };
   for (const std::string& host : hosts) probe_.ask(host, clock_.seconds());
   while (probe_.is_asking()) {
-    int status = 0;
-    for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) probe_.reaped(pid, status);
+    probe_.reap();
     pardon_those_that_answer();
     ::poll(nullptr, 0, kTickMilliseconds);
   }

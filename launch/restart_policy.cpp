@@ -140,7 +140,7 @@ std::optional<ExitRecord> record_of_lost_daemon(const AttemptOutcome& outcome) {
 
 std::optional<ExitRecord> cause_of(const AttemptOutcome& outcome) {
   if (outcome.hang) return record_of_hang(outcome);
-  if (const std::optional<ExitRecord> lost = record_of_lost_daemon(outcome)) return lost;
+  const std::optional<ExitRecord> lost_daemon = record_of_lost_daemon(outcome);
   std::optional<ExitRecord> consequence;
   for (const ExitRecord& end : outcome.ends) {
     if (end.is_clean() || (end.signal == 0 && end.exit_code == kExitTemporary) || end.was_killed_by_us) continue;
@@ -148,9 +148,10 @@ std::optional<ExitRecord> cause_of(const AttemptOutcome& outcome) {
       if (!consequence) consequence = end;
       continue;
     }
+    if (end.is_shim_lost && lost_daemon) continue;  // mpirun has killed what it could reach
     return end;
   }
-  return consequence;
+  return lost_daemon ? lost_daemon : consequence;
 }
 
 std::int64_t lost_steps(const AttemptOutcome& outcome) {

@@ -56,10 +56,10 @@ SessionDirectory::~SessionDirectory() {
   }
 }
 
-std::map<std::string, std::string> SessionDirectory::variables() const {
-  return {{"OMPI_MCA_orte_tmpdir_base", path_.string()},
-          {"PRTE_MCA_prte_tmpdir_base", path_.string()},  // what Open MPI 5 calls it
-          {"OMPI_MCA_btl_vader_backing_directory", path_.string()}};
+std::map<std::string, std::string> session_variables(const Path& directory) {
+  return {{"OMPI_MCA_orte_tmpdir_base", directory.string()},
+          {"PRTE_MCA_prte_tmpdir_base", directory.string()},  // what Open MPI 5 calls it
+          {"OMPI_MCA_btl_vader_backing_directory", directory.string()}};
 }
 
 }  // namespace holdfast

@@ -16,6 +16,9 @@ enum class Before { over, runs };
 /// left there. Every shim of the host may call it. Throws StorageError.
 void enter_session_directory(FileSystem& files, const Path& session, Before before);
 
+/// What tells Open MPI of it.
+std::map<std::string, std::string> session_variables(const Path& directory);
+
 class SessionDirectory {
  public:
   /// The directory of `attempt` of the run in `run`: under /dev/shm, or where there is none under the system's temporary
@@ -27,8 +30,7 @@ class SessionDirectory {
   SessionDirectory(const SessionDirectory&) = delete;
   SessionDirectory& operator=(const SessionDirectory&) = delete;
 
-  /// What tells Open MPI of it.
-  std::map<std::string, std::string> variables() const;
+  std::map<std::string, std::string> variables() const { return session_variables(path_); }
   const Path& path() const { return path_; }
 
  private:

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/environment.h"
+#include "base/error.h"
 #include "launch/sweep.h"
 
 namespace holdfast {
@@ -15,7 +16,6 @@ namespace {
 constexpr double kFirstDelaySeconds = 1;     // the attempt that trains has its own start behind it by then
 constexpr double kLongestDelaySeconds = 60;  // between two starts, where each has come to nothing
 constexpr double kReadySeconds = 120;
-constexpr double kPingSeconds = 1;
 constexpr double kLookSeconds = 0.2;
 constexpr double kLookAgainSeconds = 0.02;
 constexpr double kSweepSeconds = 5;
@@ -66,7 +66,6 @@ void Standby::add_to(std::vector<pollfd>& waiting) const {
 void Standby::tick() {
   const double now = clock_.seconds();
   if (processes_.leases) {
-    ping_when_due();
     processes_.leases->take_messages(attempt_);
     if (ready_timer_.take(now)) lose("they were not ready in time");
     if (is_ending_ && is_gone()) {
@@ -82,9 +81,14 @@ void Standby::start() {
   started_at_ = clock_.seconds();
   ready_timer_.start(started_at_, kReadySeconds);
   handlers_.journal("standby_started", {{"attempt", attempt_}});
-  processes_ = handlers_.start(attempt_, {.joined = [](int, const std::string&) {},
-                                          .said = [this](int rank, const nlohmann::json& message) { take_message(rank, message); },
-                                          .lost = [this](int rank, const std::string&) { lose(fmt::format("rank {} is gone", rank)); }});
+  const auto lost = [this](int rank, const std::string&) { lose(fmt::format("rank {} is gone", rank)); };
+  const auto said = [this](int rank, const nlohmann::json& message) { take_message(rank, message); };
+  try {
+    processes_ = handlers_.start(attempt_, {.joined = [](int, const std::string&) {}, .said = said, .lost = lost});
+  } catch (const Error& error) {  // the run needs none of them
+    ready_timer_.stop();
+    try_again_later(error.what());
+  }
 }
 
 void Standby::take_message(int rank, const nlohmann::json& message) {
@@ -92,6 +96,7 @@ void Standby::take_message(int rank, const nlohmann::json& message) {
   if (!message.contains("standby") || is_ending_ || !message["standby"].at("is_ready").get<bool>()) return;
   if (!ready_.emplace(rank, message["standby"].at("private_bytes").get<std::int64_t>()).second || std::ssize(ready_) < ranks_) return;
   ready_timer_.stop();
+  losses_ = 0;
   std::int64_t bytes = 0;
   for (const auto& [ready, of_rank] : ready_) bytes += of_rank;
   handlers_.journal("standby_ready", {{"attempt", attempt_}, {"seconds", clock_.seconds() - started_at_}, {"private_bytes", bytes}});
@@ -103,16 +108,17 @@ void Standby::lose(const std::string& why) {
   ready_timer_.stop();
   processes_.leases->tell("kill");
   if (processes_.launcher > 0) ::kill(processes_.launcher, SIGKILL);
-  if (why.empty()) return;
+  if (!why.empty()) try_again_later(why);
+}
+
+void Standby::try_again_later(const std::string& why) {
   const double delay = std::min(kLongestDelaySeconds, kFirstDelaySeconds * static_cast<double>(1 << std::min(losses_++, 6)));
   handlers_.journal("standby_lost", {{"attempt", attempt_}, {"error", why}, {"next_in_seconds", delay}});
   start_timer_.start(clock_.seconds(), delay);
 }
 
-void Standby::ping_when_due() {
-  if (clock_.seconds() < next_ping_) return;
-  next_ping_ = clock_.seconds() + kPingSeconds;
-  processes_.leases->tell("ping");
+void Standby::ping() {
+  if (processes_.leases) processes_.leases->tell("ping");
 }
 
 bool Standby::is_gone() {

@@ -6,7 +6,6 @@
 
 #include <functional>
 #include <map>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -42,6 +41,8 @@ class Standby {
   AttemptProcesses promote(std::int64_t reached_step);
 
   void add_to(std::vector<pollfd>& waiting) const;
+  /// To be called as often as the attempt's own ranks are told that somebody is there.
+  void ping();
   /// Messages and moments that have come.
   void tick();
   /// To be told of every child that was reaped, or was stopped by somebody.
@@ -52,7 +53,7 @@ class Standby {
   void take_message(int rank, const nlohmann::json& message);
   void start();
   void lose(const std::string& why);
-  void ping_when_due();
+  void try_again_later(const std::string& why);
   bool is_gone();
 
   const Clock& clock_;
@@ -61,9 +62,8 @@ class Standby {
   int attempt_ = 0, ranks_ = 0;
   Placement placement_;
   bool is_wanted_ = false, is_ending_ = false;
-  std::string loss_;                   // why they are to end; empty: they are not
   std::map<int, std::int64_t> ready_;  // rank to its private bytes
-  double started_at_ = 0, next_ping_ = 0, next_look_ = 0;
+  double started_at_ = 0, next_look_ = 0;
   int losses_ = 0;  // in a row
   Timer start_timer_, ready_timer_;
 };

@@ -18,6 +18,7 @@ class StopSignals {
   /// Takes what has come, without blocking: `stop` for a request that counts, with whether it is the first. USR1 and USR2 are sent by
   /// schedulers and scripts, ahead of a TERM and more than once: only the second of the others is a person's haste.
   void take(const std::function<void(bool is_first)>& stop);
+  bool is_stop_requested() const { return is_stop_requested_; }
 
  private:
   int fd_;

@@ -29,9 +29,10 @@ std::vector<Action> Supervision::on(const Event& event) {
 }
 
 std::string Supervision::fingerprint() const {
-  return fmt::format("{} {} {} {} {} {} {} {} {} {} {} {}", static_cast<int>(phase_), world_size_, launches_, std::min(stop_signals_, 2),
-                     has_told_kill_, has_forced_kill_, current_.was_stop_requested, current_.was_kill_requested, current_.hang.has_value(),
-                     fmt::join(ended_, ","), current_.stacks.size(), outcomes_.size());
+  return fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {} {}", static_cast<int>(phase_), world_size_, launches_,
+                     std::min(stop_signals_, 2), has_told_kill_, has_forced_kill_, current_.was_stop_requested, current_.was_kill_requested,
+                     current_.has_resumed, current_.launcher_signal != 0, current_.hang.has_value(), fmt::join(ended_, ","),
+                     current_.stacks.size(), outcomes_.size());
 }
 
 std::vector<Action> Supervision::handle(const event::Placed& event) {
@@ -93,6 +94,7 @@ std::vector<Action> Supervision::handle(const event::RankEnded& event) {
   if (phase_ != Phase::running && phase_ != Phase::ending) return actions;
   if (!ended_.insert(event.record.rank).second) return actions;
   current_.ends.push_back(event.record);
+  if (has_forced_kill_ && event.record.error == kLauncherDied) current_.ends.back().error.clear();  // by this one's supervisor
   if (is_failure(event.record) && !event.record.was_killed_by_us) actions.push_back(action::Journal{"rank_lost", to_json(event.record)});
   if (is_consequence(event.record) && phase_ == Phase::running && static_cast<int>(ended_.size()) < world_size_) {
     phase_ = Phase::ending;  // the others get a moment to say why themselves

@@ -119,7 +119,8 @@ class Supervision {
   int attempt() const { return attempt_; }
   int first_attempt() const { return first_attempt_; }
   const std::vector<AttemptOutcome>& outcomes() const { return outcomes_; }
-  /// Equal for states that answer every event alike, as far as the number of an attempt and the words of records do not matter.
+  /// For those who explore the states: where it is equal, the same event is answered by the same kinds of actions. Left out are the number
+  /// of the attempt, the words of records, and in which of the ways that are tried again a rank has ended.
   std::string fingerprint() const;
 
  private:

@@ -141,7 +141,6 @@ class Supervisor {
   }
 
   void take_stop(bool is_first) {
-    is_stopping_ = true;
     standby_.unwant();
     display_.line(is_first ? "stop requested: the ranks checkpoint at the end of their step (once more: kill)" : "killing the ranks");
     act_on(event::StopSignal{});
@@ -187,7 +186,8 @@ class Supervisor {
       ranks_.take_status(rank, message["status"], clock_.seconds());
       const auto resumed = message["status"].value("resumed_step", std::int64_t{-2});
       if (rank == 0 && resumed >= -1) act_on(event::Resumed{resumed});
-      if (rank == 0 && resumed >= -1 && options_.restart.standby && !is_stopping_ && supervision_.phase() == Supervision::Phase::running)
+      if (rank == 0 && resumed >= -1 && options_.restart.standby && !signals_.is_stop_requested() &&
+          supervision_.phase() == Supervision::Phase::running)
         standby_.want(supervision_.attempt() + 1, hosts_.ranks(), hosts_.placement());
       if (rank == 0) display_.status(message["status"], supervision_.attempt(), static_cast<int>(supervision_.outcomes().size()));
     } else if (message.contains("times")) {
@@ -239,9 +239,10 @@ class Supervisor {
   /// Without it the shims kill their ranks when the lease is over.
   void ping_when_due() {
     const double now = clock_.seconds();
-    if (now < next_ping_ || !processes_.leases) return;
+    if (now < next_ping_) return;
     next_ping_ = now + std::min(kPingSeconds, options_.restart.lease_seconds / 4);
-    leases().tell("ping");
+    if (processes_.leases) leases().tell("ping");
+    standby_.ping();
   }
 
   void all_gone() {
@@ -395,7 +396,6 @@ class Supervisor {
   std::optional<double> launcher_ended_at_;
   Timer grace_timer_, stack_timer_, kill_timer_, delay_timer_;
   double next_ping_ = 0, started_at_ = 0;
-  bool is_stopping_ = false;
   const double began_ = clock_.unix_seconds();
   std::int64_t reached_before_ = 0;  // by earlier attempts
   std::optional<RestartDecision> finish_;

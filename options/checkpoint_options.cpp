@@ -57,8 +57,7 @@ void CheckpointOptions::describe_choice(FieldVisitor& visitor) {
       {.name = "monitor",
        .doc = "The metric by which states are ranked: `val_loss`, `val_` with the name of another that the task measures, `train_loss`, or "
               "`step`, `epoch`. It counts for the state at which it was measured only: with `top_k` or `only_best`, a save that is due "
-              "elsewhere waits for the next measurement. Empty: "
-              "none.",
+              "elsewhere waits for the next measurement. Empty: none.",
        .synonyms = "metric metric_for_best_model"},
       monitor);
   visitor.choice({.name = "mode", .doc = "Whether a smaller or a larger `monitor` is better.", .synonyms = "greater_is_better"}, mode,

@@ -70,7 +70,8 @@ void ParallelOptions::describe(FieldVisitor& visitor) {
 
 void RestartOptions::describe(FieldVisitor& visitor) {
   visitor.field({.name = "max_attempts_without_progress",
-                 .doc = "The supervisor gives up, with a diagnosis, after this many attempts in a row without a new durable checkpoint.",
+                 .doc = "The supervisor gives up, with a diagnosis, after this many attempts in a row without a new durable checkpoint, "
+                        "or ended by the same failure at the same step whatever was saved between them.",
                  .unit = "attempts",
                  .min = 1,
                  .synonyms = "max_attempts"},
@@ -117,11 +118,12 @@ void RestartOptions::describe(FieldVisitor& visitor) {
                  .max = 1e7,
                  .synonyms = "probation cooldown_seconds"},
                 probation_seconds);
-  visitor.field({.name = "standby",
-                 .doc = "The processes of the next attempt are started ahead, and sleep until the one before is over: a restart then takes no "
-                        "start of programs. Costs the memory of a second set of ranks ([operations.md](operations.md#standby)).",
-                 .synonyms = "hot_spare warm_standby"},
-                standby);
+  visitor.field(
+      {.name = "standby",
+       .doc = "The processes of the next attempt are started ahead, and sleep until the one before is over: a restart then takes no "
+              "start of programs. Costs the memory of a second set of ranks ([operations.md](operations.md#standby)).",
+       .synonyms = "hot_spare warm_standby"},
+      standby);
   visitor.field(
       {.name = "straggler_factor",
        .doc = "A rank that takes this many times as long for its own part of a step as the median of the others is named in the log. "
@@ -149,11 +151,13 @@ void HangOptions::describe(FieldVisitor& visitor) {
   const auto deadline = [&visitor](const char* name, const char* doc, double& seconds) {
     visitor.field({.name = name, .doc = doc, .unit = "seconds", .min = 0, .max = 1e6, .min_is_excluded = true}, seconds);
   };
-  deadline("hang_step_seconds", "Deadline of a hang in forward and backward pass, reduction, update, and what callbacks do there.", step_seconds);
+  deadline("hang_step_seconds", "Deadline of a hang in forward and backward pass, reduction, update, and what callbacks do there.",
+           step_seconds);
   deadline("hang_data_seconds", "The same while it waits for a batch.", data_seconds);
   deadline("hang_validation_seconds", "The same in a batch of the validation, and what callbacks do there.", validation_seconds);
   deadline("hang_checkpoint_seconds", "The same while it saves.", checkpoint_seconds);
-  deadline("hang_setup_seconds", "The same from the launch to the second update of an attempt, without what restoring takes; and the end of the run.",
+  deadline("hang_setup_seconds",
+           "The same from the launch to the second update of an attempt, without what restoring takes; and the end of the run.",
            setup_seconds);
   deadline("hang_restore_seconds", "The same while it reads a checkpoint.", restore_seconds);
 }
@@ -213,18 +217,18 @@ void Configuration::describe(FieldVisitor& visitor) {
                 resume);
   visitor.field({.name = "init_from",
                  .doc = "The path of a checkpoint, or of a run directory (its newest state), whose weights the run starts with, at step 0. "
-                        "A relative path "
-                        "starts in the working directory.",
+                        "A relative path starts in the working directory.",
                  .synonyms = "pretrained load_from"},
                 init_from);
   visitor.section({.name = "parallel", .doc = "How ranks work together.", .synonyms = "distributed"}, parallel);
   visitor.section({.name = "restart", .doc = "What the supervisor does after a failure."}, restart);
-  visitor.section({.name = "hooks",
-                   .doc = "Commands that the supervisor runs when something happens (mail, chat, tickets); they get what happened as JSON on "
-                          "standard input, and have no effect on the run ([operations.md](operations.md#hooks)). A list is a program and its "
-                          "arguments; a text, or a list of one, is a line for `/bin/sh`. Empty: none.",
-                   .synonyms = "notify notifications on_event"},
-                  hooks);
+  visitor.section(
+      {.name = "hooks",
+       .doc = "Commands that the supervisor runs when something happens (mail, chat, tickets); they get what happened as JSON on "
+              "standard input, and have no effect on the run ([operations.md](operations.md#hooks)). A list is a program and its "
+              "arguments; a text, or a list of one, is a line for `/bin/sh`. Empty: none.",
+       .synonyms = "notify notifications on_event"},
+      hooks);
 }
 
 }  // namespace holdfast

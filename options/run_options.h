@@ -241,16 +241,16 @@ struct HangOptions {
 
 /// `restart:` what the supervisor does after a failure.
 struct RestartOptions {
-  std::int64_t max_attempts_without_progress = 3;
-  std::optional<std::int64_t> max_restarts;      // none: no limit while there is progress
-  double backoff_seconds = 0;                    // before the second attempt in a row without progress; doubles each time
-  double lease_seconds = 5;                      // a shim that hears nothing for this long ends its rank
-  double stop_grace_seconds = 120;               // how long a stop request may take before the ranks are killed
-  std::optional<double> straggler_factor = 1.4;  // a rank that takes so many times what the others take is named; none: no rank is
+  std::int64_t max_attempts_without_progress = 3;  // or ended by the same failure at the same step
+  std::optional<std::int64_t> max_restarts;        // none: no limit while there is progress
+  double backoff_seconds = 0;                      // before the second attempt in a row without progress; doubles each time
+  double lease_seconds = 5;                        // a shim that hears nothing for this long ends its rank
+  double stop_grace_seconds = 120;                 // how long a stop request may take before the ranks are killed
+  std::optional<double> straggler_factor = 1.4;    // a rank that takes so many times what the others take is named; none: no rank is
   HangOptions hang;
-  std::optional<std::int64_t> min_ranks;     // the fewest to go on with when hosts are lost; none: as many as were asked for
-  double probation_seconds = 300;            // how long a host that was lost is left out, where others suffice
-  bool standby = false;                      // the processes of the next attempt are started ahead
+  std::optional<std::int64_t> min_ranks;  // the fewest to go on with when hosts are lost; none: as many as were asked for
+  double probation_seconds = 300;         // how long a host that was lost is left out, where others suffice
+  bool standby = false;                   // the processes of the next attempt are started ahead
   void describe(FieldVisitor&);
 };
 

@@ -30,7 +30,8 @@ std::optional<BadUpdate> judge(const Vote& facts, const TrainerOptions& options,
     return BadUpdate{options.on_nonfinite, facts.nonfinite_rank,
                      fmt::format("the loss or the gradient is not finite on rank {}", facts.nonfinite_rank)};
   if (facts.is_nonfinite != 0 || !std::isfinite(facts.loss_sum))
-    return BadUpdate{options.on_nonfinite, -1, "the sum over the ranks is not finite, though each rank's part is"};
+    return BadUpdate{options.on_nonfinite, -1,
+                     "the sum over the ranks, or the norm of its gradient, is not finite, though what each rank adds is"};
   const LossSpikeOptions& spike = options.loss_spike;
   if (!spike.factor || facts.count <= 0 || static_cast<std::int64_t>(recent.size()) < spike.window) return std::nullopt;
   const LossLevel level = level_of(recent);

@@ -32,7 +32,7 @@
 // dropped. An attempt that goes on in the middle of a pass has no on_epoch_start before the next one.
 //
 // A task that steps its optimizers itself makes one update of each batch here: with as many on_backward_end and on_optimizer_step (each
-// before its step) as it makes of them, none included, and with on_step_end in any case, also for a batch that is left out.
+// before its step) as it makes of them, none included, and with on_step_end in any case but for a batch that is left out.
 //
 // An attempt that fails ends with on_exception on every rank that an exception ends, its own or that another rank is lost (PeerLost),
 // instead of on_fit_end. It may come before on_fit_start, and a state is saved before it where an entry has on_exception.

@@ -1,9 +1,5 @@
-// TrainingStep: what becomes of an update whose numbers are bad, of the batches that are left out, and the faults that spoil numbers.
+// TrainingStep: what becomes of an update whose numbers are bad, and of the batches that are left out.
 #include <fmt/format.h>
-#include <torch/torch.h>
-
-#include <limits>
-#include <utility>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -54,26 +50,6 @@ bool TrainingStep::answer_bad_update(BadUpdate bad, SampleRange samples, const R
                                .next = "started again, the run goes on from its newest checkpoint and leaves these samples out"});
   if (is_rank_0) log_warning("skipped {}: {}", update, bad.what);
   return false;
-}
-
-namespace {
-
-void fill_with_nan(const std::vector<NamedParameter>& parameters) {
-  const torch::NoGradGuard no_grad;
-  for (const NamedParameter& parameter : parameters)
-    if (parameter.tensor.grad().defined()) {
-      parameter.tensor.grad().mul_(std::numeric_limits<double>::quiet_NaN());
-      return;
-    }
-}
-
-}  // namespace
-
-double TrainingStep::loss_of(const Loss& loss, const std::vector<NamedParameter>& parameters) {
-  const double sum = loss.sum.item<double>();
-  const std::optional<FaultKind> fault = std::exchange(spoiled_, std::nullopt);
-  if (fault == FaultKind::nan) fill_with_nan(parameters);
-  return fault == FaultKind::spike ? 1000 * sum : sum;
 }
 
 }  // namespace holdfast

@@ -21,9 +21,9 @@ void Trainer::begin_metrics(const json& options_before) {
 void Trainer::report_step(const Vote& facts, const StepStart& before) {
   set_log_step(state_.global_step);
   const double loss = facts.count > 0 ? facts.loss_sum / static_cast<double>(facts.count) : 0.0;
-  if (facts.count > 0 || parts_.task.is_manual()) progress_->update(state_.global_step, state_.samples_seen - before.samples_seen, loss);
+  if (has_trained(before)) progress_->update(state_.global_step, state_.samples_seen - before.samples_seen, loss);
   // An end by an update that was not made has nothing new to tell.
-  const bool has_unwritten_end = is_over() && (state_.window_count > 0 || parts_.task.is_manual());
+  const bool has_unwritten_end = is_over() && state_.window_count > 0;
   if (crosses_multiple(before.global_step, state_.global_step, configuration_.trainer.log_every_steps) || has_unwritten_end)
     write_metrics_line();
   if (metrics_ && is_crossed(configuration_.logging.histograms_every_steps, before.global_step, state_.global_step)) write_histograms();

@@ -1,4 +1,4 @@
-// Trainer: the end of a run, and with which weights.
+// Trainer: the end of a run, and with which weights; the end of an attempt that was asked to stop.
 #include <fmt/format.h>
 
 #include "base/error.h"
@@ -88,6 +88,26 @@ void Trainer::finish() {
   if (!end_reason_.empty()) fmt::print("ended before step {}: {}\n", run_.last_step, end_reason_);
   fmt::print("finished: step {}, parameter hash {}\n", state_.global_step, hash);
   std::fflush(stdout);
+}
+
+RunEnd Trainer::stop() {
+  const std::optional<StopSources::Reason>& mine = stop_sources_.reason(needed_seconds());
+  if (is_rank_0())
+    log_info("stopped on request after step {}; the newest checkpoint is that of step {}; why: {}", state_.global_step,
+             checkpointer_.durable_step(), mine ? mine->text : "a signal asked another rank for it");
+  std::optional<std::string> of_run;
+  if (mine && mine->is_of_run)
+    of_run = mine->text;
+  else if (stop_sources_.is_stop_file_there())
+    of_run = "a stop file asked for it";
+  if (is_rank_0() && of_run && parts_.heartbeat) {
+    parts_.heartbeat->set_error(*of_run);
+    parts_.heartbeat->block().stops_run = 1;  // before the file goes: a kill between the two must not start the run again
+  }
+  if (of_run) stop_sources_.obeyed();
+  progress_->finish();
+  end_callbacks();
+  return RunEnd::stopped;
 }
 
 }  // namespace holdfast

@@ -86,11 +86,9 @@ void Trainer::report_save(const std::optional<SaveResult>& result, bool must_suc
 }
 
 Snapshot Trainer::snapshot() const {
-  RunState stored = state_;
-  stored.left_out = left_out_.before(state_.samples_seen);
   return {.global_step = state_.global_step,
           .entries = training_state(parts_.task, optimization_, parts_.copies),
-          .state = to_json(stored),
+          .state = to_json(state_),
           .options = options_,
           .environment = environment_,
           .transforms = parts_.copies.transforms(),

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <stdexcept>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -12,7 +13,7 @@
 #include "trainer/model_state.h"
 #include "trainer/provenance.h"
 #include "trainer/rng.h"
-#include "trainer/stop_request.h"
+#include "trainer/thrown.h"
 #include "trainer/training_state.h"
 #include "trainer/validation.h"
 
@@ -22,16 +23,21 @@ using nlohmann::json;
 
 namespace {
 
-/// A run all of whose entries go by a metric that no longer gets better saves nothing more, and a failure costs all since its best state.
-void warn_of_saves_by_score(const std::vector<CheckpointOptions>& checkpoints) {
-  const auto is_by_score = [](const CheckpointOptions& entry) {
-    return entry.weights_only || entry.only_best || (must_be_measured(entry) && choice_of(entry).count > 0);
+/// A run all of whose entries save no state to go on from, or go by a metric that no longer gets better, saves nothing more: a failure
+/// costs all since.
+void warn_of_rare_states(const std::vector<CheckpointOptions>& checkpoints) {
+  constexpr const char* kNext = "Add one that saves in any case: `{name: recent, every_minutes: 10, limit: 1}`";
+  const auto saves_a_state = [](const CheckpointOptions& entry) { return !entry.weights_only; };
+  const auto saves_in_any_case = [&](const CheckpointOptions& entry) {
+    return saves_a_state(entry) && !entry.only_best && !(must_be_measured(entry) && choice_of(entry).count > 0);
   };
-  if (!checkpoints.empty() && std::all_of(checkpoints.begin(), checkpoints.end(), is_by_score))
-    log_warning(
-        "checkpoints: every entry saves the best alone; where {} gets no better, a failure costs all since then. Add one that saves in any "
-        "case: `{{name: recent, every_minutes: 10, limit: 1}}`",
-        checkpoints.front().monitor);
+  if (checkpoints.empty() || std::any_of(checkpoints.begin(), checkpoints.end(), saves_in_any_case)) return;
+  const auto by_score = std::find_if(checkpoints.begin(), checkpoints.end(), saves_a_state);
+  if (by_score == checkpoints.end())
+    log_warning("checkpoints: every entry saves weights alone, which no run goes on from: a failure costs everything. {}", kNext);
+  else
+    log_warning("checkpoints: every entry saves the best alone; where {} gets no better, a failure costs all since then. {}",
+                by_score->monitor, kNext);
 }
 
 }  // namespace
@@ -81,6 +87,9 @@ RunEnd Trainer::run() try {
 } catch (const std::exception& error) {
   parts_.callbacks.tell_of(error, view());
   throw;
+} catch (...) {
+  parts_.callbacks.tell_of(std::runtime_error(words_of(std::current_exception())), view());
+  throw;
 }
 
 RunEnd Trainer::train() {
@@ -129,20 +138,15 @@ RunEnd Trainer::train() {
 
 void Trainer::begin() {
   left_out_.read();
-  start_from_scratch();
   const bool is_restart = settings_.attempt > settings_.first_attempt;
   const std::string resume =
       is_restart ? checkpointer_.resume_of_restart(configuration_.resume, settings_.first_attempt) : configuration_.resume;
-  if (configuration_.init_from && resume == "none") checkpointer_.given("init_from", *configuration_.init_from);  // before states are moved
+  if (configuration_.init_from && resume == "none") check_init_from(*configuration_.init_from);  // before states are moved
   const std::optional<Restored> restored = checkpointer_.restore(resume, training_state(parts_.task, optimization_, parts_.copies));
   if (restored)
     go_on_from(*restored);
-  else if (configuration_.init_from) {
-    const Path weights = checkpointer_.given("init_from", *configuration_.init_from).front();
-    load_weights(checkpointer_, weights, parts_.task.model());
-    parts_.copies.reset();
-    if (is_rank_0()) log_info("weights from {}, step 0", weights.string());
-  }
+  else
+    start_from_scratch();
   state_.plateaus = optimization_.plateaus();
   parts_.training.seek(state_.samples_seen);
   parts_.task.model().train();
@@ -154,15 +158,29 @@ void Trainer::begin() {
     parts_.heartbeat->block().resumed_step = restored ? state_.global_step : -1;
   }
   set_log_step(state_.global_step);
-  if (is_rank_0()) warn_of_saves_by_score(configuration_.checkpoints);
-  parts_.callbacks.each("on_fit_start", [&](Callback& callback) { callback.on_fit_start(view(), parts_.ranks); });
-  state_.callbacks = parts_.callbacks.state();
-  if (!state_.owes_validation) ask_for_end();
+  if (is_rank_0()) warn_of_rare_states(configuration_.checkpoints);
   const bool goes_on = configuration_.resume == "auto" || (restored && restored->is_of_this_run);
   left_out_.begin(goes_on ? std::optional(0) : is_restart ? std::optional(settings_.first_attempt) : std::nullopt, state_.left_out);
   if (is_rank_0() && !left_out_.empty())
     log_info("left out, because of bad numbers: {} updates ({})", left_out_.size(), settings_.layout.left_out().string());
+  parts_.callbacks.each("on_fit_start", [&](Callback& callback) { callback.on_fit_start(view(), parts_.ranks); });
+  state_.callbacks = parts_.callbacks.state();
+  if (!state_.owes_validation) ask_for_end();
   if (!is_over() && is_rank_0()) parts_.files.remove_file(settings_.layout.done());
+}
+
+void Trainer::check_init_from(const Path& path) {
+  checkpointer_.given("init_from", path);
+  std::error_code failed;  // then the paths differ
+  const Path root = std::filesystem::weakly_canonical(settings_.layout.root, failed),
+             given = std::filesystem::weakly_canonical(path, failed);
+  const Path states = std::filesystem::weakly_canonical(settings_.layout.checkpoints(), failed);
+  if (given != root && std::mismatch(states.begin(), states.end(), given.begin(), given.end()).first != states.end()) return;
+  throw ConfigError(ErrorText{.attempted = "init_from with resume: none",
+                              .expected = "weights of another run directory",
+                              .found = path.string(),
+                              .cause = "a run that begins anew moves the states of its directory away",
+                              .next = "give another --run-dir, or copy that state elsewhere first"});
 }
 
 void Trainer::start_from_scratch() {
@@ -171,6 +189,11 @@ void Trainer::start_from_scratch() {
     entry.copy_to(0, bytes);
     parts_.ranks.broadcast(bytes, 0);
     entry.copy_from(0, bytes);
+  }
+  if (configuration_.init_from) {
+    const Path weights = checkpointer_.given("init_from", *configuration_.init_from).front();
+    load_weights(checkpointer_, weights, parts_.task.model());
+    if (is_rank_0()) log_info("weights from {}, step 0", weights.string());
   }
   parts_.copies.reset();
   seed_generators(static_cast<std::uint64_t>(configuration_.run.seed), parts_.ranks.rank(), 0);

@@ -87,11 +87,18 @@ class Trainer {
   }
   void begin();
   void go_on_from(const Restored& restored);
+  /// Collective: the weights of rank 0 or of init_from, averages of them, generators by the seed.
   void start_from_scratch();
+  /// Collective. Throws ConfigError where there is nothing, or what is about to be moved away.
+  void check_init_from(const Path& path);
   /// Collective: one update. Before what all ranks know to have failed is thrown on, saves the state before it where that is asked for.
   Vote step();
   void save_before_failure(const RunState& before);
   StepEvent count_step(const StepStart& before) const;
+  /// The batches since `before` were trained on: neither dropped by a stop nor left out.
+  bool has_trained(const StepStart& before) const {
+    return state_.samples_seen > before.samples_seen && !left_out_.at(before.samples_seen);
+  }
   /// Rank 0. `options_before`: those that the restored state of this run was made with; null: the run begins.
   void begin_metrics(const nlohmann::json& options_before);
   void report_step(const Vote& facts, const StepStart& before);

@@ -8,6 +8,7 @@
 #include <cctype>
 #include <cmath>
 #include <exception>
+#include <limits>
 #include <utility>
 
 #include "base/error.h"
@@ -44,6 +45,15 @@ std::string without_numbers(std::string text) {
   return text;
 }
 
+void fill_with_nan(const std::vector<NamedParameter>& parameters) {
+  const torch::NoGradGuard no_grad;
+  for (const NamedParameter& parameter : parameters)
+    if (parameter.tensor.grad().defined()) {
+      parameter.tensor.grad().mul_(std::numeric_limits<double>::quiet_NaN());
+      return;
+    }
+}
+
 }  // namespace
 
 Vote TrainingStep::run(RunState& state) {
@@ -56,6 +66,7 @@ Vote TrainingStep::run(RunState& state) {
     if (d_.copies) d_.copies->update(state.global_step);  // part of the update: what is saved has been copied before it began
   }
   for (const auto& optimizer : d_.optimization.all()) state.optimizer_updates[optimizer->name()] = optimizer->updates();
+  if (d_.left_out) state.left_out = d_.left_out->before(state.samples_seen);
   state.window_loss_sum += facts.loss_sum;
   state.window_count += facts.count;
   return facts;
@@ -222,6 +233,13 @@ void TrainingStep::end_if_futile(const std::exception_ptr& mine) {
   throw FutileError(ErrorText{.attempted = fmt::format("train on the first batch, whose fields have the shapes {}", shapes_),
                               .cause = words,
                               .next = "make the task and the data fit together: task.options, data.options"});
+}
+
+double TrainingStep::loss_of(const Loss& loss, const std::vector<NamedParameter>& parameters) {
+  const double sum = loss.sum.item<double>();
+  const std::optional<FaultKind> fault = std::exchange(spoiled_, std::nullopt);
+  if (fault == FaultKind::nan) fill_with_nan(parameters);
+  return fault == FaultKind::spike ? 1000 * sum : sum;
 }
 
 }  // namespace holdfast

@@ -32,6 +32,10 @@ int parse_count(const std::string& command, const std::string& option, const std
   return count;
 }
 
+void add_overrides(std::vector<std::string>& words, const std::vector<std::string>& overrides) {
+  for (const std::string& text : overrides) words.insert(words.end(), {"--set", text});
+}
+
 void print_help(const po::options_description& options) {
   std::ostringstream text;
   text << options;

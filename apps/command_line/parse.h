@@ -19,8 +19,12 @@ struct CommandLine {
 /// Fills what the options' values point to. Throws UsageError.
 boost::program_options::variables_map parse_words(const CommandLine& line, const std::vector<std::string>& words);
 
-/// The whole number that `option` ("--ranks") of `command` ("holdfast run") was given. Throws UsageError for anything else, and below `least`.
+/// The whole number that `option` ("--ranks") of `command` ("holdfast run") was given. Throws UsageError for anything else, and below
+/// `least`.
 int parse_count(const std::string& command, const std::string& option, const std::string& text, int least);
+
+/// Adds a "--set KEY=VALUE" for each of `overrides`.
+void add_overrides(std::vector<std::string>& words, const std::vector<std::string>& overrides);
 
 /// What `options` says, on stdout.
 void print_help(const boost::program_options::options_description& options);

@@ -16,4 +16,11 @@ std::vector<Host> allocated_hosts(const std::string& command, const std::string&
   return slurm_allocation();
 }
 
+void require_slots(const std::vector<Host>& hosts, int ranks) {
+  const int slots = slots_of(hosts);
+  if (!hosts.empty() && ranks > slots)
+    throw UsageError(
+        fmt::format("-n {}: {} have {} slots\n  next: -n {} or less, or more slots: HOST:SLOTS", ranks, to_string(hosts), slots, slots));
+}
+
 }  // namespace holdfast

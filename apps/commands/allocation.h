@@ -12,4 +12,7 @@ namespace holdfast {
 /// Throws UsageError, ConfigError, StorageError.
 std::vector<Host> allocated_hosts(const std::string& command, const std::string& hosts, const std::string& hostfile);
 
+/// Throws UsageError where `hosts` have too few slots for `ranks`; where there are none, they are no matter.
+void require_slots(const std::vector<Host>& hosts, int ranks);
+
 }  // namespace holdfast

@@ -69,7 +69,7 @@ int chaos_command(const std::vector<std::string>& words) {
                                 .next = "give another --run-dir"}));
   options.program = std::filesystem::read_symlink("/proc/self/exe");
   options.words = {std::filesystem::absolute(arguments.config).string(), "-n", arguments.ranks};
-  for (const std::string& text : arguments.overrides) options.words.insert(options.words.end(), {"--set", text});
+  add_overrides(options.words, arguments.overrides);
   return run_chaos(options);
 }
 

@@ -141,7 +141,7 @@ std::string summary(const Configuration& configuration) {
 /// The trainer writes what it refuses to our stderr itself; its "ok" is left out for ours.
 int run_trainer_check(const std::filesystem::path& trainer, const ConfigArguments& arguments) {
   std::vector<std::string> words = {"--check", arguments.file};
-  for (const std::string& text : arguments.overrides) words.insert(words.end(), {"--set", text});
+  add_overrides(words, arguments.overrides);
   return ask_trainer(trainer, words).exit_code;
 }
 

@@ -81,12 +81,9 @@ void take_sizes(const Configuration& configuration, const json& sizes, JobFacts&
 }
 
 int ranks_of(const DoctorArguments& arguments, const std::vector<Host>& hosts) {
-  const int slots = slots_of(hosts);
-  if (!hosts.empty() && arguments.ranks > slots)
-    throw UsageError(fmt::format("-n {}: {} have {} slots\n  next: -n {} or less, or more slots: HOST:SLOTS", arguments.ranks,
-                                 to_string(hosts), slots, slots));
+  require_slots(hosts, arguments.ranks);
   if (arguments.ranks > 0) return arguments.ranks;
-  return hosts.empty() ? usable_cores() : slots;
+  return hosts.empty() ? usable_cores() : slots_of(hosts);
 }
 
 }  // namespace
@@ -109,7 +106,7 @@ int doctor_command(const std::vector<std::string>& words) {
   if (configuration) {
     options.threads = configuration->trainer.threads_per_rank;
     options.describe = {"--describe", std::filesystem::absolute(arguments->config).string()};
-    for (const std::string& text : arguments->overrides) options.describe.insert(options.describe.end(), {"--set", text});
+    add_overrides(options.describe, arguments->overrides);
     options.take_sizes = [&configuration](const json& sizes, JobFacts& job) { take_sizes(*configuration, sizes, job); };
   }
   const Examination examination = examine(options);

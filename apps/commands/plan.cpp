@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "apps/command_line/parse.h"
 #include "apps/commands/trainer_program.h"
 #include "base/bytes_text.h"
 #include "base/error.h"
@@ -78,7 +79,7 @@ int plan_command(const std::string& config, const std::vector<std::string>& over
                  const std::filesystem::path& trainer) {
   const Configuration configuration = load_configuration(config, overrides);
   std::vector<std::string> arguments = {"--describe", config};
-  for (const std::string& text : overrides) arguments.insert(arguments.end(), {"--set", text});
+  add_overrides(arguments, overrides);
   const TrainerAnswer answer = ask_trainer(trainer, arguments);
   if (answer.exit_code != kExitOk) return answer.exit_code;
   const json sizes = json::parse(answer.output, nullptr, /*allow_exceptions=*/false);

@@ -83,11 +83,9 @@ void require_config_and_variables(const RunArguments& arguments) {
 
 /// Checked against the hosts and the injected faults.
 int ranks_of(const RunArguments& arguments, const std::vector<Host>& hosts) {
-  const int slots = slots_of(hosts), ranks = arguments.ranks > 0 ? arguments.ranks : slots;
+  const int ranks = arguments.ranks > 0 ? arguments.ranks : slots_of(hosts);
   if (ranks < 1) throw UsageError("holdfast run: -n RANKS, 1 or more, or --hosts, is needed\n  next: holdfast run --help");
-  if (!hosts.empty() && ranks > slots)
-    throw UsageError(
-        fmt::format("-n {}: {} have {} slots\n  next: -n {} or less, or more slots: HOST:SLOTS", ranks, to_string(hosts), slots, slots));
+  require_slots(hosts, ranks);
   for (const std::string& injection : arguments.injections)
     if (parse_injection(injection).rank >= ranks)
       throw UsageError(
@@ -98,7 +96,7 @@ int ranks_of(const RunArguments& arguments, const std::vector<Host>& hosts) {
 std::vector<std::string> rank_command(const RunArguments& arguments, const Path& program, const Path& directory) {
   const std::string trainer = arguments.trainer.empty() ? (program.parent_path() / "holdfast-train").string() : arguments.trainer;
   std::vector<std::string> command = {trainer, std::filesystem::absolute(arguments.config).string(), "--run-dir", directory.string()};
-  for (const std::string& text : arguments.overrides) command.insert(command.end(), {"--set", text});
+  add_overrides(command, arguments.overrides);
   for (const std::string& text : arguments.injections) command.insert(command.end(), {"--inject", text});
   return command;
 }

@@ -101,7 +101,7 @@ void require_further_options(const SubmitArguments& arguments) {
 int check_with_trainer(const Path& trainer, const SubmitArguments& arguments) {
   if (!std::filesystem::exists(trainer)) return kExitOk;
   std::vector<std::string> words = {"--check", arguments.config};
-  for (const std::string& text : arguments.overrides) words.insert(words.end(), {"--set", text});
+  add_overrides(words, arguments.overrides);
   return ask_trainer(trainer, words).exit_code;
 }
 
@@ -175,7 +175,7 @@ int submit_command(const std::vector<std::string>& words) {
   request.program = program.string();
   request.arguments = {std::filesystem::absolute(arguments->config).string(), "-n", std::to_string(request.nodes * request.ranks_per_node),
                        "--run-dir", directory.string()};
-  for (const std::string& text : arguments->overrides) request.arguments.insert(request.arguments.end(), {"--set", text});
+  add_overrides(request.arguments, arguments->overrides);
   const std::string script = job_script(read_pattern(program), request);
   if (configuration.restart.stop_grace_seconds > static_cast<double>(request.warning_seconds))
     fmt::print(stderr,

@@ -35,7 +35,6 @@ struct Restored {
   /// True on a rank that did not exist when the checkpoint was written.
   bool is_new_rank = false;
   /// From files, by this rank.
-  std::uint64_t bytes_read = 0;
 };
 
 class Checkpointer {

@@ -92,7 +92,6 @@ std::optional<Restored> Checkpointer::try_restore(const Path& path, const Target
   const RestoreResult result = restore_tensors(ranks_, files_, path, restored.manifest, targets, scope);
   failure = verdict_on(result.failure.empty() ? json::object() : json{{"error", result.failure}});
   if (!failure.empty()) return std::nullopt;
-  restored.bytes_read = result.bytes_read;
   restored.is_new_rank = ranks_.rank() >= restored.manifest.world_size;
   return restored;
 }

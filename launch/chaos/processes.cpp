@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <string>
-#include <string_view>
 
 #include "base/environment.h"
 #include "base/process_files.h"
@@ -11,14 +10,6 @@
 
 namespace holdfast {
 namespace {
-
-/// The parent of a process; 0: there is no such process.
-pid_t parent_of(pid_t pid) {
-  constexpr std::string_view kKey = "PPid:\t";
-  const std::string status = process_file(pid, "status");
-  const std::size_t at = status.find(kKey);
-  return at == std::string::npos ? 0 : std::atoi(status.c_str() + at + kKey.size());
-}
 
 bool is_shim(pid_t pid) { return process_file(pid, "cmdline").find(std::string("\0rank\0--\0", 9)) != std::string::npos; }
 

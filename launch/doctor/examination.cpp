@@ -24,7 +24,8 @@ constexpr double kLaunchSeconds = 8;  // together with the others at most 20
 constexpr double kMachineSeconds = 3;
 constexpr double kProgramSeconds = 8;  // LibTorch's first loading from a slow disk; less where the launch took long
 constexpr double kAnswerSeconds = 0.5;
-constexpr double kAllSeconds = 18, kStartedPairsSeconds = 8;
+constexpr double kAllSeconds = 18;
+constexpr double kLeastPairsSeconds = 2;
 constexpr double kDiskSeconds = 5;
 constexpr std::int64_t kDiskBytes = std::int64_t{64} << 20;
 constexpr double kSweepSeconds = 1;
@@ -79,9 +80,15 @@ class Examiner {
     }
   }
 
+  double left() const { return kAllSeconds - (clock_.seconds() - started_at_); }
+  /// Between `least` and `most`, so that the ranks can still talk afterwards.
+  double until_pairs(double least, double most) const {
+    return std::clamp(left() - kPairsStartSeconds - pairs_seconds(options_.ranks), least, most);
+  }
+
   /// LibTorch is slow to load, from a cold disk above all: asked first, as soon as a host is there, and waited for last.
   void ask_programs(int host) {
-    const double seconds = std::clamp(kAllSeconds - kStartedPairsSeconds - (clock_.seconds() - started_at_), 2.0, kProgramSeconds);
+    const double seconds = until_pairs(2, kProgramSeconds);
     programs_end_ = std::max(programs_end_, clock_.seconds() + seconds + kAnswerSeconds);
     if (host == 0) sizes_ = post_sizes(seconds);
     if (host > 0 || (has_other_hosts_ && !is_a_ranks_host(host_name())))  // and not twice on one host
@@ -153,7 +160,7 @@ class Examiner {
   /// The shortest round trip tells most.
   void ask_clocks() {
     for (const int host : there_)
-      for (int i = 0; i < kClockQuestions; ++i) {
+      for (int i = 0; i < kClockQuestions && examination_.hosts[static_cast<std::size_t>(host)].machine; ++i) {  // else it answers nothing
         const double before = clock_.unix_seconds(), start = clock_.seconds();
         const std::map<int, json> answers = links_.ask({host}, {{"ask", "clock"}}, 1);
         const double trip = clock_.seconds() - start;
@@ -168,17 +175,20 @@ class Examiner {
     for (auto& [host, facts] : check_sharing(links_, there_, directory_, token_))
       examination_.hosts[static_cast<std::size_t>(host)].sharing = facts;
     std::vector<int> writers;
-    for (const int host : there_)
-      if (examination_.hosts[static_cast<std::size_t>(host)].sharing->problem.empty() && (host > 0 || there_.size() == 1))
-        writers.push_back(host);
+    for (const int host : there_) {
+      const auto& sharing = examination_.hosts[static_cast<std::size_t>(host)].sharing;
+      if (sharing && sharing->problem.empty() && (host > 0 || there_.size() == 1)) writers.push_back(host);
+    }
+    if (writers.empty()) return;
     const int question = links_.post(writers, {{"ask", "disk"}, {"directory", directory_.string()}, {"bytes", kDiskBytes}});
-    const std::map<int, json> answers = links_.collect(question, kDiskSeconds);
+    const double seconds = until_pairs(1, kDiskSeconds);
+    const std::map<int, json> answers = links_.collect(question, seconds);
     for (const int host : writers) {
       auto& disk = examination_.hosts[static_cast<std::size_t>(host)].disk;
       if (answers.contains(host))
         disk = facts_from<DiskFacts>(answers.at(host));
       else
-        disk = DiskFacts{.error = fmt::format("writing {} MiB and fsync were not over after {:.0f} s", kDiskBytes >> 20, kDiskSeconds)};
+        disk = DiskFacts{.error = fmt::format("writing {} MiB and fsync were not over after {:.1f} s", kDiskBytes >> 20, seconds)};
     }
     remove_shared_directory(links_, there_.front(), directory_);
   }
@@ -227,9 +237,9 @@ class Examiner {
       return;
     }
     const int ranks = options_.programs.hosts.empty() ? options_.ranks : slots_of(hosts);
-    const double seconds = pairs_seconds(ranks);
-    const pid_t launcher = starter_.start_talk(hosts, ranks, seconds, token_);
-    examination_.pairs = wait_for_pairs(launcher, starter_.talk_log(), ranks, seconds);
+    const double all = std::clamp(left(), kLeastPairsSeconds, kPairsStartSeconds + pairs_seconds(ranks));
+    const pid_t launcher = starter_.start_talk(hosts, ranks, std::min(pairs_seconds(ranks), all / 2), token_);
+    examination_.pairs = wait_for_pairs(launcher, starter_.talk_log(), ranks, all);
     sweep(environment::kAttemptTag, token_, kSweepSeconds);  // a launcher that was killed leaves what is no MPI program
   }
 

@@ -128,15 +128,18 @@ bool HostLinks::take_hello(std::unique_ptr<LineConnection>& line, const nlohmann
 }
 
 void HostLinks::close(double seconds) {
+  for (Host& host : hosts_)
+    if (!host.line) end(host);  // its agent has not come in all the time: there is nothing to wait for
   for (Host& host : hosts_) host.line.reset();
   const double patience = clock_.seconds() + seconds;
   const auto is_left = [](const Host& host) { return !host.has_ended; };
   while (clock_.seconds() < patience && std::any_of(hosts_.begin(), hosts_.end(), is_left)) turn(patience - clock_.seconds());
-  for (Host& host : hosts_) {
-    if (host.has_ended) continue;
+  for (Host& host : hosts_) end(host);
+}
+
+void HostLinks::end(Host& host) {
+  if (!std::exchange(host.has_ended, true))
     kill_and_reap(host.launcher, kKillSeconds);  // one that a file system holds cannot even be killed: it is not waited for
-    host.has_ended = true;
-  }
 }
 
 }  // namespace holdfast

@@ -60,6 +60,7 @@ class HostLinks {
     bool has_ended = false;  // the launcher
     std::unique_ptr<LineConnection> line;
   };
+  static void end(Host& host);
   void turn(double seconds);
   void take_strangers();
   void take_answer(int host, const nlohmann::json& message);

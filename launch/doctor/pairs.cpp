@@ -11,7 +11,6 @@
 namespace holdfast {
 namespace {
 
-constexpr double kStartSeconds = 5;  // mpirun, LibTorch, MPI_Init
 constexpr double kKillSeconds = 1;
 constexpr std::size_t kWords = 4;
 
@@ -66,15 +65,13 @@ PairsFacts pairs_from(const std::vector<std::string>& lines, int ranks) {
 }
 
 PairsFacts wait_for_pairs(pid_t launcher, const Path& log, int ranks, double seconds) {
-  const bool has_ended = wait_for_end(launcher, seconds + kStartSeconds).has_value();
-  if (!has_ended) {
-    kill_and_reap(launcher, kKillSeconds);
-  }
+  const bool has_ended = wait_for_end(launcher, seconds).has_value();
+  if (!has_ended) kill_and_reap(launcher, kKillSeconds);
   const std::vector<std::string> lines = lines_of(log);
   PairsFacts facts = pairs_from(lines, ranks);
   const bool is_complete = std::find(lines.begin(), lines.end(), "probe complete") != lines.end();
   if (!has_ended) {
-    facts.error = fmt::format("the ranks were not done talking after {:.0f} s ({} of {} pairs have been measured)", seconds + kStartSeconds,
+    facts.error = fmt::format("the ranks were not done talking after {:.0f} s ({} of {} pairs have been measured)", seconds,
                               facts.pairs.size(), facts.expected);
   } else if (!is_complete) {
     facts.has_started = false;

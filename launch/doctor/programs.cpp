@@ -15,6 +15,7 @@
 #include "base/host.h"
 #include "launch/launcher.h"
 #include "launch/own_addresses.h"
+#include "launch/session_directory.h"
 
 namespace holdfast {
 namespace {
@@ -53,8 +54,7 @@ Path ProgramStarter::agent_log(int number) const { return scratch_ / fmt::format
 
 /// Other hosts do not have that directory.
 std::map<std::string, std::string> ProgramStarter::launcher_variables() const {
-  if (!programs_.hosts.empty()) return {};
-  return {{"OMPI_MCA_orte_tmpdir_base", scratch_.string()}, {"OMPI_MCA_btl_vader_backing_directory", scratch_.string()}};
+  return programs_.hosts.empty() ? session_variables(scratch_) : std::map<std::string, std::string>();
 }
 
 pid_t ProgramStarter::start_agent_here(const AgentOrders& orders) const {

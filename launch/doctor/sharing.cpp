@@ -76,7 +76,7 @@ std::map<int, SharingFacts> check_sharing(HostLinks& links, const std::vector<in
   Sharing sharing(links, hosts, text);
   const int first = hosts.front();
   sharing.step({first}, {{"ask", "make_directory"}, {"directory", directory.string()}});
-  if (!sharing.has(first)) return sharing.take();
+  if (!sharing.has(first)) return {{first, sharing.take().at(first)}};  // nobody else was asked
   for (const auto& [what, state] : {std::pair{"write", "written"}, {"rename", "renamed"}}) {
     sharing.step(sharing.taking_part(), {{"ask", what}});
     sharing.look(state);

@@ -10,7 +10,8 @@
 
 namespace holdfast {
 
-/// By host; each of `hosts` has an entry. The first of them makes `directory` (and its parents), takes the lock, and removes it in the end.
+/// By host; each of `hosts` has an entry, or the first alone where it cannot make the directory. The first of them makes `directory` (and
+/// its parents), takes the lock, and removes it in the end.
 std::map<int, SharingFacts> check_sharing(HostLinks& links, const std::vector<int>& hosts, const Path& directory, const std::string& text);
 
 /// The last step: when nobody needs the directory any more.

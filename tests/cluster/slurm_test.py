@@ -184,6 +184,7 @@ def test_what_srun_returns_does_not_finish_a_run(tmp_path, slurm_of):
     """A program that returns 0 and has trained nothing, beside the record of an earlier run."""
     cluster = slurm_of(1)
     (tmp_path / "run").mkdir()
+    (tmp_path / "run/DONE.json").write_text("{}")
     options = ["--export=ALL,HOLDFAST_TRAIN=/bin/true"]
     job = Job(cluster, tmp_path, "srun.sbatch", ["config.yaml", tmp_path / "run"], options)
     assert job.wait_for("FAILED", "COMPLETED", seconds=20)["ExitCode"] == "70:0"

@@ -32,7 +32,7 @@ def assert_recovered(run, undisturbed, rank, section, struck_at):
     # The undisturbed part of the run may have had longer silences than the floor: the deadline says so.
     assert DEADLINE <= hang["deadline_seconds"] < 4 * DEADLINE
     assert hang["unix_seconds"] - struck_at < hang["deadline_seconds"] + TAKEN
-    resumed = run.journal("resumed")[1]
+    resumed, = [line for line in run.journal("resumed") if line["attempt"] == 2]
     assert resumed["unix_seconds"] - hang["unix_seconds"] < RECOVERED
     ended = run.journal("attempt_ended")[0]
     cause = ended["cause"]
@@ -54,10 +54,10 @@ def undisturbed(tmp_path_factory):
     return config, runs.Run(directory / "run").supervised(config)
 
 
-def check_section(tmp_path, undisturbed, section, rank):
+def check_section(tmp_path, undisturbed, section, rank, step=18, arguments=()):
     config, reference = undisturbed
-    injection = f"hang:rank={rank},step=18,section={section}"
-    run = runs.Run(tmp_path / "run").supervised(config, injections=[injection])
+    injection = f"hang:rank={rank},step={step},section={section}"
+    run = runs.Run(tmp_path / "run").supervised(config, injections=[injection], arguments=arguments)
     struck_at = (run.directory / "injected.txt").stat().st_mtime
     cause = assert_recovered(run, reference, rank, section, struck_at)
     assert run.journal("hang")[0]["injected"] == injection
@@ -72,6 +72,12 @@ def test_a_hang_is_found_in(tmp_path, undisturbed, section):
 @pytest.mark.parametrize("section", ["data", "forward", "reduce", "update", "checkpoint", "commit"])
 def test_a_hang_is_found_everywhere(tmp_path, undisturbed, section):
     check_section(tmp_path, undisturbed, section, rank=0 if section == "commit" else 1)
+
+
+@pytest.mark.parametrize("section, step, key, seconds", [
+    ("restore", 0, "hang_restore_seconds", DEADLINE), ("finish", 60, "hang_setup_seconds", 3 * DEADLINE)])  # a start takes its time
+def test_a_hang_is_found_everywhere_also_before_and_after_the_steps(tmp_path, undisturbed, section, step, key, seconds):
+    check_section(tmp_path, undisturbed, section, 1, step, ["--set", f"restart.{key}={seconds}"])
 
 
 def test_a_stopped_rank_is_named_and_told_from_the_one_that_waits(tmp_path):

@@ -49,6 +49,7 @@ def test_one_that_hangs_floods_dies_or_is_not_there_changes_nothing(tmp_path):
     run = runs.Run(tmp_path / "run").supervised(config(tmp_path, hooks), injections=[KILL])
     assert run.seconds < SECONDS and not run.processes()
     lines = ended(run)
+    assert len(run.journal("hook_ended")) == len(lines) == 4
     for name in ("on_start", "on_failure"):
         assert lines[name]["error"].startswith("killed after") and LIMIT < lines[name]["seconds"] < LIMIT + 2, lines[name]
     assert lines["on_restart"]["signal"] == signal.SIGSEGV and lines["on_end"]["exit_code"] == 127

@@ -239,6 +239,15 @@ def test_init_from_a_run_directory_takes_its_newest_state(tmp_path, config):
     assert f"weights from {first.checkpoint()}, step 0" in second.output and second.done()["global_step"] == 1
 
 
+def test_init_from_what_resume_none_moves_away_is_refused(tmp_path, config):
+    run = runs.Run(tmp_path / "run").supervised(config)
+    before = sorted(run.directory.glob("checkpoints/*"))
+    for path in (run.directory, run.checkpoint(), os.path.relpath(run.checkpoint())):
+        run.supervised(config, arguments=["--set", f"init_from={path}", "--set", "resume=none"], check=False)
+        assert run.code == EXIT_CONFIGURATION and "next: give another --run-dir, or copy that state elsewhere first" in run.output, run.output
+        assert sorted(run.directory.glob("checkpoints/*")) == before
+
+
 def test_resume_none_starts_over_and_keeps_the_old_states_aside(tmp_path, config):
     run = runs.Run(tmp_path / "run").supervised(config)
     first = run.done()

@@ -71,15 +71,16 @@ def test_kills_are_answered_by_those_who_stand_by_to_the_same_bits(tmp_path, con
     assert all(line["private_bytes"] > 2**20 for line in run.journal("standby_ready"))
     runs.assert_same_runs(run, undisturbed)
     for line in run.journal("attempt_ended")[1:]:
+        lasted = line["unix_seconds"] - started(run, line["attempt"])["unix_seconds"]
         for times in line["times"]:
-            assert times["launch_seconds"] < 1 and times["times"]["age_seconds"] < 60, "the time that a rank has waited is nobody's"
+            assert times["launch_seconds"] + times["times"]["age_seconds"] <= lasted + 0.5, "the time that a rank has waited is nobody's"
 
 
 def test_who_stands_by_takes_no_processor(tmp_path, config):
     run = runs.Run(tmp_path / "run")
     process = run.start(config, arguments=["--set", "trainer.max_steps=1000000"])
     until_ready(run, 2)
-    waiting = [pid for pid in run.processes() if pid in set(of_attempt(run, 2, ""))]
+    waiting = of_attempt(run, 2, "")
     assert len(waiting) >= 6, "mpirun, and of two ranks each the shim, its guardian and the rank"
 
     def processor_seconds():

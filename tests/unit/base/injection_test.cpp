@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "tests/unit/format/temporary_directory.h"
+#include "tests/unit/base/temporary_directory.h"
 
 namespace holdfast {
 namespace {
@@ -85,23 +85,25 @@ TEST_P(BadInjection, IsRefusedWithTheReasonAndTheForm) {
 
 INSTANTIATE_TEST_SUITE_P(
     ParseInjection, BadInjection,
-    testing::Values(
-        Bad{"", "a kind and a colon must come first"}, Bad{"kill", "a kind and a colon must come first"},
-        Bad{"kill:", "rank and step are needed"}, Bad{"kill:rank=1", "rank and step are needed"},
-        Bad{"kill:step=1", "rank and step are needed"}, Bad{"sleep:rank=1,step=1", "unknown kind 'sleep'"},
-        Bad{"Kill:rank=1,step=1", "unknown kind 'Kill'"},
-        Bad{"nan:rank=1,step=1,section=data", "it spoils what the section 'backward' computes"}, Bad{"kill:rank=1,step", "'step' is not KEY=VALUE"},
-        Bad{"kill:rank=1,,step=1", "'' is not KEY=VALUE"}, Bad{"kill:rank=one,step=1", "'rank' must be a number"},
-        Bad{"kill:rank=1,step=-1", "'step' must be a number"}, Bad{"kill:rank=1,step=1x", "'step' must be a number"},
-        Bad{"kill:rank=1,step=", "'step' must be a number"}, Bad{"kill:rank=1,step=99999999999999999999", "'step' must be a number"},
-        Bad{"kill:rank=1,step=1,when=now", "unknown key 'when'"}, Bad{"kill:rank=1,step=1,section=back", "unknown section 'back'"},
-        Bad{"kill:rank=4294967297,step=1", "'rank' is too large"}, Bad{"kill:rank=1,step=1,occurrence=0", "'occurrence' counts from 1"},
-        Bad{"kill:rank=1,step=1,occurrence=4294967297", "'occurrence' is too large"},
-        Bad{"kill:rank=1,step=1,seconds=1", "'seconds' are a stall's"}, Bad{"stall:rank=1,step=1", "a stall needs seconds"},
-        Bad{"stall:rank=1,step=1,seconds=0", "'seconds' must be above 0"},
-        Bad{"stall:rank=1,step=1,seconds=nan", "'seconds' must be above 0"},
-        Bad{"stall:rank=1,step=1,seconds=1s", "'seconds' must be above 0"},
-        Bad{"kill:rank=1,step=1,section=setup", "no fault strikes in section 'setup'"}));
+    testing::Values(Bad{"", "a kind and a colon must come first"}, Bad{"kill", "a kind and a colon must come first"},
+                    Bad{"kill:", "rank and step are needed"}, Bad{"kill:rank=1", "rank and step are needed"},
+                    Bad{"kill:step=1", "rank and step are needed"}, Bad{"sleep:rank=1,step=1", "unknown kind 'sleep'"},
+                    Bad{"Kill:rank=1,step=1", "unknown kind 'Kill'"},
+                    Bad{"nan:rank=1,step=1,section=data", "it spoils what the section 'backward' computes"},
+                    Bad{"kill:rank=1,step", "'step' is not KEY=VALUE"}, Bad{"kill:rank=1,,step=1", "'' is not KEY=VALUE"},
+                    Bad{"kill:rank=one,step=1", "'rank' must be a number"}, Bad{"kill:rank=1,step=-1", "'step' must be a number"},
+                    Bad{"kill:rank=1,step=1x", "'step' must be a number"}, Bad{"kill:rank=1,step=", "'step' must be a number"},
+                    Bad{"kill:rank=1,step=99999999999999999999", "'step' must be a number"},
+                    Bad{"kill:rank=1,step=1,when=now", "unknown key 'when'"},
+                    Bad{"kill:rank=1,step=1,section=back", "unknown section 'back'"},
+                    Bad{"kill:rank=4294967297,step=1", "'rank' is too large"},
+                    Bad{"kill:rank=1,step=1,occurrence=0", "'occurrence' counts from 1"},
+                    Bad{"kill:rank=1,step=1,occurrence=4294967297", "'occurrence' is too large"},
+                    Bad{"kill:rank=1,step=1,seconds=1", "'seconds' are a stall's"}, Bad{"stall:rank=1,step=1", "a stall needs seconds"},
+                    Bad{"stall:rank=1,step=1,seconds=0", "'seconds' must be above 0"},
+                    Bad{"stall:rank=1,step=1,seconds=nan", "'seconds' must be above 0"},
+                    Bad{"stall:rank=1,step=1,seconds=1s", "'seconds' must be above 0"},
+                    Bad{"kill:rank=1,step=1,section=setup", "no fault strikes in section 'setup'"}));
 
 class InjectionPlanTest : public testing::Test {
  protected:

@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/file_system.h"
-#include "tests/unit/format/temporary_directory.h"
+#include "tests/unit/base/temporary_directory.h"
 
 namespace holdfast {
 namespace {

@@ -13,7 +13,7 @@
 
 #include "base/error.h"
 #include "base/host.h"
-#include "tests/unit/format/temporary_directory.h"
+#include "tests/unit/base/temporary_directory.h"
 
 namespace holdfast {
 namespace {
@@ -129,7 +129,8 @@ TEST_F(RunLockTest, NamesAPathThatCannotBeOpened) {
     FAIL();
   } catch (const StorageError& error) {
     EXPECT_EQ(std::string(error.what()),
-              "open the run's lock " + (directory_.path() / "gone" / "lock").string() + ": No such file or directory");
+              "open the run's lock " + (directory_.path() / "gone" / "lock").string() +
+                  ": No such file or directory\n  next: see that this user may write there, or give another --run-dir");
   }
 }
 

@@ -6,8 +6,8 @@
 #include <set>
 #include <vector>
 
+#include "data/batch_plan.h"
 #include "data/permutation.h"
-#include "data/schedule.h"
 
 namespace holdfast {
 namespace {

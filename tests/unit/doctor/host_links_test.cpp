@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "tests/unit/format/temporary_directory.h"
+#include "tests/unit/base/temporary_directory.h"
 
 namespace holdfast {
 namespace {

@@ -8,7 +8,7 @@
 #include "checkpoint/format/stored_tensor.h"
 #include "checkpoint/format/verify.h"
 #include "stored_checkpoint.h"
-#include "temporary_directory.h"
+#include "tests/unit/base/temporary_directory.h"
 
 namespace holdfast {
 namespace {

@@ -7,7 +7,7 @@
 #include "checkpoint/format/diff.h"
 #include "checkpoint/format/verify.h"
 #include "stored_checkpoint.h"
-#include "temporary_directory.h"
+#include "tests/unit/base/temporary_directory.h"
 
 namespace holdfast {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "stored_checkpoint.h"
-#include "temporary_directory.h"
+#include "tests/unit/base/temporary_directory.h"
 
 namespace holdfast {
 namespace {

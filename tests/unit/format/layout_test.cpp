@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "temporary_directory.h"
+#include "tests/unit/base/temporary_directory.h"
 
 namespace holdfast {
 namespace {

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "checkpoint/format/stored_tensor.h"
 #include "stored_checkpoint.h"
-#include "temporary_directory.h"
+#include "tests/unit/base/temporary_directory.h"
 
 namespace holdfast {
 namespace {

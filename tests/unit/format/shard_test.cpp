@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "checkpoint/format/hdf5_handle.h"
-#include "temporary_directory.h"
+#include "tests/unit/base/temporary_directory.h"
 #include "written_shard.h"
 
 namespace holdfast {

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "checkpoint/format/statistics.h"
 #include "stored_checkpoint.h"
-#include "temporary_directory.h"
+#include "tests/unit/base/temporary_directory.h"
 
 namespace holdfast {
 namespace {

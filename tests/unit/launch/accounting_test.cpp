@@ -4,7 +4,7 @@
 
 #include <numeric>
 
-#include "tests/unit/format/temporary_directory.h"
+#include "tests/unit/base/temporary_directory.h"
 
 namespace holdfast {
 namespace {

@@ -2,12 +2,13 @@
 #include "launch/hooks.h"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include <signal.h>
 
-#include <chrono>
 #include <fstream>
-#include <thread>
+
+#include "base/process_files.h"
+#include "tests/unit/base/temporary_directory.h"
+#include "tests/unit/base/wait_until.h"
 
 namespace holdfast {
 namespace {
@@ -17,25 +18,23 @@ using nlohmann::json;
 class HooksTest : public testing::Test {
  protected:
   HooksTest() {
-    std::string name = testing::TempDir() + "hooksXXXXXX";
-    directory_ = ::mkdtemp(name.data());
     for (auto* command : {&options_.on_start, &options_.on_failure, &options_.on_restart, &options_.on_end}) *command = {"cat >> told"};
   }
-  ~HooksTest() override { std::filesystem::remove_all(directory_); }
 
   Hooks hooks() {
-    for (auto* command : {&options_.on_start, &options_.on_failure, &options_.on_restart, &options_.on_end})
-      if (command->size() == 1) command->front() = "cd " + directory_.string() + " && " + command->front();
-    return Hooks(options_, directory_, directory_ / "logs/hooks.log");
+    HooksOptions there = options_;
+    for (auto* command : {&there.on_start, &there.on_failure, &there.on_restart, &there.on_end})
+      command->front() = "cd " + directory_.string() + " && " + command->front();
+    return Hooks(there, directory_, directory_ / "logs/hooks.log");
   }
 
   /// Waits for their ends.
   static std::vector<HookEnd> ends_of(Hooks& hooks) {
-    std::vector<HookEnd> all = hooks.take_ended();
-    for (const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-         hooks.are_running() && std::chrono::steady_clock::now() < end; std::this_thread::sleep_for(std::chrono::milliseconds(5)))
+    std::vector<HookEnd> all;
+    EXPECT_TRUE(wait_until([&] {
       for (HookEnd& one : hooks.take_ended()) all.push_back(std::move(one));
-    EXPECT_FALSE(hooks.are_running());
+      return !hooks.are_running();
+    }));
     return all;
   }
 
@@ -54,7 +53,8 @@ class HooksTest : public testing::Test {
     return told();
   }
 
-  Path directory_;
+  TemporaryDirectory temporary_;
+  const Path& directory_ = temporary_.path();
   HooksOptions options_;
 };
 
@@ -104,7 +104,6 @@ TEST_F(HooksTest, AStopIsNoFailureUnlessARankDiesOfIt) {
   Hooks sound = this->hooks();
   told_of(sound, "attempt_ended", {{"attempt", 1}, {"cause", nullptr}});
   EXPECT_EQ(told_of(sound, "stopped", kEnd).size(), 1U);
-  options_.on_failure = options_.on_end = {"cat >> told"};
   Hooks fatal = this->hooks();
   told_of(fatal, "attempt_ended", kFailed);
   EXPECT_EQ(told_of(fatal, "stopped", kEnd).size(), 2U);
@@ -129,6 +128,25 @@ TEST_F(HooksTest, ARecordThatIsTooLongForAMessageIsAFailureInWords) {
   const std::vector<HookEnd> ended = ends_of(hooks);
   ASSERT_EQ(ended.size(), 1U);
   EXPECT_EQ(ended[0].error.substr(0, 12), "not started:");
+}
+
+/// It has left its session and cleared its environment, so that it is to be known by its ancestors alone.
+TEST_F(HooksTest, WhatAHookHasStartedDiesThoughItsKeeperIsKilled) {
+  options_.on_start = {"echo $PPID > keeper; setsid env -i sh -c 'echo $$ > stray; exec sleep 1000' & sleep 1000"};
+  Hooks hooks = this->hooks();
+  hooks.happened("run_started", json::object());
+  const auto number_in = [this](const char* file) {
+    pid_t pid = 0;
+    std::ifstream(directory_ / file) >> pid;
+    return pid;
+  };
+  ASSERT_TRUE(wait_until([&] { return number_in("stray") > 0; }));
+  ASSERT_NE(process_state(number_in("stray")), 'Z');
+  ASSERT_EQ(::kill(number_in("keeper"), SIGKILL), 0);
+  EXPECT_TRUE(wait_until([&] { return process_state(number_in("stray")) == 'Z'; }, 2));
+  const std::vector<HookEnd> ended = ends_of(hooks);
+  ASSERT_EQ(ended.size(), 1U);
+  EXPECT_EQ(ended[0].error, "unknown how it ended: the process that ran it was killed");
 }
 
 TEST_F(HooksTest, WithoutHooksNothingHappens) {

@@ -7,16 +7,11 @@
 #include <fstream>
 
 #include "base/process_files.h"
+#include "tests/unit/base/temporary_directory.h"
 #include "tests/unit/base/wait_until.h"
-#include "tests/unit/format/temporary_directory.h"
 
 namespace holdfast {
 namespace {
-
-bool is_gone(pid_t pid) {
-  const std::string status = process_file(pid, "status");
-  return status.empty() || status.find("State:\tZ") != status.npos;
-}
 
 TEST(HostProbe, LeavesNothingBehindOfAQuestionThatIsNotAnswered) {
   const TemporaryDirectory directory;
@@ -29,9 +24,9 @@ TEST(HostProbe, LeavesNothingBehindOfAQuestionThatIsNotAnswered) {
     HostProbe probe(agent.string());
     probe.ask("a", 0);
     ASSERT_TRUE(wait_until([&] { return static_cast<bool>(std::ifstream(note) >> started); }));
-    EXPECT_FALSE(is_gone(started));
+    EXPECT_FALSE(process_state(started) == 'Z');
   }
-  EXPECT_TRUE(wait_until([&] { return is_gone(started); })) << "what the agent has started";
+  EXPECT_TRUE(wait_until([&] { return process_state(started) == 'Z'; })) << "what the agent has started";
   ::waitpid(-1, nullptr, 0);
 }
 

@@ -5,7 +5,7 @@
 #include <fstream>
 
 #include "base/error.h"
-#include "tests/unit/format/temporary_directory.h"
+#include "tests/unit/base/temporary_directory.h"
 #include "tests/unit/launch/fake_clock.h"
 
 namespace holdfast {

@@ -6,7 +6,7 @@
 #include <fstream>
 
 #include "launch/exit_record.h"
-#include "tests/unit/format/temporary_directory.h"
+#include "tests/unit/base/temporary_directory.h"
 
 namespace holdfast {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <fstream>
 
-#include "tests/unit/format/temporary_directory.h"
+#include "tests/unit/base/temporary_directory.h"
 
 namespace holdfast {
 namespace {
@@ -16,35 +16,34 @@ class MemoryKillsTest : public testing::Test {
     std::filesystem::create_directories((root_ / path).parent_path());
     std::ofstream(root_ / path) << text;
   }
+  /// What is said when the counter in `file`, behind `head`, has gone up by one.
+  std::optional<std::string> killer_once_counted(const Path& file, const std::string& head) {
+    write(file, head + "oom_kill 3\n");
+    const MemoryKills kills(root_);
+    EXPECT_EQ(kills.killer(), std::nullopt);
+    write(file, head + "oom_kill 4\n");
+    return kills.killer();
+  }
   TemporaryDirectory directory_;
   const Path& root_ = directory_.path();
 };
 
 TEST_F(MemoryKillsTest, TheCounterOfVersion2IsRead) {
   write("proc/self/cgroup", "0::/job/1\n");
-  write("sys/fs/cgroup/job/1/memory.events", "low 0\noom 1\noom_kill 1\n");
   write("sys/fs/cgroup/job/1/memory.max", "1048576\n");
-  const MemoryKills kills(root_);
-  EXPECT_EQ(kills.killer(), std::nullopt);
-  write("sys/fs/cgroup/job/1/memory.events", "low 0\noom 2\noom_kill 2\n");
-  EXPECT_EQ(kills.killer(), "the kernel's out-of-memory killer of the control group /job/1 (limit 1048576 bytes)");
+  EXPECT_EQ(killer_once_counted("sys/fs/cgroup/job/1/memory.events", "low 0\noom 3\n"),
+            "the kernel's out-of-memory killer of the control group /job/1 (limit 1048576 bytes)");
 }
 
 TEST_F(MemoryKillsTest, TheCounterOfVersion1IsReadWhereBothAreMounted) {
   write("proc/self/cgroup", "0::/\n4:memory:/job/2\n");
-  write("sys/fs/cgroup/memory/job/2/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n");
   write("sys/fs/cgroup/memory/job/2/memory.limit_in_bytes", "4096\n");
-  const MemoryKills kills(root_);
-  write("sys/fs/cgroup/memory/job/2/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 4\n");
-  EXPECT_EQ(kills.killer(), "the kernel's out-of-memory killer of the control group /job/2 (limit 4096 bytes)");
+  EXPECT_EQ(killer_once_counted("sys/fs/cgroup/memory/job/2/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\n"),
+            "the kernel's out-of-memory killer of the control group /job/2 (limit 4096 bytes)");
 }
 
 TEST_F(MemoryKillsTest, WithoutAGroupTheMachineCounts) {
-  write("proc/vmstat", "nr_free_pages 5\noom_kill 0\n");
-  const MemoryKills kills(root_);
-  EXPECT_EQ(kills.killer(), std::nullopt);
-  write("proc/vmstat", "nr_free_pages 5\noom_kill 1\n");
-  EXPECT_EQ(kills.killer(), "the kernel's out-of-memory killer: the machine has no memory left");
+  EXPECT_EQ(killer_once_counted("proc/vmstat", "nr_free_pages 5\n"), "the kernel's out-of-memory killer: the machine has no memory left");
 }
 
 TEST_F(MemoryKillsTest, AKillOfLongAgoExplainsNoDeathAndOneOfJustNowDoes) {
@@ -61,11 +60,9 @@ TEST_F(MemoryKillsTest, AKillOfLongAgoExplainsNoDeathAndOneOfJustNowDoes) {
 
 TEST_F(MemoryKillsTest, AGroupWithoutALimitHasNotRunIntoIt) {
   write("proc/self/cgroup", "0::/job/1\n");
-  write("sys/fs/cgroup/job/1/memory.events", "oom_kill 0\n");
   write("sys/fs/cgroup/job/1/memory.max", "max\n");
-  const MemoryKills kills(root_);
-  write("sys/fs/cgroup/job/1/memory.events", "oom_kill 1\n");
-  EXPECT_EQ(kills.killer(), "the kernel's out-of-memory killer: the machine has no memory left");
+  EXPECT_EQ(killer_once_counted("sys/fs/cgroup/job/1/memory.events", ""),
+            "the kernel's out-of-memory killer: the machine has no memory left");
 }
 
 TEST_F(MemoryKillsTest, WhereNothingIsCountedNothingIsClaimed) { EXPECT_EQ(MemoryKills(root_).killer(), std::nullopt); }

@@ -119,6 +119,7 @@ TEST(CauseOf, IsTheLostDaemonOfMpirunBeforeWhatMpirunKilledForIt) {
   EXPECT_THAT(describe_end(outcome), HasSubstr("the launcher died"));
   outcome.launcher_signal = 9;
   EXPECT_EQ(cause_of(outcome)->rank, 0) << "mpirun itself is gone: that says nothing of the daemon";
+  EXPECT_EQ(cause_of(attempt(1, {there, killed(2, 11)}))->rank, 2) << "a rank that died by itself comes first";
 }
 
 TEST(CauseOf, IsTheFirstFailureThatIsNoConsequence) {

@@ -12,8 +12,8 @@
 #include <iterator>
 
 #include "launch/stack_taker.h"
+#include "tests/unit/base/temporary_directory.h"
 #include "tests/unit/base/wait_until.h"
-#include "tests/unit/format/temporary_directory.h"
 
 namespace holdfast {
 namespace {

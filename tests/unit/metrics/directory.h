@@ -2,24 +2,16 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <fmt/format.h>
-
-#include "base/file_system.h"
+#include "tests/unit/base/temporary_directory.h"
 
 namespace holdfast {
 
 class InADirectory : public testing::Test {
  protected:
-  void SetUp() override {
-    const testing::TestInfo& test = *testing::UnitTest::GetInstance()->current_test_info();
-    directory_ = std::filesystem::temp_directory_path() / fmt::format("holdfast-{}-{}-{}", test.test_suite_name(), test.name(), ::getpid());
-    std::filesystem::create_directories(directory_);
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
+  TemporaryDirectory temporary_;
+  const Path& directory_ = temporary_.path();
   std::unique_ptr<FileSystem> files_ = make_posix_file_system();
-  Path directory_;
 };
 
 }  // namespace holdfast

@@ -10,6 +10,7 @@
 #include "options/node.h"
 #include "options/read.h"
 #include "options/run_options.h"
+#include "tests/unit/base/temporary_directory.h"
 #include "tests/unit/options/messages.h"
 
 namespace holdfast {

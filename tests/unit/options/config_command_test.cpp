@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/exit_code.h"
+#include "tests/unit/base/temporary_directory.h"
 #include "tests/unit/options/messages.h"
 
 namespace holdfast {

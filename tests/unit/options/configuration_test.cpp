@@ -5,6 +5,7 @@
 #include "options/read.h"
 #include "options/reference.h"
 #include "options/run_options.h"
+#include "tests/unit/base/temporary_directory.h"
 #include "tests/unit/options/messages.h"
 
 namespace holdfast {

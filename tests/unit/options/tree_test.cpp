@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "options/nearest.h"
+#include "tests/unit/base/temporary_directory.h"
 #include "tests/unit/options/messages.h"
 
 namespace holdfast {

@@ -9,7 +9,7 @@
 #include "base/times_file.h"
 #include "report/json.h"
 #include "report/text.h"
-#include "tests/unit/format/temporary_directory.h"
+#include "tests/unit/base/temporary_directory.h"
 #include "tests/unit/report/made_up_run.h"
 
 namespace holdfast {

@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "tests/unit/format/temporary_directory.h"
+#include "tests/unit/base/temporary_directory.h"
 #include "tests/unit/report/made_up_run.h"
 
 namespace holdfast {

@@ -5,8 +5,8 @@
 #include <fstream>
 
 #include "../engine/faulty_file_system.h"
-#include "../format/temporary_directory.h"
 #include "base/error.h"
+#include "tests/unit/base/temporary_directory.h"
 
 namespace holdfast {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <fstream>
 
-#include "../format/temporary_directory.h"
+#include "tests/unit/base/temporary_directory.h"
 #include "trainer/poll_interval.h"
 
 namespace holdfast {

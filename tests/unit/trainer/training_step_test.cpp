@@ -8,11 +8,11 @@
 #include <chrono>
 #include <thread>
 
-#include "../format/temporary_directory.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/injection.h"
 #include "late_communicator.h"
+#include "tests/unit/base/temporary_directory.h"
 #include "trainer/model_state.h"
 #include "trainer/trainer.h"
 #include "trainer/training_step.h"

@@ -14,7 +14,7 @@ RunView Trainer::view() const {
 void Trainer::tell_callbacks(const Vote& facts, const StepStart& before) {
   if (state_.samples_seen == before.samples_seen) return;  // a stop came between two batches of an update: nothing of them is kept
   const StepFacts step{.loss_sum = facts.loss_sum, .count = facts.count};
-  if (parts_.task.is_manual() || state_.global_step > before.global_step)
+  if (has_trained(before))
     parts_.callbacks.each("on_step_end", [&](Callback& callback) { callback.on_step_end(view(), step, parts_.ranks); });
   if (epochs_in(state_.samples_seen) > epochs_in(before.samples_seen)) end_epoch();
   ask_for_end();

@@ -1,4 +1,4 @@
-#include "data/schedule.h"
+#include "data/batch_plan.h"
 
 #include <algorithm>
 
