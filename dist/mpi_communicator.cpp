@@ -125,7 +125,11 @@ class MpiCommunicator final : public Communicator {
     check(MPI_Barrier(MPI_COMM_WORLD), "MPI_Barrier");
     sections_.collective(false);
   }
-  void close() override { check(MPI_Finalize(), "MPI_Finalize"); }
+  void close() override {
+    sections_.collective(true);  // it waits for all
+    check(MPI_Finalize(), "MPI_Finalize");
+    sections_.collective(false);
+  }
 
  private:
   SectionTracker& sections_;
