@@ -37,7 +37,8 @@ def assert_recovered(run, undisturbed, rank, section, struck_at):
     ended = run.journal("attempt_ended")[0]
     cause = ended["cause"]
     assert cause["is_hung"] and cause["rank"] == rank and ended["recomputed_steps"] == ended["reached_step"] - max(ended["durable_step"], 0)
-    assert f"hung in section {section} of step {culprit['step']}: no sign of life for" in ended["reason"] and ended["reason"] in run.output
+    inside = ", inside a collective" if culprit["is_inside_collective"] else ""
+    assert f"hung in section {section} of step {culprit['step']}{inside}: no sign of life for" in ended["reason"] and ended["reason"] in run.output
     assert ("as every other" if len(culprits) == 2 else f"rank {1 - rank} waits for it") in cause["evidence"]
     for other in (0, 1):
         stacks = (run.directory / f"logs/attempt-001/rank-{other}.stacks.txt").read_text()
