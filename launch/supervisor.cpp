@@ -21,13 +21,12 @@
 #include "base/run_lock.h"
 #include "checkpoint/format/layout.h"
 #include "launch/accounting.h"
-#include "launch/display.h"
-#include "launch/hooks.h"
 #include "launch/host_watch.h"
 #include "launch/journal.h"
 #include "launch/leftovers.h"
 #include "launch/log_tail.h"
 #include "launch/rank_watch.h"
+#include "launch/run_events.h"
 #include "launch/run_record.h"
 #include "launch/standby.h"
 #include "launch/stop_signals.h"
@@ -43,7 +42,6 @@ constexpr double kKillSeconds = 0.3;  // from telling the shims to kill to killi
 constexpr double kSweepSeconds = 5;
 constexpr double kPingSeconds = 1;
 constexpr double kStackSeconds = 3;      // a shim gives its rank's stacks less
-constexpr double kHookKillSeconds = 5;   // more than a hook's keeper takes to kill
 constexpr double kSilenceSeconds = 1.5;  // seven words of a shim are missing
 constexpr std::size_t kLauncherLines = 20;
 
@@ -54,34 +52,27 @@ class Supervisor {
         layout_{options.run_directory},
         token_(random_token()),
         lock_(layout_.lock(), token_),
-        journal_(layout_.journal(), clock_, [this] { ping_when_due(); }),
+        events_(layout_, options.hooks, clock_, [this] { ping_when_due(); }),
         told_before_(Journal::read(layout_.journal())),
         supervision_(options.restart, options.ranks, Journal::newest_attempt(told_before_) + 1),
         ranks_(options.restart),
-        hooks_(options.hooks, options.run_directory, layout_.hooks_log()),
-        display_(STDOUT_FILENO, ::isatty(STDOUT_FILENO)),
         record_(*files_, layout_),
         hosts_(options, clock_, [this](const Event& event) { act_on(event); }),
         standby_(clock_,
                  {.start = [this](int attempt, Leases::Handlers handlers) { return start(attempt, std::move(handlers), Before::runs); },
-                  .journal = [this](const std::string& event, nlohmann::json fields) { journal_.write(event, std::move(fields)); }}) {}
+                  .journal = [this](const std::string& event, const nlohmann::json& fields) { events_.happened(event, fields); }}) {}
 
   int run() {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     started_at_ = clock_.seconds();
     reached_before_ = reached_step_of_unfinished(told_before_, times_left());
-    display_.line("run directory " + layout_.root.string());
     const nlohmann::json start = {{"host", host_name()},
                                   {"pid", ::getpid()},
                                   {"ranks", options_.ranks},
                                   {"hosts", to_json(options_.hosts)},
                                   {"command", options_.command}};
-    journal_.write("run_started", start);
-    hooks_.happened("run_started", start);
-    if (const int left = end_leftovers(layout_, kSweepSeconds); left > 0) {
-      display_.line(fmt::format("{} processes of an attempt whose supervisor was killed were still there; they are ended", left));
-      journal_.write("leftovers", {{"processes", left}});
-    }
+    events_.happened("run_started", start, "run directory " + layout_.root.string());
+    if (const int left = end_leftovers(layout_, kSweepSeconds); left > 0) events_.happened("leftovers", {{"processes", left}});
     hosts_.recall(std::exchange(told_before_, {}));
     hosts_.place_ranks();
     act_on(event::Start{record_.durable_step()});
@@ -124,7 +115,7 @@ class Supervisor {
     if (supervision_.phase() == Supervision::Phase::ending && leases().have_all_ended()) leases().tell("release");
     take_timers();
     watch_for_hangs();
-    note_ended_hooks();
+    events_.tell_ended_hooks();
     hosts_.tick(supervision_.phase() == Supervision::Phase::running);
     if (supervision_.phase() == Supervision::Phase::ending && processes_.launcher == 0 && !launcher_ended_at_ &&
         leases().connected() == 0 && !hosts_.is_asking())
@@ -142,7 +133,7 @@ class Supervisor {
 
   void take_stop(bool is_first) {
     standby_.unwant();
-    display_.line(is_first ? "stop requested: the ranks checkpoint at the end of their step (once more: kill)" : "killing the ranks");
+    display().line(is_first ? "stop requested: the ranks checkpoint at the end of their step (once more: kill)" : "killing the ranks");
     act_on(event::StopSignal{});
   }
 
@@ -172,13 +163,12 @@ class Supervisor {
 
   /// Ranks train on without it, but cannot end: MPI_Finalize waits for it.
   void continue_launcher() {
-    note_stopped_launcher("mpirun", host_name());
+    note_stopped_launcher(host_name());
     ::kill(processes_.launcher, SIGCONT);
   }
 
-  void note_stopped_launcher(const std::string& what, const std::string& host) {
-    journal_.write("launcher_stopped", {{"attempt", supervision_.attempt()}, {"host", host}});
-    display_.line(what + " was stopped by somebody; it is continued");
+  void note_stopped_launcher(const std::string& host) {
+    events_.happened("launcher_stopped", {{"attempt", supervision_.attempt()}, {"host", host}});
   }
 
   void take_message(int rank, const nlohmann::json& message) {
@@ -189,14 +179,13 @@ class Supervisor {
       if (rank == 0 && resumed >= -1 && options_.restart.standby && !signals_.is_stop_requested() &&
           supervision_.phase() == Supervision::Phase::running)
         standby_.want(supervision_.attempt() + 1, hosts_.ranks(), hosts_.placement());
-      if (rank == 0) display_.status(message["status"], supervision_.attempt(), static_cast<int>(supervision_.outcomes().size()));
+      if (rank == 0) display().status(message["status"], supervision_.attempt(), static_cast<int>(supervision_.outcomes().size()));
     } else if (message.contains("times")) {
       take_times(rank, message);
     } else if (message.contains("log")) {
-      display_.line(message["log"].get<std::string>());
+      display().line(message["log"].get<std::string>());
     } else if (message.contains("launcher_stopped")) {
-      const std::string host = message["launcher_stopped"].at("host");
-      note_stopped_launcher("mpirun's daemon on " + host, host);
+      note_stopped_launcher(message["launcher_stopped"].at("host"));
     } else if (message.contains("stacks")) {
       const nlohmann::json& stacks = message["stacks"];
       act_on(event::StackTaken{rank, {.state = stacks.at("state"), .functions = stacks.at("functions"), .file = stacks.at("file")}});
@@ -213,10 +202,10 @@ class Supervisor {
 
   void take_times(int rank, const nlohmann::json& message) {
     for (const StragglerFinding& finding : ranks_.take_times(rank, message, clock_.seconds())) {
-      display_.line(describe(finding, ranks_.host_of(finding.rank)));
-      nlohmann::json fields = to_json(finding, ranks_.host_of(finding.rank));
+      const std::string host = ranks_.host_of(finding.rank);
+      nlohmann::json fields = to_json(finding, host);
       fields["attempt"] = supervision_.attempt();
-      journal_.write(finding.is_over ? "straggler_over" : "straggler", std::move(fields));
+      events_.happened(finding.is_over ? "straggler_over" : "straggler", fields, describe(finding, host));
     }
   }
 
@@ -247,7 +236,7 @@ class Supervisor {
 
   void all_gone() {
     const int left = sweep(environment::kAttemptTag, processes_.tag, kSweepSeconds);
-    if (left > 0) journal_.write("orphans", {{"attempt", supervision_.attempt()}, {"processes", left}});
+    if (left > 0) events_.happened("orphans", {{"attempt", supervision_.attempt()}, {"processes", left}});
     processes_.session.reset();
     for (Timer* timer : {&kill_timer_, &grace_timer_, &stack_timer_}) timer->stop();
     hosts_.end_attempt();
@@ -275,7 +264,7 @@ class Supervisor {
       processes_ = start(action.attempt, handlers(), Before::over);
     }
     if (action.is_restart)
-      display_.line(fmt::format(
+      display().line(fmt::format(
           "attempt {} starts{}", action.attempt,
           hosts_.placement().empty() ? "" : fmt::format(" with {} ranks on {}", hosts_.ranks(), to_string(hosts_.placement()))));
   }
@@ -301,7 +290,7 @@ class Supervisor {
   void perform(const action::StartKillTimer&) { kill_timer_.start(clock_.seconds(), kKillSeconds); }
   void perform(const action::StartDelay& action) {
     delay_timer_.start(clock_.seconds(), action.seconds);
-    if (action.seconds > 0) display_.line(fmt::format("waiting {:.1f} s before the next attempt", action.seconds));
+    if (action.seconds > 0) display().line(fmt::format("waiting {:.1f} s before the next attempt", action.seconds));
   }
   void perform(const action::Journal& action) {
     nlohmann::json fields = action.fields;
@@ -312,67 +301,37 @@ class Supervisor {
     if (action.event == "attempt_ended") fields["times"] = ranks_.times(clock_.seconds());
     if (action.event == "rank_lost") {
       fields["attempt"] = supervision_.attempt();
-      fields["injected"] = record_.take_injected_fault(action.fields.at("rank"));
-      ExitRecord record = exit_record_from_json(action.fields);
-      if (display_.has_just_shown(record.error)) record.error.clear();  // by another rank, or by rank 0's log
-      display_.line(describe(record));
+      fields["injected"] = record_.take_injected_fault(fields.at("rank"));
     }
-    if (action.event == "hang") {
-      const nlohmann::json& culprit = fields.at("culprits").at(0);
-      fields["injected"] = record_.take_injected_fault(culprit.at("rank"));
-      display_.line(fmt::format("rank {} hangs in section {} of step {}; its stacks are taken, then all ranks are started again",
-                                culprit.at("rank").get<int>(), culprit.at("section").get<std::string>(),
-                                culprit.at("step").get<std::int64_t>()));
-    }
-    if (action.event == "host_lost") display_.line(fields["error"].get<std::string>());
-    journal_.write(action.event, fields);
-    hooks_.happened(action.event, fields);
+    if (action.event == "hang") fields["injected"] = record_.take_injected_fault(fields.at("culprits").at(0).at("rank"));
+    events_.happened(action.event, fields);
   }
   void perform(const action::Finish& action) { finish_ = action.decision; }
 
   std::string tag_of(int attempt) const { return fmt::format("{}-{}", token_, attempt); }
   Leases& leases() { return *processes_.leases; }
+  Display& display() { return events_.display(); }
   bool is_standby_ready(int attempt) const { return standby_.is_ready(attempt, hosts_.ranks(), hosts_.placement()); }
 
   int finish() {
     standby_.end_now();
-    display_.clear();
+    display().clear();
     const double seconds = clock_.seconds() - started_at_;
     const bool is_done = finish_->kind == RestartDecision::Kind::done;
     const nlohmann::json record = is_done ? record_.done() : nlohmann::json::object();
     const nlohmann::json fields = {
         {"exit_code", finish_->exit_code}, {"reason", finish_->reason}, {"seconds", seconds}, {"record", record}};
     const std::string end(name_of(finish_->kind));
-    journal_.write(end, fields);
+    events_.happened(end, fields);
     if (finish_->kind == RestartDecision::Kind::give_up)
-      display_.line("gave up: " + (finish_->conclusion.empty() ? finish_->reason : finish_->conclusion) +
-                    "\n  logs: " + (layout_.root / "logs").string());
-    if (finish_->kind == RestartDecision::Kind::stopped) display_.line(finish_->reason);
-    display_.line(summary_table(supervision_.outcomes(), *finish_, seconds, record));
+      display().line("gave up: " + (finish_->conclusion.empty() ? finish_->reason : finish_->conclusion) +
+                     "\n  logs: " + (layout_.root / "logs").string());
+    if (finish_->kind == RestartDecision::Kind::stopped) display().line(finish_->reason);
+    display().line(summary_table(supervision_.outcomes(), *finish_, seconds, record));
     const std::string goodput = goodput_line(account(newest_start(Journal::read(layout_.journal())), times_left()));
-    if (!goodput.empty()) display_.line(goodput);
-    hooks_.happened(end, fields);
-    wait_for_hooks();
+    if (!goodput.empty()) display().line(goodput);
+    events_.wait_for_hooks(signals_);
     return finish_->exit_code;
-  }
-
-  /// Not longer than their time limit; whoever asks for an end now does not want to wait for them.
-  void wait_for_hooks() {
-    const double limit = clock_.seconds() + options_.hooks.timeout_seconds + kHookKillSeconds;
-    for (note_ended_hooks(); hooks_.are_running() && clock_.seconds() < limit; note_ended_hooks()) {
-      pollfd waiting{.fd = signals_.fd(), .events = POLLIN, .revents = 0};
-      ::poll(&waiting, 1, kTickMilliseconds);
-      signals_.take([this](bool) { hooks_.kill_all(); });
-    }
-  }
-
-  void note_ended_hooks() {
-    for (const HookEnd& end : hooks_.take_ended()) {
-      journal_.write("hook_ended", to_json(end));
-      if (!end.error.empty())
-        display_.line(fmt::format("hook {} failed: {}; the run is not affected, {} has what it printed", end.hook, end.error,
-                                  layout_.hooks_log().string()));
-    }
   }
 
   const SupervisorOptions& options_;
@@ -382,12 +341,10 @@ class Supervisor {
   std::unique_ptr<FileSystem> files_ = make_posix_file_system();
   std::string token_;
   RunLock lock_;
-  Journal journal_;
+  RunEvents events_;                         // before any thread, too
   std::vector<nlohmann::json> told_before_;  // by earlier supervisors, until this one has begun
   Supervision supervision_;
   RankWatch ranks_;
-  Hooks hooks_;  // before there are threads
-  Display display_;
   RunRecord record_;
   HostWatch hosts_;
   AttemptProcesses processes_;

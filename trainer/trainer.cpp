@@ -23,21 +23,19 @@ using nlohmann::json;
 
 namespace {
 
-/// A run all of whose entries save no state to go on from, or go by a metric that no longer gets better, saves nothing more: a failure
-/// costs all since.
-void warn_of_rare_states(const std::vector<CheckpointOptions>& checkpoints) {
-  constexpr const char* kNext = "Add one that saves in any case: `{name: recent, every_minutes: 10, limit: 1}`";
-  const auto saves_a_state = [](const CheckpointOptions& entry) { return !entry.weights_only; };
-  const auto saves_in_any_case = [&](const CheckpointOptions& entry) {
-    return saves_a_state(entry) && !entry.only_best && !(must_be_measured(entry) && choice_of(entry).count > 0);
-  };
-  if (checkpoints.empty() || std::any_of(checkpoints.begin(), checkpoints.end(), saves_in_any_case)) return;
-  const auto by_score = std::find_if(checkpoints.begin(), checkpoints.end(), saves_a_state);
-  if (by_score == checkpoints.end())
-    log_warning("checkpoints: every entry saves weights alone, which no run goes on from: a failure costs everything. {}", kNext);
-  else
-    log_warning("checkpoints: every entry saves the best alone; where {} gets no better, a failure costs all since then. {}",
-                by_score->monitor, kNext);
+/// A run all of whose states go by a metric that no longer gets better saves nothing more, and a failure costs all since its best state.
+void warn_of_saves_by_score(const std::vector<CheckpointOptions>& checkpoints) {
+  const CheckpointOptions* by_score = nullptr;
+  for (const CheckpointOptions& entry : checkpoints) {
+    if (entry.weights_only) continue;
+    if (!entry.only_best && !(must_be_measured(entry) && choice_of(entry).count > 0)) return;
+    by_score = &entry;
+  }
+  if (by_score)
+    log_warning(
+        "checkpoints: every entry saves the best alone; where {} gets no better, a failure costs all since then. Add one that saves in any "
+        "case: `{{name: recent, every_minutes: 10, limit: 1}}`",
+        by_score->monitor);
 }
 
 }  // namespace
@@ -158,7 +156,7 @@ void Trainer::begin() {
     parts_.heartbeat->block().resumed_step = restored ? state_.global_step : -1;
   }
   set_log_step(state_.global_step);
-  if (is_rank_0()) warn_of_rare_states(configuration_.checkpoints);
+  if (is_rank_0()) warn_of_saves_by_score(configuration_.checkpoints);
   const bool goes_on = configuration_.resume == "auto" || (restored && restored->is_of_this_run);
   left_out_.begin(goes_on ? std::optional(0) : is_restart ? std::optional(settings_.first_attempt) : std::nullopt, state_.left_out);
   if (is_rank_0() && !left_out_.empty())

@@ -5,8 +5,10 @@ import shutil
 
 import pytest
 import runs
+import yaml
 
 PLUGIN = runs.BIN.parent / "tests/libfault_test_spoiled.so"
+RECORDER = {"type": "recorder", "plugin": str(runs.BIN.parent / "tests/libfault_test_tasks.so")}
 EXIT_SOFTWARE, EXIT_ROLLED_BACK, EXIT_CONFIGURATION = 70, 76, 78
 SECONDS = 15  # for a run of 40 updates and one restart
 # 120 samples in batches of 16, two batches an update: 4 updates an epoch. Sample 40 of epoch 5 is in update 22, in the half of its first
@@ -151,6 +153,10 @@ def test_an_epoch_is_over_when_its_batches_are_though_updates_were_not_made(tmp_
     run = runs.Run(tmp_path / "run").supervised(config)
     assert run.done()["global_step"] == 23 and run.done()["samples_seen"] == 720
     runs.assert_same_runs(run, without_them(tmp_path, run, config))
+    # Nobody is asked whether a run that is over should end.
+    wants_to_end = {**RECORDER, "options": {"ends_at": 23}}
+    run.supervised(runs.write_config(tmp_path / "again.yaml", {**yaml.safe_load(config.read_text()), "callbacks": {"all": wants_to_end}}))
+    assert "the run is finished" in run.output and "ended_early" not in run.done()
 
 
 def test_a_start_from_nothing_forgets_what_was_left_out(tmp_path):
@@ -161,8 +167,10 @@ def test_a_start_from_nothing_forgets_what_was_left_out(tmp_path):
 
 
 def test_a_task_that_steps_by_itself_can_go_back_and_cannot_skip(tmp_path):
-    config = write(tmp_path, kind="by_hand", nan_at=[BAD], trainer={"on_nonfinite": "rollback", "accumulate_batches": 1}, max_steps=60)
+    config = write(tmp_path, kind="by_hand", nan_at=[BAD], trainer={"on_nonfinite": "rollback", "accumulate_batches": 1}, max_steps=60,
+                   callbacks={"all": {**RECORDER, "options": {"file": str(tmp_path / "calls")}}})
     run = runs.Run(tmp_path / "run").supervised(config)
+    assert (tmp_path / "calls").read_text().splitlines()[-1] == "on_fit_end after 60 @60"  # none of them for the batch that was left out
     (entry,) = entries(run)
     assert (entry["samples"], entry["step"], entry["rank"]) == ([632, 648], 43, 1)  # batches, not groups of two
     runs.assert_same_runs(run, without_them(tmp_path, run, config))

@@ -125,6 +125,19 @@ def test_what_a_callback_throws_is_said_with_its_name(tmp_path):
     assert (tmp_path / "calls").read_text().splitlines()[-1] == "on_exception @1"
 
 
+@pytest.mark.parametrize("throws_a_number", [False, True])
+def test_whatever_a_task_throws_callbacks_hear_of_it(tmp_path, throws_a_number):
+    callback = recorder(file=str(tmp_path / "calls"))
+    task = {"name": "scripted", "plugin": callback["plugin"], "options": {"throws_after_batches": 3, "throws_a_number": throws_a_number}}
+    config = runs.configuration("mlp")
+    config.update(task=task, callbacks={"all": callback}, data={"name": "random", "global_batch_size": 16, "options": {"shape": [1], "samples": 120}},
+                  optimizers={"main": {"type": "sgd", "lr": 0.1}}, trainer={"max_steps": 20})
+    run = runs.Run(tmp_path / "run").supervised(runs.write_config(tmp_path / "config.yaml", config), check=False,
+                                                arguments=["--set", "restart.max_restarts=0"])
+    assert run.code == EXIT_SOFTWARE, run.output
+    assert (tmp_path / "calls").read_text().splitlines()[-1] == "on_exception @3"
+
+
 @pytest.mark.parametrize("method", ["on_fit_start", "on_backward_end", "on_validation_end", "on_fit_end", "state"])
 def test_whatever_a_callback_throws_is_said_with_its_name_and_the_run_is_not_done(tmp_path, method):
     config = write(tmp_path, {"all": recorder(throws_in=method)}, max_steps=8)

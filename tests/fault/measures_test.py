@@ -60,6 +60,10 @@ def test_a_run_that_saves_the_best_alone_is_warned_of_what_a_failure_costs(tmp_p
         config = runs.write_config(tmp_path / f"{name}.yaml", measured(max_steps=4, checkpoints=[{**entry, **keys}], validation={"every_epochs": 1}))
         run = runs.Run(tmp_path / name).supervised(config)
         assert run.output.count("every entry saves the best alone; where val_perplexity gets no better") == is_warned, (name, run.output)
+    weights = {"name": "weights", "weights_only": True, "every_steps": 2}
+    config = runs.write_config(tmp_path / "weights.yaml", measured(max_steps=4, checkpoints=[weights, {**entry, "top_k": 2}], validation={"every_epochs": 1}))
+    run = runs.Run(tmp_path / "weights").supervised(config)
+    assert run.output.count("every entry saves the best alone; where val_perplexity gets no better") == 1, run.output
 
 
 @pytest.mark.parametrize(("changes", "words"), [

@@ -15,7 +15,7 @@ def journal_events(root):
     found = set()
     for path in sorted((root / "launch").glob("*.cpp")):
         text = path.read_text()
-        for match in re.finditer(r"(?:action::Journal\s*\{|journal_?\.write\(|handlers_\.journal\()", text):
+        for match in re.finditer(r"(?:action::Journal\s*\{|\bhappened\(|handlers_\.journal\()", text):
             name = re.split(r"[{},]", text[match.end():], maxsplit=1)[0]
             found |= set(re.findall(r'"(\w+)"', name))
         found |= set(re.findall(r'RestartDecision::Kind::\w+: return "(\w+)";', text))

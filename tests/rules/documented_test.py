@@ -16,7 +16,7 @@ def test_the_checker_finds_them_in_the_code():
     assert {"run_started", "rank_lost", "orphans", "done", "stopped", "gave_up"} <= documented.journal_events(ROOT)
 
 
-def tree(root, codes="kExitOk = 0,\n  kExitLate = 99,  // late", event='journal_.write("begun", {{"attempt", 1}});',
+def tree(root, codes="kExitOk = 0,\n  kExitLate = 99,  // late", event='events_.happened("begun", {{"attempt", 1}});',
          rows="| 0 | `kExitOk` | |\n| 99 | `kExitLate` | |", headings="### `begun`"):
     for folder in ("base", "launch", "docs"):
         (root / folder).mkdir()

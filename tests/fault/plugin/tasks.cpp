@@ -203,10 +203,12 @@ struct ScriptOptions {
   std::vector<std::string> val_loss;       // of the process's validations, in order; then 0
   std::vector<std::string> train_loss;     // of its batches, likewise
   std::int64_t throws_after_batches = -1;  // of this process
+  bool throws_a_number = false;            // instead of an exception
   void describe(holdfast::FieldVisitor& visitor) {
     visitor.field({.name = "val_loss"}, val_loss);
     visitor.field({.name = "train_loss"}, train_loss);
     visitor.field({.name = "throws_after_batches"}, throws_after_batches);
+    visitor.field({.name = "throws_a_number"}, throws_a_number);
   }
 };
 
@@ -215,6 +217,7 @@ struct Scripted final : holdfast::Task {
   explicit Scripted(ScriptOptions script) : options(std::move(script)) {}
   torch::nn::Module& model() override { return *module; }
   Loss loss(const Batch& batch) override {
+    if (batches == options.throws_after_batches && options.throws_a_number) throw 7;
     if (batches == options.throws_after_batches) throw std::runtime_error("as the script says");
     const double value = at(options.train_loss, batches++);
     return {module->forward(batch.fields[0]).sum() * 0 + value * static_cast<double>(batch.samples), batch.samples};
