@@ -232,7 +232,7 @@ class Bench {
       for (const float value : work_) sum += value * value;
     sink_ = sum;
     Vote mine;
-    checkpointer.state_facts(mine);
+    checkpointer.add_facts_to(mine);
     const Vote facts = ranks_.vote(mine);
     hold([&] { checkpointer.finish_staging(); });
     state_.update();

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "data/batch_plan.h"
+#include "trainer/batch_loader.h"
 #include "trainer/data_source.h"
 
 namespace holdfast {

@@ -195,7 +195,7 @@ void TrainingStep::announce_step(const Optimizer& optimizer, double norm) {
 Vote TrainingStep::my_vote() const {
   Vote mine;
   if (d_.wants_stop ? d_.wants_stop() : is_stop_requested()) mine.stop_rank = d_.ranks.rank();
-  if (d_.checkpointer) d_.checkpointer->state_facts(mine);
+  if (d_.checkpointer) d_.checkpointer->add_facts_to(mine);
   return mine;
 }
 

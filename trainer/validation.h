@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/section.h"
 #include "dist/communicator.h"
-#include "trainer/data_source.h"
+#include "trainer/batch_loader.h"
 #include "trainer/poll_interval.h"
 #include "trainer/run_state.h"
 #include "trainer/task.h"

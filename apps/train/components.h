@@ -6,6 +6,7 @@
 #include "base/heartbeat.h"
 #include "dist/communicator.h"
 #include "options/run_options.h"
+#include "trainer/batch_loader.h"
 #include "trainer/callback_list.h"
 #include "trainer/data_source.h"
 #include "trainer/task.h"

@@ -166,7 +166,7 @@ void Checkpointer::finish_staging() {
     if (part.shard) part.shard->finish_staging();
 }
 
-void Checkpointer::state_facts(Vote& mine) const {
+void Checkpointer::add_facts_to(Vote& mine) const {
   mine.shard_ended = mine.commit_ended = save_number_;
   if (ranks_.rank() == 0 && is_time_up(store_.policy(), asked_, minutes())) mine.is_time_up = 1;
   if (!in_flight_) return;

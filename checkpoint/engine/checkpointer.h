@@ -56,7 +56,7 @@ class Checkpointer {
   /// Blocks until the live state may be changed by an update; no matter if nothing is in flight. Local.
   void finish_staging();
   /// Adds what this rank knows of the save in flight, and whether an entry's every_minutes have passed.
-  void state_facts(Vote& mine) const;
+  void add_facts_to(Vote& mine) const;
   /// Collective, after a vote to which every rank has stated its facts: takes the save in flight as far as it goes without
   /// waiting for a disk. Its result, once, when it has ended.
   std::optional<SaveResult> advance(const Vote& combined);

@@ -10,24 +10,6 @@
 #include "options/name_template.h"
 
 namespace holdfast {
-namespace {
-
-constexpr std::int64_t kDefaultLimit = 2, kDefaultTopK = 1;
-
-}  // namespace
-
-Choice choice_of(const CheckpointOptions& options) {
-  const bool has_monitor = !options.monitor.empty();
-  if (options.top_k) return {has_monitor ? Choice::By::score : Choice::By::age, *options.top_k};
-  if (options.limit) return {Choice::By::age, *options.limit > 0 ? *options.limit : -1};
-  return has_monitor ? Choice{Choice::By::score, kDefaultTopK} : Choice{Choice::By::age, kDefaultLimit};
-}
-
-bool must_be_measured(const CheckpointOptions& options) {
-  const Choice choice = choice_of(options);
-  return options.only_best || (choice.by == Choice::By::score && choice.count != 0);
-}
-
 const NamedState* best_of(const CheckpointOptions& options, const EntryState& entry) {
   if (!is_comparable(options, entry)) return nullptr;
   // limit follows the Hugging Face Trainer, where a value must beat the infinity that the comparison starts from.

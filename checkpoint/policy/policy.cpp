@@ -9,6 +9,8 @@
 namespace holdfast {
 namespace {
 
+constexpr std::int64_t kDefaultLimit = 2, kDefaultTopK = 1;
+
 EntryState& state_of(PolicyState& state, const CheckpointOptions& options) {
   for (EntryState& known : state.entries)
     if (known.entry == options.name) return known;
@@ -50,6 +52,18 @@ void settle_states(PolicyState& state, const std::vector<CheckpointName>& before
 }
 
 }  // namespace
+
+Choice choice_of(const CheckpointOptions& options) {
+  const bool has_monitor = !options.monitor.empty();
+  if (options.top_k) return {has_monitor ? Choice::By::score : Choice::By::age, *options.top_k};
+  if (options.limit) return {Choice::By::age, *options.limit > 0 ? *options.limit : -1};
+  return has_monitor ? Choice{Choice::By::score, kDefaultTopK} : Choice{Choice::By::age, kDefaultLimit};
+}
+
+bool must_be_measured(const CheckpointOptions& options) {
+  const Choice choice = choice_of(options);
+  return options.only_best || (choice.by == Choice::By::score && choice.count != 0);
+}
 
 bool may_save(const std::vector<CheckpointOptions>& policy, const Boundary& boundary, bool is_time_up) {
   const StepEvent& step = boundary.step;

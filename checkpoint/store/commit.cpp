@@ -25,8 +25,8 @@ void write_manifest(FileSystem& files, const Path& directory, const std::string&
   files.sync_directory(directory);
 }
 
-void publish(FileSystem& files, const Path& checkpoints, const std::string& pending, const CheckpointName& name,
-             const std::string& manifest_text) {
+void commit_pending(FileSystem& files, const Path& checkpoints, const std::string& pending, const CheckpointName& name,
+                    const std::string& manifest_text) {
   const Path directory = checkpoints / pending;
   write_manifest(files, directory, manifest_text);
   const Path committed = checkpoints / directory_name(name);

@@ -19,10 +19,10 @@ void write_manifest(FileSystem& files, const Path& directory, const std::string&
 
 /// Rank 0, after all shards are durable: writes the manifest, syncs, renames `pending` to the final name, syncs. Throws
 /// StorageError; then nothing is visible under the final name.
-void publish(FileSystem& files, const Path& checkpoints, const std::string& pending, const CheckpointName& name,
-             const std::string& manifest_text);
+void commit_pending(FileSystem& files, const Path& checkpoints, const std::string& pending, const CheckpointName& name,
+                    const std::string& manifest_text);
 
-/// Rank 0, after publish: points `last` to the checkpoint, atomically.
+/// Rank 0, after commit_pending: points `last` to the checkpoint, atomically.
 void point_last_to(FileSystem& files, const Path& checkpoints, const CheckpointName& name);
 
 /// Rank 0: out of sight by one rename, then removed.

@@ -55,9 +55,9 @@ void CheckpointStore::drop_copy(const CheckpointName& state, const std::string& 
 
 void CheckpointStore::commit(const Decision& decision, const ManifestTexts& texts) {
   // The state comes last: a run goes on from it, and knows of the weights.
-  if (decision.weights.writes()) publish(files_, checkpoints_, pending(decision.weights.name), decision.weights.name, texts.weights);
+  if (decision.weights.writes()) commit_pending(files_, checkpoints_, pending(decision.weights.name), decision.weights.name, texts.weights);
   if (decision.whole.writes()) try {
-      publish(files_, checkpoints_, pending(decision.whole.name), decision.whole.name, texts.whole);
+      commit_pending(files_, checkpoints_, pending(decision.whole.name), decision.whole.name, texts.whole);
     } catch (const StorageError&) {
       if (decision.weights.writes()) take_back(decision.weights.name);
       throw;

@@ -19,7 +19,7 @@ const Path kCheckpoints = RunLayout{kRun}.checkpoints();
 /// One vote and what follows from it, as a step of a training does.
 std::optional<SaveResult> take_step(TestRank& self) {
   Vote mine;
-  self.checkpointer.state_facts(mine);
+  self.checkpointer.add_facts_to(mine);
   const Vote facts = self.ranks.vote(mine);
   return self.checkpointer.advance(facts);
 }
