@@ -210,7 +210,7 @@ class Examiner {
     };
     const auto same = std::find_if(hosts.begin() + 1, hosts.end(), is_here);
     if (same == hosts.end() || !same->launch_error.empty()) return;  // what this host is, is known all the same
-    if (same->sharing && hosts[0].sharing && !hosts[0].sharing->problem.empty()) same->sharing = hosts[0].sharing;
+    if (hosts[0].sharing && !hosts[0].sharing->problem.empty()) same->sharing = hosts[0].sharing;
     hosts.erase(hosts.begin());
     examination_.job.ranks_of_host.erase(examination_.job.ranks_of_host.begin());
   }
