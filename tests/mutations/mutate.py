@@ -1,8 +1,8 @@
 """Takes away, one by one, the lines that Holdfast's guarantees rest on, and checks that the named test notices.
 
-    python3 tests/mutations/mutate.py [--work DIR] [-k WORDS]
+    python3 tests/mutations/mutate.py [--work DIR] [-k WORDS]...
 
-Works in a copy of the tree under DIR (default build/mutations). For each entry of mutations.yaml whose guarantee contains WORDS:
+Works in a copy of the tree under DIR (default build/mutations). For each entry of mutations.yaml, or those whose guarantee contains WORDS:
 the test passes with the line (or the run ends), fails without it. Ends with 0 if every mutation was noticed.
 """
 import argparse
@@ -94,11 +94,11 @@ class Copy:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=pathlib.Path, default=ROOT / "build/mutations")
-    parser.add_argument("-k", default="", metavar="WORDS", help="only guarantees that contain these words")
+    parser.add_argument("-k", action="append", metavar="WORDS", help="only guarantees that contain these words, or those of another -k")
     arguments = parser.parse_args()
-    mutations = [one for one in read_mutations() if arguments.k in one["guarantee"]]
+    mutations = [one for one in read_mutations() if not arguments.k or any(words in one["guarantee"] for words in arguments.k)]
     if not mutations:
-        sys.exit(f"no guarantee contains {arguments.k!r}")
+        sys.exit(f"no guarantee contains {' or '.join(arguments.k)}")
     if problems := list(misfits(mutations)):
         sys.exit("\n".join(problems))
     copy = Copy(arguments.work)
