@@ -27,6 +27,8 @@ class HostPool {
   /// A rank's shim is gone without a word. Returns the rank's host when none of its ranks is left and none has said how it ended: it may be
   /// the host that is gone.
   std::optional<std::string> gone(int rank);
+  /// Where a rank of this attempt is: the host that it has called from, else the one where it was put.
+  const std::string& home_of(int rank) const;
   /// A rank has said how it ended.
   void ended(int rank) { ended_.insert(rank); }
   /// Hosts of whose ranks none has called in this attempt.
@@ -41,8 +43,6 @@ class HostPool {
   void pardon(const std::string& host);
 
  private:
-  const std::string& home_of(int rank) const;
-
   std::vector<KnownHost> hosts_;
   Wanted wanted_;
   double probation_seconds_;

@@ -16,6 +16,7 @@ namespace holdfast {
 namespace {
 
 constexpr int kTickMilliseconds = 10;
+constexpr double kPatienceSeconds = 1;  // five words of a shim are missing
 constexpr double kCallSeconds = 10;  // from the start of an attempt to asking after hosts that have not called
 
 std::vector<std::string> others(const std::vector<Host>& hosts) {
@@ -104,6 +105,22 @@ void HostWatch::begin_attempt() {
 void HostWatch::end_attempt() {
   call_timer_.stop();
   suspicions_.clear();
+  asked_ahead_at_.clear();
+  not_there_at_.clear();
+}
+
+double HostWatch::patience_seconds() const {
+  return std::max(options_.restart.lease_seconds - HostProbe::kSeconds, kPatienceSeconds);
+}
+
+void HostWatch::ask_ahead(int rank) {
+  if (other_hosts_.empty() || rank < 0 || rank >= ranks()) return;
+  const std::string& host = pool_.home_of(rank);
+  const double now = clock_.seconds();
+  const auto [asked_at, is_first] = asked_ahead_at_.try_emplace(host, now);
+  if (!is_other(host) || (!is_first && now < asked_at->second + options_.restart.lease_seconds)) return;
+  asked_at->second = now;
+  probe_.ask(host, now);
 }
 
 void HostWatch::suspect(int rank, const std::string& evidence) {
@@ -113,7 +130,7 @@ void HostWatch::suspect(int rank, const std::string& evidence) {
 void HostWatch::ask_after(const std::string& host, const std::string& evidence, double seconds) {
   if (!is_other(host)) return;
   suspicions_[host] = evidence;
-  probe_.ask(host, clock_.seconds(), seconds);
+  if (!not_there_at_.contains(host)) probe_.ask(host, clock_.seconds(), seconds);
 }
 
 void HostWatch::ask_who_has_not_called() {
@@ -131,13 +148,27 @@ void HostWatch::tick(bool is_running) {
 }
 
 void HostWatch::take_answers() {
-  for (const HostProbe::Answer& answer : probe_.answers(clock_.seconds())) {
-    const auto suspicion = suspicions_.find(answer.host);
-    if (answer.is_there || suspicion == suspicions_.end()) continue;
-    pool_.lose(answer.host, clock_.unix_seconds());
-    on_event_(event::HostLost{answer.host, pool_.ranks_on(answer.host),
-                              fmt::format("{}, and `{}` failed", suspicion->second, probe_.command_for(answer.host))});
-    suspicions_.erase(suspicion);
+  const double now = clock_.seconds();
+  for (const HostProbe::Answer& answer : probe_.answers(now)) {
+    if (answer.is_there)
+      suspicions_.erase(answer.host);
+    else
+      not_there_at_[answer.host] = now;
+  }
+  // Heard within a lease it would not be suspected: an answer that is older is not of the present silence.
+  std::erase_if(not_there_at_, [&](const auto& one) { return now > one.second + options_.restart.lease_seconds; });
+  lose_the_absent();
+}
+
+void HostWatch::lose_the_absent() {
+  std::vector<event::HostLost> lost;
+  for (const auto& [host, evidence] : suspicions_)
+    if (not_there_at_.contains(host))
+      lost.push_back({host, pool_.ranks_on(host), fmt::format("{}, and `{}` failed", evidence, probe_.command_for(host))});
+  for (const event::HostLost& event : lost) {
+    suspicions_.erase(event.host);
+    pool_.lose(event.host, clock_.unix_seconds());
+    on_event_(event);
   }
 }
 

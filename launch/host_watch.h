@@ -43,6 +43,11 @@ class HostWatch {
 
   void joined(int rank, const std::string& host) { pool_.joined(rank, host); }
   void ended(int rank) { pool_.ended(rank); }
+  /// Silence of a shim, in seconds, from which on its host is asked after ahead of any suspicion.
+  double patience_seconds() const;
+  /// Nothing has been heard of the rank's shim for that long: its host is asked, once a lease, so that the answer is there when the lease
+  /// ends.
+  void ask_ahead(int rank);
   /// The rank's shim is gone without a word, or nothing reaches it: is it the host that is gone?
   void suspect(int rank, const std::string& evidence);
   void ask_who_has_not_called();
@@ -56,6 +61,7 @@ class HostWatch {
   void ask_after(const std::string& host, const std::string& evidence, double seconds);
   bool is_other(const std::string& host) const;
   void take_answers();
+  void lose_the_absent();
   void ask_those_on_probation(const std::vector<std::string>& hosts);
   std::string too_few_hosts() const;
 
@@ -65,7 +71,8 @@ class HostWatch {
   std::vector<std::string> other_hosts_;
   HostPool pool_;
   HostProbe probe_;
-  std::map<std::string, std::string> suspicions_;  // host to evidence
+  std::map<std::string, std::string> suspicions_;               // host to evidence
+  std::map<std::string, double> asked_ahead_at_, not_there_at_;  // host to the moment
   Timer call_timer_;
 };
 

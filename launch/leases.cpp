@@ -116,6 +116,13 @@ double Leases::longest_silence() const {
   return longest;
 }
 
+std::vector<int> Leases::silent_for(double seconds) const {
+  std::vector<int> ranks;
+  for (const Lease& lease : leases_)
+    if (lease.rank && !lease.has_ended && clock_.seconds() - lease.heard_at >= seconds) ranks.push_back(*lease.rank);
+  return ranks;
+}
+
 bool Leases::have_all_ended() const {
   return std::all_of(leases_.begin(), leases_.end(), [](const Lease& lease) { return !lease.rank || lease.has_ended; });
 }

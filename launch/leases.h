@@ -49,6 +49,8 @@ class Leases {
   std::ptrdiff_t connected() const;
   /// Seconds since the last word of that connected shim, still without an exit record, which has been silent longest; 0: there is none.
   double longest_silence() const;
+  /// The ranks of such shims that have said nothing for `seconds` or longer.
+  std::vector<int> silent_for(double seconds) const;
   /// True when every connected rank has sent its exit record.
   bool have_all_ended() const;
 

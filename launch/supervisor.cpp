@@ -116,6 +116,7 @@ class Supervisor {
     take_timers();
     watch_for_hangs();
     events_.tell_ended_hooks();
+    for (const int rank : leases().silent_for(hosts_.patience_seconds())) hosts_.ask_ahead(rank);
     hosts_.tick(supervision_.phase() == Supervision::Phase::running);
     if (supervision_.phase() == Supervision::Phase::ending && processes_.launcher == 0 && !launcher_ended_at_ &&
         leases().connected() == 0 && !hosts_.is_asking())

@@ -5,11 +5,12 @@ import time
 
 import hosts
 import runs
+import times
 from runs import wait_until
 
 LEASE = 5             # restart.lease_seconds of these runs, its default
-DETECTION = 5         # beyond the lease
-RECOVERY = 5          # from the detection to the first new step
+DETECTION = 3         # beyond the lease
+RECOVERY = 5          # from the detection to a step that is new
 SECONDS_TO_VANISH = 2
 PROGRAMS = ("holdfast", "holdfast-train", "holdfast-guard", "orted", "mpirun", "orterun")
 
@@ -72,10 +73,9 @@ class HostedRun(runs.Run):
         """Of each attempt: {host: ranks}."""
         return [{one["host"]: one["ranks"] for one in line["hosts"]} for line in self.journal("attempt_started")]
 
-    def first_step_after(self, unix_seconds):
-        """When the first line of metrics of a later attempt was written. The runs are asked for a line every three steps."""
-        times = [line["wall_clock"]["unix_seconds"] for line in self.lines("metrics.jsonl") if "wall_clock" in line]
-        return min(time for time in times if time > unix_seconds)
+    def struck(self, host):
+        """What was done to it last, by our own record."""
+        return [line for line in self.record if line["host"] == host][-1]
 
     def assert_host_lost(self, host, ranks, nth=0, struck=None):
         """Told with host and ranks, in time after it was struck by our own record, and the run went on in time."""
@@ -85,18 +85,18 @@ class HostedRun(runs.Run):
         assert told in self.text()
         ended = [line for line in self.journal("attempt_ended") if line["attempt"] == lost["attempt"]][0]
         assert told in ended["reason"] and ended["cause"]["host"] == name, ended
-        struck = struck or [line for line in self.record if line["host"] == host][-1]
+        struck = struck or self.struck(host)
         seconds = lost["unix_seconds"] - struck["unix_seconds"]
         assert 0 < seconds < LEASE + DETECTION, f"detected {struck['what']} after {seconds:.1f} s"
         return lost
 
     def assert_recovered(self, lost):
         ended = [line for line in self.journal("attempt_ended") if line["attempt"] == lost["attempt"]][0]
-        seconds = self.first_step_after(ended["unix_seconds"]) - lost["unix_seconds"]
-        assert 0 < seconds < RECOVERY, f"recovered after {seconds:.1f} s"
+        struck = self.struck(int(lost["host"].removeprefix("node")))
+        told, new_step = times.keep_of_run(self, f"host lost: {struck['what']}", struck["unix_seconds"], lost["attempt"])
+        assert 0 < new_step - told < RECOVERY, f"recovered after {new_step - told:.1f} s"
         started = [line for line in self.journal("attempt_started") if line["attempt"] == lost["attempt"] + 1][0]
         assert ended["recomputed_steps"] > 0 or ended["reached_step"] == started["durable_step"]
-        print(f"{self.record[-1]['what']}: recovered {seconds:.1f} s after it was told")
 
     def left(self, host):
         return {pid: name for pid, name in self.lab.processes(host).items() if name in PROGRAMS}

@@ -7,6 +7,7 @@ import time
 
 import pytest
 import runs
+import times
 from supervisor_test import SECONDS_TO_VANISH, victims
 
 DEADLINE = 3
@@ -34,6 +35,8 @@ def assert_recovered(run, undisturbed, rank, section, struck_at):
     assert hang["unix_seconds"] - struck_at < hang["deadline_seconds"] + TAKEN
     resumed, = [line for line in run.journal("resumed") if line["attempt"] == 2]
     assert resumed["unix_seconds"] - hang["unix_seconds"] < RECOVERED
+    if section != "finish":
+        times.keep_of_run(run, f"rank hangs, deadline {DEADLINE} s", struck_at)
     ended = run.journal("attempt_ended")[0]
     cause = ended["cause"]
     assert cause["is_hung"] and cause["rank"] == rank and ended["recomputed_steps"] == ended["reached_step"] - max(ended["durable_step"], 0)

@@ -7,6 +7,7 @@ import time
 
 import pytest
 import runs
+import times
 
 PLUGIN = runs.BIN.parent / "tests/libfault_test_spoiled.so"
 EXIT_STOPPED = 75
@@ -76,6 +77,7 @@ def test_it_ends_soon_and_goes_on_to_the_same_bits(tmp_path, source, loop):
     run = runs.Run(tmp_path / "run")
     seconds = stopped(tmp_path, run, config, source)
     assert seconds < SECONDS
+    times.keep("asked to stop, until it has saved and ended", seconds, None)
     output = (run.directory / "output.txt").read_text()
     assert "stopped on request after step" in output and not run.journal("rank_lost") and len(run.journal("attempt_started")) == 1
     why = {"stop file": f"the file {run.directory}/stop asked for it", "max_time": "trainer.max_time ends in", "Slurm": "the Slurm job ends in"}

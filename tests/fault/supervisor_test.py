@@ -13,8 +13,10 @@ import time
 
 import pytest
 import runs
+import times
 
 SECONDS_TO_VANISH = 2
+TOLD, RECOVERED = 1, 5  # from a kill to the journal; from there to a step that is new, on cores that other tests use too
 EXIT_USAGE, EXIT_DATA, EXIT_SOFTWARE, EXIT_STORAGE, EXIT_CONFIGURATION = 64, 65, 70, 74, 78
 
 
@@ -34,7 +36,7 @@ def victims(run, kind):
             "shim": [pid for pid in found if is_shim(pid)]}[kind]
 
 
-@pytest.mark.parametrize("kind", ["shim", "launcher", "guardian"])
+@pytest.mark.parametrize("kind", ["rank", "shim", "launcher", "guardian"])
 def test_a_run_survives_the_death_of(tmp_path, kind):
     config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", max_steps=3000, task=runs.SLOW,
                                                                             checkpoints=[{"name": "regular", "every_steps": 500}]))
@@ -43,7 +45,7 @@ def test_a_run_survives_the_death_of(tmp_path, kind):
     process = run.start(config)
     run.wait_for_step(700, process)
     old = run.processes()
-    victim = victims(run, kind)[0]
+    victim, struck_at = victims(run, kind)[0], time.time()
     os.kill(victim, signal.SIGKILL)
     assert process.wait(30) == 0, (run.directory / "output.txt").read_text()
     assert not runs.alive(old)
@@ -54,6 +56,9 @@ def test_a_run_survives_the_death_of(tmp_path, kind):
         assert [line["signal"] for line in run.journal("launcher_ended")] == [signal.SIGKILL]
         assert "mpirun was ended by signal 9" in run.journal("attempt_ended")[0]["reason"]
     assert len(run.journal("restart")) == (0 if kind == "guardian" else 1)
+    if kind != "guardian":
+        told, new_step = times.keep_of_run(run, f"{kind} killed", struck_at)
+        assert told < TOLD and new_step < told + RECOVERED
 
 
 def test_a_death_is_told_whole_when_the_guardians_died_before(tmp_path):
@@ -124,12 +129,17 @@ def test_nothing_survives_the_supervisor_by_two_seconds(tmp_path, endless):
     assert len(everything) >= 7  # mpirun and two of rank, shim and guardian each
     process.kill()
     process.wait(5)
+    killed_at = time.time()
     runs.wait_until(lambda: not runs.alive(everything) and not run.processes(), SECONDS_TO_VANISH, "everything of the run to end")
+    gone_at, reached = time.time(), run.metrics()[-1]["step"]
     again = run.start(endless)  # the lock went with the supervisor, and the run goes on
     runs.wait_until(lambda: len(run.journal("attempt_started")) == 2, 10, "the second attempt")
     runs.wait_until(lambda: "resumed from" in (run.directory / "output.txt").read_text(), 10, "the restore")
+    run.wait_for_step(reached + 20, again)
     again.send_signal(signal.SIGTERM)
     assert again.wait(20) == 75
+    new_step_at = times.of_first_step_after(run, reached + 3)
+    times.keep("supervisor killed: until all has ended, and a new step of the next start", gone_at - killed_at, new_step_at - killed_at)
 
 
 def test_a_job_that_is_ended_by_a_signal_to_every_process_of_it_loses_no_step(tmp_path, endless):

@@ -46,8 +46,8 @@ class Copy:
         for folder in FOLDERS:
             shutil.rmtree(self.source / folder, ignore_errors=True)
             shutil.copytree(ROOT / folder, self.source / folder, ignore=shutil.ignore_patterns("__pycache__"))
-        for file in ("CMakeLists.txt", "CMakePresets.json"):
-            shutil.copy2(ROOT / file, self.source / file)
+        for file in filter(pathlib.Path.is_file, ROOT.iterdir()):
+            shutil.copy2(file, self.source / file.name)
 
     def compile(self):
         """Returns the compiler's words if it refuses."""
