@@ -77,6 +77,16 @@ def test_the_script_differs_from_the_one_in_the_tree_in_what_it_asks_for_alone(c
     assert "-n 8" in next(line for line in ours.splitlines() if line.startswith("arguments="))
 
 
+@pytest.mark.parametrize("given", ["", "-n 4", "-n4", "--ranks 4", "--ranks=4"])
+def test_there_are_as_many_ranks_as_are_asked_for_once_and_else_as_tasks(tmp_path, given):
+    program = tmp_path / "holdfast"
+    program.write_text('#!/bin/bash\necho "$*"\n')
+    program.chmod(0o755)
+    ran = subprocess.run(["bash", ROOT / "slurm/holdfast.sbatch", "c.yaml", *given.split()], capture_output=True, text=True, timeout=10,
+                         env={**os.environ, "HOLDFAST": str(program), "SLURM_JOB_ID": "7", "SLURM_NTASKS": "2"})
+    assert ran.stdout == f"run c.yaml {given or '-n 2'}\n", ran.stderr
+
+
 def test_the_script_trains(tmp_path, config):
     script = tmp_path / "job.sbatch"
     done = submit(config, "--ranks-per-node", "2", "--time", "2h", "--run-dir", tmp_path / "it's a \"run\" of $HOME", "--set", "run.name=a b", "-o", script)
