@@ -10,7 +10,7 @@ import runs
 import times
 from supervisor_test import SECONDS_TO_VANISH, victims
 
-DEADLINE = 3
+DEADLINE, LEASE = 3, 5  # seconds; the second is restart.lease_seconds, by default
 TAKEN = 1.5  # seconds from the deadline to the journal's line: the shim speaks every 0.2 s, and the machine may be busy
 RECOVERED = 5  # from there to the next attempt's restored state: stacks, the ends of the ranks, the start of new ones
 DEADLINES = {f"hang_{section}_seconds": DEADLINE for section in ("step", "data", "validation", "checkpoint")}
@@ -132,6 +132,25 @@ def test_a_stopped_rank_does_not_survive_mpirun(tmp_path):
     runs.wait_until(lambda: len(run.journal("resumed")) == 2, 10, "the second attempt")
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 75
+
+
+def test_a_stopped_shim_is_found_by_its_lease_and_leaves_nothing_behind(tmp_path):
+    """Nor does its rank stay, which only the shim would have ended."""
+    config = runs.write_config(tmp_path / "config.yaml", configuration(max_steps=900, task=runs.SLOW))
+    undisturbed = runs.Run(tmp_path / "undisturbed").supervised(config)
+    run = runs.Run(tmp_path / "run")
+    process = run.start(config)
+    run.wait_for_step(300, process)
+    old, struck_at = run.processes(), time.time()
+    os.kill(victims(run, "shim")[0], signal.SIGSTOP)
+    assert process.wait(60) == 0, (run.directory / "output.txt").read_text()
+    assert not runs.alive(old)
+    lost = run.journal("rank_lost")[0]
+    assert lost["is_shim_lost"] and lost["unix_seconds"] - struck_at < LEASE + TAKEN
+    assert len(run.journal("attempt_started")) == 2 and "nothing was heard from its shim" in run.journal("attempt_ended")[0]["reason"]
+    told, new_step = times.keep_of_run(run, "shim stopped, lease 5 s", struck_at)
+    assert new_step - told < RECOVERED
+    runs.assert_same_runs(run, undisturbed)
 
 
 def test_a_stopped_mpirun_holds_nothing_up(tmp_path):
