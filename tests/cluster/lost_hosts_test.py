@@ -1,4 +1,6 @@
 """A run over several hosts that loses one goes on: on a spare to the same bits, else with fewer ranks, else it says why not."""
+import os
+import shutil
 import signal
 
 import pytest
@@ -46,6 +48,28 @@ def test_a_spare_takes_the_place_of_a_host_after(lab_of, tmp_path, undisturbed, 
     assert run.placements() == [{"node0": 1, "node1": 1, "node2": 1}, {"node0": 1, "node3": 1, "node2": 1}]
     run.assert_nothing_left()
     runs.assert_same_runs(run, undisturbed)
+
+
+@pytest.fixture()
+def patient_mpirun(tmp_path, monkeypatch):
+    """One whose daemons notice nothing of a link that is cut."""
+    (tmp_path / "bin").mkdir()
+    mpirun = tmp_path / "bin/mpirun"
+    mpirun.write_text('#!/bin/bash\nfor word; do [[ $last != oob_tcp_keepalive_time ]] || word=1000; words+=("$word") last=$word; done\n'
+                      f'exec {shutil.which("mpirun")} "${{words[@]}}"\n')
+    mpirun.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{mpirun.parent}:{os.environ['PATH']}")
+
+
+def test_ranks_that_are_cut_off_end_with_their_lease_where_mpiruns_daemon_does_nothing(lab_of, tmp_path, patient_mpirun):
+    lab = lab_of(2)
+    run = begun(lab, tmp_path, "node0:1,node1:1")
+    ranks = [pid for pid, name in run.left(1).items() if name == "holdfast-train"]
+    run.strike("cut", 1)
+    wait_until(lambda: not runs.alive(ranks), LEASE + SECONDS_TO_VANISH, "the rank on the lost host to end")
+    assert run.end(LEASE + 15) == EXIT_UNAVAILABLE, run.text()
+    run.assert_host_lost(1, [1])
+    run.assert_nothing_left()  # the daemon neither: what is left of a run on a host goes with its last shim
 
 
 def test_a_host_comes_back_as_a_spare_after_its_probation(lab_of, tmp_path, undisturbed):
