@@ -73,6 +73,9 @@ int dispatch(const std::vector<std::string>& words) {
   return command->second({words.begin() + 1, words.end()});
 }
 
+/// Whatever becomes of it: the code counts, also where the disk that takes the words is full.
+void say(const std::string& text) { std::fputs((text + "\n").c_str(), stderr); }
+
 }  // namespace
 }  // namespace holdfast
 
@@ -82,10 +85,10 @@ int main(int argc, char** argv) {
     set_up_log("holdfast");
     return dispatch({argv + 1, argv + argc});
   } catch (const Error& error) {
-    fmt::print(stderr, "{}\n", error.what());
+    say(error.what());
     return error.exit_code();
   } catch (const std::exception& error) {
-    fmt::print(stderr, "holdfast: {}\n", error.what());
+    say(fmt::format("holdfast: {}", error.what()));
     return kExitSoftware;
   }
 }

@@ -56,7 +56,7 @@ class Adding {
     const double now = line.value("unix_seconds", 0.0);
     if (event == "run_started") begin_run(now);
     if (event == "attempt_started") begin_attempt(line, now);
-    if (event == "resumed" && is_in_attempt_) attempt().from_step = line.value("step", std::int64_t{-1});
+    if (event == "resumed" && is_in_attempt_) resume(line.value("step", std::int64_t{-1}));
     if (event == "hang") has_hung_ = true;
     if (event == "attempt_ended" && is_in_attempt_) end_attempt(line, now);
     if (event == "done" || event == "stopped" || event == "gave_up") end_run(now);
@@ -81,6 +81,7 @@ class Adding {
   AttemptAccount& attempt() { return account_.attempts.back(); }
 
   void begin_run(double now) {
+    if (is_in_attempt_) attempt().reason = "its supervisor was killed, or its host went down";
     if (is_in_run_) break_off();
     account_.is_supervised = is_in_run_ = true;
     ++starts_;
@@ -103,6 +104,13 @@ class Adding {
     has_hung_ = false;
     account_.attempts.push_back({.attempt = line.value("attempt", 0), .start = starts_, .begin = now, .end = now});
     world_size_ = line.value("world_size", 1);
+  }
+
+  void resume(std::int64_t step) {
+    attempt().from_step = step;
+    if (account_.attempts.size() < 2) return;
+    AttemptAccount& before = *(account_.attempts.end() - 2);
+    if (!before.has_ended) before.recomputed_steps = std::max<std::int64_t>(0, before.reached_step - std::max<std::int64_t>(0, step));
   }
 
   void end_attempt(const json& line, double now) {

@@ -59,9 +59,11 @@ void Display::clear() {
   bar_.clear();
 }
 
-std::string summary_table(const std::vector<AttemptOutcome>& outcomes, const RestartDecision& decision, double seconds,
-                          const nlohmann::json& done) {
+std::string summary_table(const std::vector<AttemptOutcome>& outcomes, const RestartDecision& decision, std::int64_t reached_before,
+                          double seconds, const nlohmann::json& done) {
   std::int64_t recomputed = 0;
+  if (!outcomes.empty() && outcomes[0].has_resumed)
+    recomputed = std::max<std::int64_t>(0, reached_before - std::max<std::int64_t>(0, outcomes[0].durable_before));
   std::string text = fmt::format("{:>8}  {:>12}  {:>12}  {}\n", "attempt", "from step", "reached", "end");
   for (const AttemptOutcome& outcome : outcomes) {
     recomputed += lost_steps(outcome);

@@ -34,8 +34,8 @@ class Display {
   std::deque<std::string> recent_;
 };
 
-/// The table at the end: attempts with their causes, steps computed twice, wall time.
-std::string summary_table(const std::vector<AttemptOutcome>& outcomes, const RestartDecision& decision, double seconds,
-                          const nlohmann::json& done);
+/// The table at the end: attempts with their causes, steps computed twice, wall time. `reached_before`: by a supervisor that was killed.
+std::string summary_table(const std::vector<AttemptOutcome>& outcomes, const RestartDecision& decision, std::int64_t reached_before,
+                          double seconds, const nlohmann::json& done);
 
 }  // namespace holdfast

@@ -17,7 +17,7 @@ namespace {
 
 constexpr int kTickMilliseconds = 10;
 constexpr double kPatienceSeconds = 1;  // five words of a shim are missing
-constexpr double kCallSeconds = 10;  // from the start of an attempt to asking after hosts that have not called
+constexpr double kCallSeconds = 10;     // from the start of an attempt to asking after hosts that have not called
 
 std::vector<std::string> others(const std::vector<Host>& hosts) {
   std::vector<std::string> names;
@@ -109,9 +109,7 @@ void HostWatch::end_attempt() {
   not_there_at_.clear();
 }
 
-double HostWatch::patience_seconds() const {
-  return std::max(options_.restart.lease_seconds - HostProbe::kSeconds, kPatienceSeconds);
-}
+double HostWatch::patience_seconds() const { return std::max(options_.restart.lease_seconds - HostProbe::kSeconds, kPatienceSeconds); }
 
 void HostWatch::ask_ahead(int rank) {
   if (other_hosts_.empty() || rank < 0 || rank >= ranks()) return;

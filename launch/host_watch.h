@@ -71,7 +71,7 @@ class HostWatch {
   std::vector<std::string> other_hosts_;
   HostPool pool_;
   HostProbe probe_;
-  std::map<std::string, std::string> suspicions_;               // host to evidence
+  std::map<std::string, std::string> suspicions_;                // host to evidence
   std::map<std::string, double> asked_ahead_at_, not_there_at_;  // host to the moment
   Timer call_timer_;
 };

@@ -21,12 +21,25 @@ bool is_final(int exit_code) {
   return exit_code == kExitConfiguration || exit_code == kExitUsage || exit_code == kExitData || exit_code == kCannotBeLoaded;
 }
 
-RestartDecision give_up_for_good(const ExitRecord& cause) {
+/// What was printed last by the rank that ended the attempt, or by mpirun; without what is said of it anyway.
+std::string last_lines_of(const AttemptOutcome& outcome) {
+  const std::optional<ExitRecord> cause = cause_of(outcome);
+  const std::vector<std::string>& lines = cause ? cause->last_lines : outcome.launcher_lines;
+  if (lines.empty()) return {};
+  std::string text = cause ? fmt::format("\nlast lines of rank {}:", cause->rank) : "\nlast lines of mpirun:";
+  for (const std::string& line : lines)
+    if (!cause || cause->error.empty() || !line.ends_with(first_line(cause->error))) text += "\n  | " + line;
+  return text;
+}
+
+RestartDecision give_up_for_good(const AttemptOutcome& outcome) {
+  const ExitRecord cause = *cause_of(outcome);
   std::string conclusion = "starting again cannot help";
   if (cause.exit_code == kCannotBeLoaded)
     conclusion +=
         "\n  next: `bash scripts/setup.sh` as the user who trains, since LibTorch lies below the home of who has set it up, then build "
         "again; or HOLDFAST_TORCH=/path/to/torch that this user may read (docs/operations.md)";
+  if (cause.error.empty()) conclusion += last_lines_of(outcome);
   return {.kind = RestartDecision::Kind::give_up,
           .exit_code = cause.exit_code,
           .reason = describe(cause) + "\n  " + conclusion,
@@ -65,12 +78,7 @@ SameTexts ends_of(const std::vector<AttemptOutcome>& outcomes, std::int64_t coun
 std::string diagnosis(const std::vector<AttemptOutcome>& outcomes, std::int64_t count, std::string_view how) {
   std::string text = fmt::format("{} {}:", count == 1 ? "1 attempt" : fmt::format("{} attempts in a row", count), how);
   for (const auto& [end, attempts] : ends_of(outcomes, count)) text += fmt::format("\n  {}: {}", numbered("attempt", attempts), end);
-  const std::optional<ExitRecord> last = cause_of(outcomes.back());
-  const std::vector<std::string>& lines = last ? last->last_lines : outcomes.back().launcher_lines;
-  if (!lines.empty()) text += last ? fmt::format("\nlast lines of rank {}:", last->rank) : "\nlast lines of mpirun:";
-  for (const std::string& line : lines)
-    if (!last || last->error.empty() || !line.ends_with(first_line(last->error))) text += "\n  | " + line;
-  return text;
+  return text + last_lines_of(outcomes.back());
 }
 
 /// Where all ranks are inside the same collective, the state of their processes tells who does not take part: MPI polls while it waits, so
@@ -168,8 +176,14 @@ std::string describe_end(const AttemptOutcome& outcome) {
   for (const ExitRecord& end : outcome.ends)
     if (end.was_killed_by_us && !end.error.empty()) return fmt::format("rank {}: {}", end.rank, end.error);
   for (const ExitRecord& end : outcome.ends)
-    if (end.signal == 0 && end.exit_code == kExitTemporary)
-      return fmt::format("the ranks stopped after a checkpoint: rank {} was asked to, the supervisor was not", end.rank);
+    if (end.stops_run) return "stopped: " + end.error;
+  std::optional<ExitRecord> stopped;  // the one that knows why, if any does
+  for (const ExitRecord& end : outcome.ends)
+    if (end.signal == 0 && end.exit_code == kExitTemporary && (!stopped || stopped->error.empty())) stopped = end;
+  if (stopped && stopped->error.empty()) return "the ranks stopped after a checkpoint, and no rank says who asked for it";
+  if (stopped)
+    return fmt::format("the ranks stopped after a checkpoint: rank {} was asked to ({}), the supervisor was not", stopped->rank,
+                       stopped->error);
   return "mpirun ended without DONE, no rank says why";
 }
 
@@ -200,7 +214,7 @@ RestartDecision decide(const RestartOptions& options, const std::vector<AttemptO
   for (const ExitRecord& end : last.ends)
     if (end.stops_run)  // said when the state was durable: what happened to the rank after that is of no matter
       return {.kind = Kind::stopped, .exit_code = kExitTemporary, .reason = "stopped: " + end.error + "; start it again to go on"};
-  if (cause && cause->signal == 0 && (is_final(cause->exit_code) || cause->is_futile)) return give_up_for_good(*cause);
+  if (cause && cause->signal == 0 && (is_final(cause->exit_code) || cause->is_futile)) return give_up_for_good(last);
   if (last.was_stop_requested)
     return {.kind = Kind::stopped,
             .exit_code = kExitTemporary,

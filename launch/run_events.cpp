@@ -7,9 +7,13 @@
 
 #include <cstdint>
 #include <utility>
+#include <vector>
 
+#include "base/error.h"
+#include "base/same_texts.h"
 #include "launch/exit_record.h"
 #include "launch/own_addresses.h"
+#include "launch/restart_policy.h"
 
 namespace holdfast {
 namespace {
@@ -48,9 +52,18 @@ std::string RunEvents::line_of(const std::string& event, const nlohmann::json& f
     return describe(record);
   }
   if (event == "hang") {
-    const nlohmann::json& culprit = fields.at("culprits").at(0);
-    return fmt::format("rank {} hangs in section {} of step {}; its stacks are taken, then all ranks are started again",
-                       culprit.at("rank").get<int>(), culprit.at("section").get<std::string>(), culprit.at("step").get<std::int64_t>());
+    std::vector<int> ranks;
+    for (const nlohmann::json& culprit : fields.at("culprits")) ranks.push_back(culprit.at("rank").get<int>());
+    const nlohmann::json& first = fields.at("culprits").at(0);
+    return fmt::format("{} in section {} of step {}; the stacks are taken, then all ranks are started again",
+                       ranks.size() == 1 ? fmt::format("rank {} hangs", ranks[0])
+                                         : fmt::format("{} do not get on, each inside the same collective,", numbered("rank", ranks)),
+                       first.at("section").get<std::string>(), first.at("step").get<std::int64_t>());
+  }
+  if (event == "attempt_ended" && fields.at("decision") == name_of(RestartDecision::Kind::restart)) {
+    // Nothing was said of a death that no rank explains; and only now it is known who it was, where all were in one collective.
+    const nlohmann::json& cause = fields.at("cause");
+    if (cause.is_null() || cause.at("is_hung").get<bool>()) return fields.at("reason");
   }
   if (event == "host_lost") return fields.at("error");
   if (event == "hook_ended" && !fields.at("error").get<std::string>().empty())
@@ -59,13 +72,24 @@ std::string RunEvents::line_of(const std::string& event, const nlohmann::json& f
   return {};
 }
 
+void RunEvents::broke_off(const std::string& error, int exit_code) {
+  const nlohmann::json fields = {{"exit_code", exit_code}, {"reason", error}};
+  try {
+    journal_.write("gave_up", fields);
+  } catch (const Error&) {
+    // It may be just what the run ends of.
+  }
+  hooks_.happened("gave_up", fields);
+}
+
 void RunEvents::tell_ended_hooks() {
   for (const HookEnd& end : hooks_.take_ended()) happened("hook_ended", to_json(end));
 }
 
-void RunEvents::wait_for_hooks(StopSignals& signals) {
+void RunEvents::wait_for_hooks(StopSignals& signals, bool are_told) {
   const double limit = clock_.seconds() + hooks_seconds_ + kHookKillSeconds;
-  for (tell_ended_hooks(); hooks_.are_running() && clock_.seconds() < limit; tell_ended_hooks()) {
+  const auto take_ended = [&] { are_told ? tell_ended_hooks() : static_cast<void>(hooks_.take_ended()); };
+  for (take_ended(); hooks_.are_running() && clock_.seconds() < limit; take_ended()) {
     pollfd waiting{.fd = signals.fd(), .events = POLLIN, .revents = 0};
     ::poll(&waiting, 1, kTickMilliseconds);
     signals.take([this](bool) { hooks_.kill_all(); });

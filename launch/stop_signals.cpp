@@ -8,6 +8,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/error.h"
 
 namespace holdfast {
@@ -32,8 +33,9 @@ void StopSignals::take(const std::function<void(bool is_first)>& stop) {
     if (info.ssi_signo == SIGCHLD) continue;
     const bool is_first = !std::exchange(is_stop_requested_, true);
     const bool is_ahead = info.ssi_signo == SIGUSR1 || info.ssi_signo == SIGUSR2;
-    if (!is_ahead) ++urgent_;
-    const bool is_haste = !is_ahead && urgent_ > 1;
+    const double now = SystemClock().seconds();
+    const bool is_haste = !is_ahead && urgent_at_ && now - *urgent_at_ >= kHasteSeconds;
+    if (!is_ahead && !urgent_at_) urgent_at_ = now;
     if (is_first || is_haste) stop(is_first);
   }
 }

@@ -62,10 +62,10 @@ class Supervisor {
                  {.start = [this](int attempt, Leases::Handlers handlers) { return start(attempt, std::move(handlers), Before::runs); },
                   .journal = [this](const std::string& event, const nlohmann::json& fields) { events_.happened(event, fields); }}) {}
 
-  int run() {
+  int run() try {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     started_at_ = clock_.seconds();
-    reached_before_ = reached_step_of_unfinished(told_before_, times_left());
+    reached_at_start_ = reached_before_ = reached_step_of_unfinished(told_before_, times_left());
     const nlohmann::json start = {{"host", host_name()},
                                   {"pid", ::getpid()},
                                   {"ranks", options_.ranks},
@@ -78,6 +78,11 @@ class Supervisor {
     act_on(event::Start{record_.durable_step()});
     while (!finish_) wait_and_act();
     return finish();
+  } catch (const Error& error) {
+    if (processes_.leases) leases().tell("kill");
+    events_.broke_off(error.what(), error.exit_code());
+    events_.wait_for_hooks(signals_, /*are_told=*/false);
+    throw;
   }
 
  private:
@@ -328,7 +333,7 @@ class Supervisor {
       display().line("gave up: " + (finish_->conclusion.empty() ? finish_->reason : finish_->conclusion) +
                      "\n  logs: " + (layout_.root / "logs").string());
     if (finish_->kind == RestartDecision::Kind::stopped) display().line(finish_->reason);
-    display().line(summary_table(supervision_.outcomes(), *finish_, seconds, record));
+    display().line(summary_table(supervision_.outcomes(), *finish_, reached_at_start_, seconds, record));
     const std::string goodput = goodput_line(account(newest_start(Journal::read(layout_.journal())), times_left()));
     if (!goodput.empty()) display().line(goodput);
     events_.wait_for_hooks(signals_);
@@ -355,7 +360,8 @@ class Supervisor {
   Timer grace_timer_, stack_timer_, kill_timer_, delay_timer_;
   double next_ping_ = 0, started_at_ = 0;
   const double began_ = clock_.unix_seconds();
-  std::int64_t reached_before_ = 0;  // by earlier attempts
+  std::int64_t reached_before_ = 0;    // by earlier attempts
+  std::int64_t reached_at_start_ = 0;  // by those of a supervisor that was killed
   std::optional<RestartDecision> finish_;
 };
 

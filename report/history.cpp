@@ -119,6 +119,21 @@ void read_saves(const Path& path, RunHistory& history) {
   });
 }
 
+/// The journal does not know the end of an attempt whose supervisor was killed; the next start says that there was none.
+void add_lost_supervisors(RunHistory& history) {
+  for (const AttemptAccount& attempt : history.account.attempts)
+    if (!attempt.has_ended && attempt.start < history.account.attempts.back().start)
+      history.failures.push_back({.attempt = attempt.attempt,
+                                  .unix_seconds = attempt.end,
+                                  .reason = attempt.reason,
+                                  .cause = json(),
+                                  .injected = {},
+                                  .recomputed_steps = attempt.recomputed_steps,
+                                  .seconds_to_resume = {}});
+  std::stable_sort(history.failures.begin(), history.failures.end(),
+                   [](const Failure& a, const Failure& b) { return a.attempt < b.attempt; });
+}
+
 }  // namespace
 
 std::int64_t RunHistory::newest_step() const {
@@ -147,6 +162,7 @@ RunHistory read_history(FileSystem& files, const RunLayout& layout) {
       continue;
     }
   history.failures = failures.take_all();
+  add_lost_supervisors(history);
   read_metrics(layout.metrics(), history);
   read_saves(layout.saves(), history);
   return history;

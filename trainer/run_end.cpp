@@ -100,6 +100,7 @@ RunEnd Trainer::stop() {
     of_run = mine->text;
   else if (stop_sources_.is_stop_file_there())
     of_run = "a stop file asked for it";
+  if (mine && !of_run && parts_.heartbeat) parts_.heartbeat->set_error(mine->text);  // the others do not know
   if (is_rank_0() && of_run && parts_.heartbeat) {
     parts_.heartbeat->set_error(*of_run);
     parts_.heartbeat->block().stops_run = 1;  // before the file goes: a kill between the two must not start the run again

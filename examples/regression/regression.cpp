@@ -28,8 +28,12 @@ struct TableOptions {
 /// not be called by two threads at a time, and checkpoints are written by one of their own.
 at::Tensor read_dataset(const std::string& path, const char* name) {
   const auto refuse = [&](const std::string& found) {
-    return DataError(ErrorText{.attempted = "read " + path + ": " + name, .expected = "a dataset of two dimensions", .found = found});
+    return DataError(ErrorText{.attempted = "read " + path + ": " + name,
+                               .expected = "a dataset of two dimensions",
+                               .found = found,
+                               .next = "give data.options.file; examples/regression/make_data.py writes the one of this example"});
   };
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);  // it is told here what is wrong
   const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
   if (file < 0) throw refuse("no HDF5 file");
   const hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT), space = dataset < 0 ? -1 : H5Dget_space(dataset);

@@ -1,3 +1,4 @@
+import contextlib
 import subprocess
 
 import pytest
@@ -14,14 +15,25 @@ def no_run_outlives_its_test():
     runs.started.clear()
 
 
+@contextlib.contextmanager
+def disk_at(directory, size):
+    directory.mkdir(parents=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", directory], capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"this user may mount nothing: {mounted.stderr.strip()}")
+    yield
+    subprocess.run(["umount", "-l", directory], check=True)
+
+
 @pytest.fixture()
 def small_disk(tmp_path):
     """A run directory whose checkpoints lie on a file system of their own, of 4 MiB."""
-    directory = tmp_path / "run"
-    checkpoints = directory / "checkpoints"
-    checkpoints.mkdir(parents=True)
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", checkpoints], capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"this user may mount nothing: {mounted.stderr.strip()}")
-    yield directory
-    subprocess.run(["umount", "-l", checkpoints], check=True)
+    with disk_at(tmp_path / "run/checkpoints", "4m"):
+        yield tmp_path / "run"
+
+
+@pytest.fixture()
+def small_disk_for_all(tmp_path):
+    """A run directory on a file system of its own, of 16 MiB."""
+    with disk_at(tmp_path / "run", "16m"):
+        yield tmp_path / "run"

@@ -63,3 +63,27 @@ def test_after_some_failures_in_a_row_the_run_ends_where_that_is_asked_for(tmp_p
     lost = run.journal("rank_lost")[0]
     assert lost["exit_code"] == EXIT_STORAGE and "2 saves in a row have failed (saving.on_failure: stop)" in lost["error"]
     assert subprocess.run([runs.BIN / "holdfast", "ckpt", "verify", run.checkpoint()], capture_output=True).returncode == 0
+
+
+def test_a_disk_that_takes_not_even_the_journal_ends_the_run_and_its_end_is_told(tmp_path, small_disk_for_all):
+    """Logs, metrics and the journal are on it, too."""
+    hooks = {"on_end": f"cat > {tmp_path}/on_end.json"}
+    config = runs.write_config(tmp_path / "config.yaml", runs.configuration(
+        "mlp", max_steps=100000000, schedules={"decay": {"total_steps": 20000}}, checkpoints=[{"name": "regular", "every_steps": 500}],
+        trainer={"log_every_steps": 500}, validation={"every_epochs": 1000000}, hooks=hooks))
+    run = runs.Run(small_disk_for_all)
+    process = run.start(config)
+    run.wait_for_step(1000, process)
+    end = time.monotonic() + SECONDS_AFTER
+    while process.poll() is None and time.monotonic() < end:
+        fill(run.directory)
+        time.sleep(0.02)
+    assert process.poll() == EXIT_STORAGE
+    runs.wait_until(lambda: not run.processes(), 2, "the end of every process")
+    told = json.loads((tmp_path / "on_end.json").read_text())
+    assert (told["end"], told["exit_code"]) == ("gave_up", EXIT_STORAGE) and "No space left on device" in told["reason"]
+    (run.directory / "filler").unlink()
+    reached = json.loads((run.checkpoint() / "manifest.json").read_text())["global_step"]
+    end = ["--set", f"trainer.max_steps={reached + 100}"]
+    run.supervised(config, arguments=end)
+    runs.assert_same_runs(run, runs.Run(tmp_path / "undisturbed").supervised(config, arguments=end))

@@ -60,6 +60,18 @@ def test_one_that_hangs_floods_dies_or_is_not_there_changes_nothing(tmp_path):
     runs.assert_same_runs(run, undisturbed)
 
 
+def test_the_end_is_told_also_where_the_supervisor_itself_ends_by_an_error(tmp_path):
+    """There is no mpirun to start ranks with."""
+    bin = tmp_path / "bin"
+    bin.mkdir()
+    for name in ("sh", "cat"):
+        (bin / name).symlink_to(f"/bin/{name}")
+    run = runs.Run(tmp_path / "run").supervised(config(tmp_path, {"on_end": "cat > $HOLDFAST_RUN_DIR/on_end.json"}), variables={"PATH": str(bin)}, check=False)
+    told = json.loads((run.directory / "on_end.json").read_text())
+    assert (told["end"], told["exit_code"]) == ("gave_up", run.code) and "mpirun" in told["reason"] and told["reason"] in run.output
+    assert run.journal()[-1]["event"] == "gave_up"
+
+
 def test_the_end_waits_for_its_hook_up_to_the_limit_and_a_signal_ends_the_waiting(tmp_path):
     hanging = {"on_end": "echo waiting; sleep 1000", "timeout_seconds": LIMIT}
     run = runs.Run(tmp_path / "limit").supervised(config(tmp_path, hanging, max_steps=2))

@@ -275,7 +275,9 @@ def test_copies_need_nothing_of_the_rest_of_the_run(tmp_path, finished):
     shutil.copytree(finished.checkpoint(), single)
     assert [row["step"] for row in told("list", alone)] == [7, 14, 21, 28]
     (row,) = told("list", single)
-    assert row["step"] == 28 and row["kept_by"] == []
+    assert row["step"] == 28 and row["kept_by"] is None, "only what lies around it could tell"
+    (row,), newest = told("list", finished.checkpoint()), told("list", finished.directory)[-1]
+    assert row["kept_by"] == newest["kept_by"] and row["path"] == newest["path"]
     assert told("show", single)["step"] == told("show", alone)["step"] == 28
     assert [row["result"] for row in told("verify", alone)] == ["sound"] * 4
     assert runs.ckpt("diff", "--verify", alone, single).returncode == 0

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/host.h"
 #include "base/json_value.h"
+#include "checkpoint/format/layout.h"
 #include "checkpoint/format/verify.h"
 #include "checkpoint/store/inventory.h"
 #include "options/metric_name.h"
@@ -80,9 +81,11 @@ json verified_to_json(const std::optional<Verdict>& verdict) {
   return {{"result", verdict->is_sound ? "sound" : "damaged"}, {"at", utc_time(verdict->unix_seconds)}, {"finding", verdict->finding}};
 }
 
-json state_to_json(const StoredState& state, const std::optional<Verdict>& verdict, double now) {
-  json row = {{"path", state.path.string()}, {"verified", verified_to_json(verdict)}, {"kept_by", json::array()}};
-  for (const Hold& hold : state.holds) row["kept_by"].push_back(hold_to_json(hold));
+/// `is_kept_known`: else what keeps it is null.
+json state_to_json(const StoredState& state, bool is_kept_known, const std::optional<Verdict>& verdict, double now) {
+  json row = {{"path", state.path.string()}, {"verified", verified_to_json(verdict)}, {"kept_by", is_kept_known ? json::array() : json()}};
+  if (is_kept_known)
+    for (const Hold& hold : state.holds) row["kept_by"].push_back(hold_to_json(hold));
   if (!state.error.empty()) row["error"] = state.error;
   if (!state.manifest) return row;
   const Manifest& manifest = *state.manifest;
@@ -103,14 +106,21 @@ json state_to_json(const StoredState& state, const std::optional<Verdict>& verdi
   return row;
 }
 
-/// The states that `path` means, as one inventory. What keeps a single checkpoint only the others around it could tell.
-Inventory inventory_of(FileSystem& files, const Path& path) {
-  const Targets targets = checkpoints_of(files, path);
+bool is_of_a_run(const Targets& targets) { return RunLayout{targets.directory.parent_path()}.checkpoints() == targets.directory; }
+
+/// The states that `path` means, as one inventory. What keeps a single checkpoint only the others around it tell; nobody does of a copy
+/// that lies elsewhere.
+Inventory inventory_of(FileSystem& files, const Targets& targets) {
   if (targets.is_whole_directory) {
     Inventory inventory = take_inventory(files, targets.directory);
     if (is_set_aside(targets.directory.filename().string()))
       for (StoredState& state : inventory.states) state.holds.clear();
     return inventory;
+  }
+  if (is_of_a_run(targets)) {
+    Inventory inventory = take_inventory(files, targets.directory);
+    std::erase_if(inventory.states, [&](const StoredState& state) { return state.path != targets.checkpoints.front(); });
+    if (!inventory.states.empty()) return inventory;
   }
   StoredState state = read_state(files, targets.checkpoints.front());
   if (!state.error.empty() && !is_there(files, state.path)) throw_gone(state.path);
@@ -135,6 +145,7 @@ using Row = std::vector<std::string>;
 
 Row text_row(const StoredState& state, const json& facts, const std::optional<Verdict>& verdict, double now) {
   std::vector<std::string> holds;
+  if (facts["kept_by"].is_null()) holds.emplace_back("(not in the checkpoints/ of a run)");
   for (const Hold& hold : state.holds) holds.push_back(describe(hold));
   const json& age = facts["age_seconds"];
   const CheckpointName& name = state.name;
@@ -171,7 +182,9 @@ int list_checkpoints_command(const Words& words) {
   options.add_options()("json", "");
   const CheckpointArguments arguments("list", words, 1, options);
   const auto files = make_posix_file_system();
-  const Inventory inventory = inventory_of(*files, arguments.path());
+  const Targets targets = checkpoints_of(*files, arguments.path());
+  const bool is_kept_known = targets.is_whole_directory || is_of_a_run(targets);
+  const Inventory inventory = inventory_of(*files, targets);
   const Verdicts verdicts(*files, inventory.checkpoints);
   const double now = SystemClock().unix_seconds();
   json all = json::array();
@@ -179,7 +192,7 @@ int list_checkpoints_command(const Words& words) {
   std::vector<std::string> unreadable;
   for (const StoredState& state : inventory.states) {
     const std::optional<Verdict> verdict = verdicts.find(state.path);
-    all.push_back(state_to_json(state, verdict, now));
+    all.push_back(state_to_json(state, is_kept_known, verdict, now));
     if (state.manifest) rows.push_back(text_row(state, all.back(), verdict, now));
     if (!state.error.empty()) unreadable.push_back(fmt::format("{}: {}", state.path.string(), state.error));
   }

@@ -123,6 +123,14 @@ TEST(Account, WhereNoEndIsWrittenDownWhatTheRanksLeftCounts) {
   EXPECT_DOUBLE_EQ(sums.accounted_seconds(), 21);
   EXPECT_EQ(sums.attempts[1].reached_step, 31);
   EXPECT_FALSE(sums.attempts[1].has_ended);
+  EXPECT_EQ(sums.attempts[1].reason, "") << "it may run still";
+  journal.push_back(event("run_started", 200));
+  journal.push_back(event("attempt_started", 200, {{"attempt", 3}, {"world_size", 2}}));
+  journal.push_back(event("resumed", 201, {{"attempt", 3}, {"step", 28}}));
+  const AttemptAccount broken_off =
+      account(journal, [&](int attempt) { return attempt == 2 ? left(2) : std::vector<TimesFile>{}; }).attempts[1];
+  EXPECT_EQ(broken_off.reason, "its supervisor was killed, or its host went down");
+  EXPECT_EQ(broken_off.recomputed_steps, 31 - 28);
 }
 
 TEST(Account, ARankThatNeverSaidAnythingWasStartingUp) {

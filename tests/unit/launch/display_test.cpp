@@ -54,16 +54,23 @@ TEST(Display, KnowsWhatItHasJustShownByTheFirstLine) {
 
 TEST(SummaryTable, TellsNoStepsOfAnAttemptThatHasNotResumed) {
   AttemptOutcome outcome = attempt(1, {exited(0, kExitConfiguration, "no such key")}, 40, 40);
-  EXPECT_THAT(summary_table({outcome}, {.kind = RestartDecision::Kind::give_up}, 1, {}),
+  EXPECT_THAT(summary_table({outcome}, {.kind = RestartDecision::Kind::give_up}, 0, 1, {}),
               testing::ContainsRegex("\n +1 +- +- +rank 0 on a: exited with code 78"));
   outcome.has_resumed = true;
-  EXPECT_THAT(summary_table({outcome}, {.kind = RestartDecision::Kind::give_up}, 1, {}), testing::ContainsRegex("\n +1 +40 +43 +rank 0"));
+  EXPECT_THAT(summary_table({outcome}, {.kind = RestartDecision::Kind::give_up}, 0, 1, {}),
+              testing::ContainsRegex("\n +1 +40 +43 +rank 0"));
+}
+
+TEST(SummaryTable, CountsWhatIsComputedAgainAfterASupervisorThatWasKilled) {
+  AttemptOutcome outcome = attempt(1, {}, 40, 60);
+  outcome.has_resumed = outcome.is_done = true;
+  EXPECT_THAT(summary_table({outcome}, {.kind = RestartDecision::Kind::done}, 47, 1, {}), testing::HasSubstr(" 7 steps recomputed"));
 }
 
 TEST(SummaryTable, TellsNoErrorThatStandsAboveIt) {
   const AttemptOutcome outcome = attempt(1, {exited(0, kExitSoftware, "it broke")});
-  EXPECT_THAT(summary_table({outcome}, {.kind = RestartDecision::Kind::give_up}, 1, {}), testing::Not(testing::HasSubstr("it broke")));
-  EXPECT_THAT(summary_table({outcome}, {.kind = RestartDecision::Kind::done}, 1, {}), testing::HasSubstr("it broke"));
+  EXPECT_THAT(summary_table({outcome}, {.kind = RestartDecision::Kind::give_up}, 0, 1, {}), testing::Not(testing::HasSubstr("it broke")));
+  EXPECT_THAT(summary_table({outcome}, {.kind = RestartDecision::Kind::done}, 0, 1, {}), testing::HasSubstr("it broke"));
 }
 
 }  // namespace

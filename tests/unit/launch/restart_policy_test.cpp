@@ -101,6 +101,14 @@ TEST(RestartPolicy, ConcludesWithoutTheEndThatPeopleHaveSeen) {
   EXPECT_EQ(decide({}, {attempt(1, {exited(1, kExitSoftware)})}).conclusion, "");
 }
 
+TEST(RestartPolicy, ShowsTheLastLinesOfARankThatDoesNotSayItselfWhyStartingAgainCannotHelp) {
+  ExitRecord end = exited(1, kExitUsage);
+  end.last_lines = {"cannot run /nowhere/train"};
+  EXPECT_THAT(decide({}, {attempt(1, {end})}).conclusion, HasSubstr("cannot help\nlast lines of rank 1:\n  | cannot run /nowhere/train"));
+  end.error = "the options are wrong";
+  EXPECT_EQ(decide({}, {attempt(1, {end})}).conclusion, "starting again cannot help");
+}
+
 TEST(RestartPolicy, SaysWhatToDoAboutAProgramThatCannotBeLoaded) {
   const RestartDecision decision = decide({}, {attempt(1, {exited(0, 127)})});
   EXPECT_EQ(decision.kind, Kind::give_up);
@@ -183,7 +191,9 @@ TEST(Stop, ThatTookTooLongSaysWhatItLost) {
 TEST(Stop, OfTheRanksAloneIsAnsweredByAnotherAttemptAndNamed) {
   const RestartDecision decision = decide({}, {attempt(1, {exited(1, kExitTemporary), exited(0, kExitTemporary)})});
   EXPECT_EQ(decision.kind, Kind::restart);
-  EXPECT_EQ(decision.reason, "the ranks stopped after a checkpoint: rank 1 was asked to, the supervisor was not");
+  EXPECT_EQ(decision.reason, "the ranks stopped after a checkpoint, and no rank says who asked for it");
+  const RestartDecision told = decide({}, {attempt(1, {exited(0, kExitTemporary), exited(1, kExitTemporary, "a signal asked for it")})});
+  EXPECT_EQ(told.reason, "the ranks stopped after a checkpoint: rank 1 was asked to (a signal asked for it), the supervisor was not");
 }
 
 TEST(Stop, GoesOnFromStepZeroWhereNothingIsDurable) {
