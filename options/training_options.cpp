@@ -99,8 +99,8 @@ void TrainerOptions::describe(FieldVisitor& visitor) {
       max_time);
   visitor.field(
       {.name = "stop_margin_seconds",
-       .doc = "In a Slurm job the run saves and ends this long before the job does; earlier, where an update and a save have been "
-              "seen to need more.",
+       .doc = "In a Slurm job the run saves and ends this long before the job does, or half of the time from its start if that is less; "
+              "earlier, where an update and a save have been seen to need more.",
        .unit = "seconds",
        .min = 0,
        .max = 86400,

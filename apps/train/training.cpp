@@ -120,12 +120,14 @@ nlohmann::json describe_sizes(const Configuration& configuration, const Componen
 std::vector<Deadline> deadlines(const TrainerOptions& trainer, double started) {
   std::vector<Deadline> found;
   if (environment::launcher_rank() != 0) return found;
-  if (const auto seconds = duration_from(trainer.max_time)) {
-    const auto told = environment::get(environment::kStarted);  // of the supervisor: its restarts are of the same start
-    found.push_back({told ? std::atof(told->c_str()) + *seconds : started + *seconds, 0, "trainer.max_time ends"});
-  }
+  const auto told = environment::get(environment::kStarted);  // of the supervisor: its restarts are of the same start
+  const double run_started = told ? std::atof(told->c_str()) : started;
+  if (const auto seconds = duration_from(trainer.max_time)) found.push_back({run_started + *seconds, 0, "trainer.max_time ends"});
   const JobEnd job = job_end();
-  if (job.unix_seconds) found.push_back({*job.unix_seconds, trainer.stop_margin_seconds, "the Slurm job ends"});
+  // Of a short job half is trained in: with the whole margin it would stop at once, and come back to do the same.
+  if (job.unix_seconds)
+    found.push_back(
+        {*job.unix_seconds, std::clamp((*job.unix_seconds - run_started) / 2, 0.0, trainer.stop_margin_seconds), "the Slurm job ends"});
   if (!job.problem.empty()) log_warning("the run does not know when its Slurm job ends, and will not stop before: {}", job.problem);
   return found;
 }

@@ -83,11 +83,11 @@ def test_time_limits_are_a_chain_that_ends_with_the_run(tmp_path, slurm_of, monk
 
 def test_ranks_that_stop_by_themselves_before_the_job_ends_come_back(tmp_path, slurm_of, monkeypatch):
     """No USR1 is sent to the script, but what it does not notice: the ranks know the end of the job."""
-    monkeypatch.setattr(runs, "RUN_SECONDS", 300)
-    config = config_of(tmp_path, 40000, stop_margin_seconds=100)
+    monkeypatch.setattr(runs, "RUN_SECONDS", 400)
+    config = config_of(tmp_path, 80000, stop_margin_seconds=100)  # of a job of two minutes it takes one
     undisturbed = runs.Run(tmp_path / "undisturbed").supervised(config)
     job = Job(slurm_of(1), tmp_path, "holdfast.sbatch", [config, "--run-dir", tmp_path / "run"], ["--time=2", "--signal=B:CONT@1"])
-    wait_until(lambda: TIME_IS_UP in job.output(), 60, "the script to put the job back")
+    wait_until(lambda: TIME_IS_UP in job.output(), 100, "the script to put the job back")
     assert "the Slurm job ends in" in job.run.journal("stopped")[0]["reason"]
     job.wait_for("COMPLETED", "FAILED", "TIMEOUT", seconds=400)
     job.assert_completed(undisturbed, job.output().count(TIME_IS_UP), seconds=1)

@@ -121,6 +121,16 @@ def test_plain_mpirun_stops_by_itself_too(tmp_path):
     runs.assert_same_runs(run, runs.Run(tmp_path / "undisturbed").plain(config, ranks=2, arguments=quick(config)))
 
 
+def test_a_job_that_is_shorter_than_its_margin_is_trained_in_for_half_of_its_time(tmp_path):
+    """Else it would stop at once, be queued again, and so on."""
+    config = runs.write_config(tmp_path / "config.yaml", configuration(tmp_path, "training"))
+    end = time.time() + 2 * LEAD_SECONDS
+    run = runs.Run(tmp_path / "run").supervised(config, arguments=["--set", "trainer.stop_margin_seconds=3600"],
+                                                variables={"SLURM_JOB_END_TIME": str(end)}, check=False)
+    assert run.code == EXIT_STOPPED and LEAD_SECONDS - 1 < run.seconds < LEAD_SECONDS + SECONDS, run.output
+    assert run.journal("attempt_ended")[0]["durable_step"] > 20 and "the Slurm job ends in" in run.output
+
+
 def test_time_is_counted_from_the_start_and_not_from_a_restart(tmp_path):
     lead = 2 * LEAD_SECONDS  # the fault comes before that
     config = runs.write_config(tmp_path / "config.yaml", configuration(tmp_path, "training"))
