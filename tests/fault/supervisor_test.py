@@ -351,7 +351,9 @@ def test_somebody_who_is_not_root_trains_as_well(tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
         shard = next((directory / "run/checkpoints/last").glob("shard-*")).resolve()
         shard.chmod(0)
-        done = subprocess.run([*become[:4], binaries / "holdfast", "ckpt", "verify", shard.parent], capture_output=True, text=True, timeout=20)
+        # The build may lie in root's home, too: the libraries are those of the copy.
+        done = subprocess.run([*become[:4], binaries / "holdfast", "ckpt", "verify", shard.parent], capture_output=True, text=True, timeout=20,
+                              env={**os.environ, "LD_LIBRARY_PATH": str(directory / "lib")})
         assert done.returncode == EXIT_STORAGE and f"read {shard}: Permission denied" in done.stderr, done.stdout + done.stderr
     finally:
         shutil.rmtree(directory)
