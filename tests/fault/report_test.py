@@ -2,6 +2,7 @@
 import html.parser
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -202,19 +203,21 @@ def rank_pid(run, rank):
 
 
 class Slowed:
-    """A process that is stopped for a third of the time, so that what it does takes one and a half times as long."""
+    """A process that is stopped for a third of the time, so that what it does takes one and a half times as long. At irregular moments:
+    a cycle as long as a step would stop it in the same part of each."""
 
-    def __init__(self, pid, run_seconds=0.040, stop_seconds=0.020):
-        self.pid, self.run_seconds, self.stop_seconds = pid, run_seconds, stop_seconds
+    def __init__(self, pid):
+        self.pid, self.draw = pid, random.Random(1)
         self.over = threading.Event()
         self.thread = threading.Thread(target=self.work)
 
     def work(self):
         while not self.over.is_set():
+            stop_seconds = self.draw.uniform(0.004, 0.012)
             os.kill(self.pid, signal.SIGSTOP)
-            time.sleep(self.stop_seconds)  # the duty cycle, not a wait for something
+            time.sleep(stop_seconds)  # the duty cycle, not a wait for something
             os.kill(self.pid, signal.SIGCONT)
-            time.sleep(self.run_seconds)
+            time.sleep(2 * stop_seconds)
 
     def __enter__(self):
         self.thread.start()
