@@ -66,7 +66,9 @@ def check_section(tmp_path, undisturbed, section, rank, step=18, arguments=()):
     struck_at = (run.directory / "injected.txt").stat().st_mtime
     cause = assert_recovered(run, reference, rank, section, struck_at)
     assert run.journal("hang")[0]["injected"] == injection
-    assert "pause" in cause["evidence"] and "its process was S (sleeping)" in cause["evidence"]
+    waits_in = "ShardSave::take" if section == "checkpoint" else "pause"  # a shard is written by a thread of its own
+    assert waits_in in cause["evidence"] and "its process was S (sleeping)" in cause["evidence"]
+    assert "InjectionPlan::at_point" in (run.directory / f"logs/attempt-001/rank-{rank}.stacks.txt").read_text()
 
 
 @pytest.mark.parametrize("section", ["backward", "validation"])
