@@ -109,13 +109,6 @@ std::ptrdiff_t Leases::connected() const {
   return std::count_if(leases_.begin(), leases_.end(), [](const Lease& lease) { return lease.rank.has_value(); });
 }
 
-double Leases::longest_silence() const {
-  double longest = 0;
-  for (const Lease& lease : leases_)
-    if (lease.rank && !lease.has_ended) longest = std::max(longest, clock_.seconds() - lease.heard_at);
-  return longest;
-}
-
 std::vector<int> Leases::silent_for(double seconds) const {
   std::vector<int> ranks;
   for (const Lease& lease : leases_)

@@ -47,9 +47,7 @@ class Leases {
   std::string host_of(int rank) const;
   /// Ranks that are connected.
   std::ptrdiff_t connected() const;
-  /// Seconds since the last word of that connected shim, still without an exit record, which has been silent longest; 0: there is none.
-  double longest_silence() const;
-  /// The ranks of such shims that have said nothing for `seconds` or longer.
+  /// The ranks of connected shims, still without an exit record, that have said nothing for `seconds` or longer.
   std::vector<int> silent_for(double seconds) const;
   /// True when every connected rank has sent its exit record.
   bool have_all_ended() const;

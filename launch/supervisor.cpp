@@ -130,7 +130,7 @@ class Supervisor {
 
   void watch_for_hangs() {
     // A shim that says nothing tells nothing of its rank: the lease decides.
-    if (supervision_.phase() != Supervision::Phase::running || leases().longest_silence() > kSilenceSeconds) return;
+    if (supervision_.phase() != Supervision::Phase::running || !leases().silent_for(kSilenceSeconds).empty()) return;
     std::optional<Hang> hang = ranks_.check(clock_.seconds());
     if (!hang) return;
     for (Hang::Culprit& culprit : hang->culprits) culprit.host = leases().host_of(culprit.rank);

@@ -28,6 +28,7 @@ def assert_recovered(run, undisturbed, rank, section, struck_at):
     culprit = culprits[rank]
     assert culprit["section"] == section
     if len(culprits) == 2:  # stopped where it took part in what the other is inside, too: the state of its process tells them apart
+        assert "ranks 0, 1 do not get on, each inside the same collective," in run.output, run.output
         assert all(one["is_inside_collective"] and one["collectives"] == culprit["collectives"] for one in culprits.values())
     else:
         assert hang["waiters"] == [1 - rank]

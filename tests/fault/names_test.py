@@ -46,6 +46,7 @@ def test_a_stop_request_where_a_validation_is_due_leaves_the_ranking_as_it_would
     undisturbed = runs.Run(tmp_path / "undisturbed").supervised(config)
     run = runs.Run(tmp_path / "run")
     run.supervised(config, injections=["stop:rank=0,step=7"])  # the vote of step 8 tells the others
+    assert "rank 0 was asked to (a signal asked for it), the supervisor was not\nattempt 2 starts\n" in run.output, run.output
     assert [line["step"] for line in run.journal("resumed")][1:] == [8]
     assert (run.directory / "checkpoints/best/signal-epoch=1-step=8").exists()
     runs.assert_same_runs(run, undisturbed)

@@ -56,6 +56,7 @@ def test_a_run_survives_the_death_of(tmp_path, kind):
     if kind == "launcher":
         assert [line["signal"] for line in run.journal("launcher_ended")] == [signal.SIGKILL]
         assert "mpirun was ended by signal 9" in run.journal("attempt_ended")[0]["reason"]
+        assert "\nmpirun was ended by signal 9 (Killed)\nattempt 2 starts\n" in (run.directory / "output.txt").read_text()
     assert len(run.journal("restart")) == (0 if kind == "guardian" else 1)
     if kind != "guardian":
         told, new_step = times.keep_of_run(run, f"{kind} killed", struck_at)
@@ -140,6 +141,9 @@ def test_nothing_survives_the_supervisor_by_two_seconds(tmp_path, endless):
     again.send_signal(signal.SIGTERM)
     assert again.wait(20) == 75
     new_step_at = times.of_first_step_after(run, reached + 3)
+    told = subprocess.run([runs.BIN / "holdfast", "report", run.directory, "--json"], capture_output=True, text=True, check=True, timeout=30)
+    [failure] = json.loads(told.stdout)["failures"]
+    assert failure["attempt"] == 1 and failure["reason"] == "its supervisor was killed, or its host went down"
     times.keep("supervisor killed: until all has ended, and a new step of the next start", gone_at - killed_at, new_step_at - killed_at)
 
 

@@ -240,6 +240,8 @@ TEST_F(LimitedLeasesTest, EndWithAShimThatIsSilentThoughItsConnectionStands) {
   EXPECT_TRUE(until([&] { return happened_.size() == 1; }));
   pass(5);
   EXPECT_THAT(happened_, ElementsAre("joined on a"));
+  EXPECT_THAT(leases_.silent_for(5), ElementsAre(0));
+  EXPECT_THAT(leases_.silent_for(5.5), IsEmpty());
   shim->send({{"log", "a line"}});
   EXPECT_TRUE(until([&] { return happened_.size() == 2; }));
   pass(5);

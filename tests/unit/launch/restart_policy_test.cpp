@@ -90,6 +90,7 @@ TEST(RestartPolicy, AStopThatConcernsTheRunIsNotRestarted) {
   EXPECT_EQ(decision.kind, Kind::stopped);
   EXPECT_EQ(decision.exit_code, kExitTemporary);
   EXPECT_THAT(decision.reason, HasSubstr("the Slurm job ends in 60.0 s"));
+  EXPECT_EQ(describe_end(attempt(1, {exited(1, kExitTemporary), end})), "stopped: the Slurm job ends in 60.0 s");
   for (const ExitRecord& other : {killed(1, 9), exited(1, kExitSoftware)})
     EXPECT_EQ(decide({}, {attempt(1, {end, other})}).kind, Kind::stopped) << "it was said when the state was durable on every rank";
   end.signal = 9;
