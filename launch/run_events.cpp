@@ -86,10 +86,16 @@ void RunEvents::tell_ended_hooks() {
   for (const HookEnd& end : hooks_.take_ended()) happened("hook_ended", to_json(end));
 }
 
-void RunEvents::wait_for_hooks(StopSignals& signals, bool are_told) {
+void RunEvents::wait_for_hooks(StopSignals& signals) {
   const double limit = clock_.seconds() + hooks_seconds_ + kHookKillSeconds;
-  const auto take_ended = [&] { are_told ? tell_ended_hooks() : static_cast<void>(hooks_.take_ended()); };
-  for (take_ended(); hooks_.are_running() && clock_.seconds() < limit; take_ended()) {
+  const auto tell = [this] {
+    try {
+      tell_ended_hooks();
+    } catch (const Error&) {
+      // The run has ended, and how is told: a journal that takes no more changes nothing about it.
+    }
+  };
+  for (tell(); hooks_.are_running() && clock_.seconds() < limit; tell()) {
     pollfd waiting{.fd = signals.fd(), .events = POLLIN, .revents = 0};
     ::poll(&waiting, 1, kTickMilliseconds);
     signals.take([this](bool) { hooks_.kill_all(); });

@@ -27,9 +27,8 @@ class RunEvents {
   void tell_ended_hooks();
   /// The run ends by an error of the supervisor itself, such as a journal that cannot be written: hooks are told in any case.
   void broke_off(const std::string& error, int exit_code);
-  /// Until no hook runs: not longer than their time limit, and whoever asks for an end now does not want to wait for them. Their ends are
-  /// told unless that cannot be.
-  void wait_for_hooks(StopSignals& signals, bool are_told = true);
+  /// After the end, until no hook runs: not longer than their time limit, and whoever asks for an end now does not want to wait for them.
+  void wait_for_hooks(StopSignals& signals);
   Display& display() { return display_; }
 
  private:

@@ -81,7 +81,7 @@ class Supervisor {
   } catch (const Error& error) {
     if (processes_.leases) leases().tell("kill");
     events_.broke_off(error.what(), error.exit_code());
-    events_.wait_for_hooks(signals_, /*are_told=*/false);
+    events_.wait_for_hooks(signals_);
     throw;
   }
 
