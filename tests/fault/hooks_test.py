@@ -69,7 +69,7 @@ def test_the_end_is_told_also_where_the_supervisor_itself_ends_by_an_error(tmp_p
     run = runs.Run(tmp_path / "run").supervised(config(tmp_path, {"on_end": "cat > $HOLDFAST_RUN_DIR/on_end.json"}), variables={"PATH": str(bin)}, check=False)
     told = json.loads((run.directory / "on_end.json").read_text())
     assert (told["end"], told["exit_code"]) == ("gave_up", run.code) and "mpirun" in told["reason"] and told["reason"] in run.output
-    assert run.journal()[-1]["event"] == "gave_up"
+    assert [line["event"] for line in run.journal()][-2:] == ["gave_up", "hook_ended"]
 
 
 def test_the_end_waits_for_its_hook_up_to_the_limit_and_a_signal_ends_the_waiting(tmp_path):
