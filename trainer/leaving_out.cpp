@@ -8,32 +8,32 @@
 namespace holdfast {
 
 std::optional<Vote> TrainingStep::leave_out(RunState& state) {
-  const std::optional<SampleRange> range = d_.left_out ? d_.left_out->at(state.samples_seen) : std::nullopt;
+  const std::optional<SampleRange> range = parts_.left_out ? parts_.left_out->at(state.samples_seen) : std::nullopt;
   if (!range) return std::nullopt;
-  d_.sections.enter(Section::data, state.global_step + 1);
+  parts_.sections.enter(Section::data, state.global_step + 1);
   do {
-    state.samples_seen += d_.loader.next_global_samples();
+    state.samples_seen += parts_.loader.next_global_samples();
     ++state.batch_index;
-    d_.loader.seek(state.samples_seen);
+    parts_.loader.seek(state.samples_seen);
   } while (state.samples_seen < range->end && !is_epoch_over(state));
   ++state.left_out_in_a_row;
-  return d_.ranks.vote(my_vote());
+  return parts_.ranks.vote(my_vote());
 }
 
 bool TrainingStep::answer_bad_update(BadUpdate bad, SampleRange samples, const RunState& state) {
   const std::string update = fmt::format("update {} with the samples {} to {} of the run (epoch {})", state.global_step + 1, samples.first,
-                                         samples.end - 1, samples.first / d_.loader.epoch_samples());
-  const bool is_rank_0 = d_.ranks.rank() == 0;
+                                         samples.end - 1, samples.first / parts_.loader.epoch_samples());
+  const bool is_rank_0 = parts_.ranks.rank() == 0;
   if (bad.action == BadNumbers::warn) {
     if (is_rank_0) log_warning("{}: {}", update, bad.what);
     return true;
   }
   std::string limit;
-  if (!d_.left_out) bad.action = BadNumbers::stop;
+  if (!parts_.left_out) bad.action = BadNumbers::stop;
   if (bad.action == BadNumbers::skip && state.left_out_in_a_row >= options().max_skipped)
     limit = fmt::format("trainer.max_skipped: {} in a row before it were not made, either", state.left_out_in_a_row);
-  if (bad.action == BadNumbers::rollback && d_.left_out->rollbacks() >= options().max_rollbacks)
-    limit = fmt::format("trainer.max_rollbacks: the run has gone back {} times", d_.left_out->rollbacks());
+  if (bad.action == BadNumbers::rollback && parts_.left_out->rollbacks() >= options().max_rollbacks)
+    limit = fmt::format("trainer.max_rollbacks: the run has gone back {} times", parts_.left_out->rollbacks());
   if (bad.action == BadNumbers::stop || !limit.empty()) {
     is_failure_agreed_ = true;
     throw FutileError(ErrorText{.attempted = "make " + update,
@@ -43,7 +43,7 @@ bool TrainingStep::answer_bad_update(BadUpdate bad, SampleRange samples, const R
                                         "trainer.clip_norm, look at these samples, or let the run do without them "
                                         "(trainer.on_nonfinite, trainer.on_loss_spike: skip or rollback)"});
   }
-  d_.left_out->add({samples, state.global_step + 1, bad.rank, bad.what, bad.action == BadNumbers::rollback, d_.attempt});
+  parts_.left_out->add({samples, state.global_step + 1, bad.rank, bad.what, bad.action == BadNumbers::rollback, parts_.attempt});
   if (bad.action == BadNumbers::rollback)
     throw RolledBack(ErrorText{.attempted = "make " + update,
                                .found = bad.what,

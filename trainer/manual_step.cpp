@@ -18,7 +18,7 @@ constexpr std::int32_t kEndOfBatch = 0;  // in Vote::lowest_call; above it the o
 
 std::string TrainingStep::call_name(std::int32_t call) const {
   if (call == kEndOfBatch) return "ends the batch";
-  return "steps '" + d_.optimization.all().at(static_cast<std::size_t>(call) - 1)->name() + "'";
+  return "steps '" + parts_.optimization.all().at(static_cast<std::size_t>(call) - 1)->name() + "'";
 }
 
 /// What a task with manual optimization steps through. Each step votes before it reduces, so that a rank that has thrown
@@ -30,11 +30,11 @@ class TrainingStep::ManualSteps final : public ManualOptimization {
       : owner_(owner), state_(state), samples_(samples), step_(state.global_step + 1) {}
 
   void backward(const std::string& name, const Loss& loss) override {
-    owner_.d_.sections.enter(Section::backward, step_);
-    Optimizer& optimizer = owner_.d_.optimization.find(name);
+    owner_.parts_.sections.enter(Section::backward, step_);
+    Optimizer& optimizer = owner_.parts_.optimization.find(name);
     std::vector<at::Tensor> inputs;
     for (const NamedParameter& parameter : optimizer.gradients().parameters()) inputs.push_back(parameter.tensor);
-    const unsigned hook = loss.sum.register_hook([&sections = owner_.d_.sections](const at::Tensor&) { sections.point(); });
+    const unsigned hook = loss.sum.register_hook([&sections = owner_.parts_.sections](const at::Tensor&) { sections.point(); });
     optimizer.gradients().prepare_backward();
     torch::autograd::backward({loss.sum}, {}, /*retain_graph=*/true, /*create_graph=*/false, inputs);
     loss.sum.remove_hook(hook);  // the task may keep the loss, and go back through it again
@@ -42,19 +42,19 @@ class TrainingStep::ManualSteps final : public ManualOptimization {
     owner_.each_callback("on_backward_end", [](Callback& callback, const RunView& view) { callback.on_backward_end(view); });
   }
   void step(const std::string& name) override {
-    Optimizer& optimizer = owner_.d_.optimization.find(name);
+    Optimizer& optimizer = owner_.parts_.optimization.find(name);
     Vote mine = owner_.my_vote();
-    mine.lowest_call = mine.highest_call = owner_.d_.optimization.index_of(optimizer) + 1;
+    mine.lowest_call = mine.highest_call = owner_.parts_.optimization.index_of(optimizer) + 1;
     mine.loss_sum = optimizer.gradients().loss_sum();
     mine.count = optimizer.gradients().count();
-    if (!std::isfinite(mine.loss_sum) || !optimizer.gradients().are_finite()) mine.nonfinite_rank = owner_.d_.ranks.rank();
-    const Vote facts = owner_.d_.ranks.vote(mine);
+    if (!std::isfinite(mine.loss_sum) || !optimizer.gradients().are_finite()) mine.nonfinite_rank = owner_.parts_.ranks.rank();
+    const Vote facts = owner_.parts_.ranks.vote(mine);
     owner_.act_on_failures(facts, nullptr, step_);
     is_past_vote_ = true;
     require_good(facts);
-    owner_.d_.sections.enter(Section::reduce, step_);
-    owner_.d_.sections.point();
-    owner_.d_.optimization.all_reduce(owner_.d_.ranks, optimizer);
+    owner_.parts_.sections.enter(Section::reduce, step_);
+    owner_.parts_.sections.point();
+    owner_.parts_.optimization.all_reduce(owner_.parts_.ranks, optimizer);
     const double norm = optimizer.gradients().norm();
     Vote reduced = facts;
     if (!std::isfinite(norm)) reduced.is_nonfinite = 1;  // on every rank alike: they have the same bits
@@ -62,7 +62,7 @@ class TrainingStep::ManualSteps final : public ManualOptimization {
     owner_.begin_update(step_);
     const auto divisor = static_cast<double>(std::max<std::int64_t>(facts.count, 1));
     owner_.announce_step(optimizer, norm / divisor);
-    owner_.d_.optimization.step(optimizer, divisor, norm);
+    owner_.parts_.optimization.step(optimizer, divisor, norm);
     optimizer.gradients().zero();
     is_past_vote_ = false;
     combine(total_, facts);
@@ -86,18 +86,18 @@ class TrainingStep::ManualSteps final : public ManualOptimization {
 };
 
 Vote TrainingStep::run_manual(RunState& state) {
-  const std::int64_t step = state.global_step + 1, samples = d_.loader.next_global_samples();
+  const std::int64_t step = state.global_step + 1, samples = parts_.loader.next_global_samples();
   ManualSteps steps(*this, state, {state.samples_seen, state.samples_seen + samples});
   std::exception_ptr failure;
   try {
-    d_.sections.enter(Section::data, step);
-    d_.sections.point();
-    const Batch batch = d_.loader.next();
+    parts_.sections.enter(Section::data, step);
+    parts_.sections.point();
+    const Batch batch = parts_.loader.next();
     note_shapes(batch, step);
-    d_.sections.enter(Section::forward, step);
-    d_.sections.point();
+    parts_.sections.enter(Section::forward, step);
+    parts_.sections.point();
     each_callback("on_batch_start", [&](Callback& callback, const RunView& view) { callback.on_batch_start(view, batch); });
-    d_.task.train_batch(batch, steps);
+    parts_.task.train_batch(batch, steps);
   } catch (const PeerLost&) {
     throw;  // the vote has been taken
   } catch (...) {
@@ -106,8 +106,8 @@ Vote TrainingStep::run_manual(RunState& state) {
   }
   Vote mine = my_vote();
   mine.lowest_call = mine.highest_call = kEndOfBatch;
-  if (failure) mine.failed_rank = d_.ranks.rank();
-  Vote facts = d_.ranks.vote(mine);
+  if (failure) mine.failed_rank = parts_.ranks.rank();
+  Vote facts = parts_.ranks.vote(mine);
   act_on_failures(facts, failure, step);
   ++state.batch_index;
   state.samples_seen += samples;

@@ -57,16 +57,16 @@ void fill_with_nan(const std::vector<NamedParameter>& parameters) {
 }  // namespace
 
 Vote TrainingStep::run(RunState& state) {
-  const std::int64_t updates_before = d_.optimization.updates();
+  const std::int64_t updates_before = parts_.optimization.updates();
   const std::optional<Vote> left = leave_out(state);
-  const Vote facts = left ? *left : d_.task.is_manual() ? run_manual(state) : run_automatic(state);
-  if (d_.optimization.updates() > updates_before) {
+  const Vote facts = left ? *left : parts_.task.is_manual() ? run_manual(state) : run_automatic(state);
+  if (parts_.optimization.updates() > updates_before) {
     ++state.global_step;
     state.left_out_in_a_row = 0;
-    if (d_.copies) d_.copies->update(state.global_step);  // part of the update: what is saved has been copied before it began
+    if (parts_.copies) parts_.copies->update(state.global_step);  // part of the update: what is saved has been copied before it began
   }
-  for (const auto& optimizer : d_.optimization.all()) state.optimizer_updates[optimizer->name()] = optimizer->updates();
-  if (d_.left_out) state.left_out = d_.left_out->before(state.samples_seen);
+  for (const auto& optimizer : parts_.optimization.all()) state.optimizer_updates[optimizer->name()] = optimizer->updates();
+  if (parts_.left_out) state.left_out = parts_.left_out->before(state.samples_seen);
   state.window_loss_sum += facts.loss_sum;
   state.window_count += facts.count;
   return facts;
@@ -75,10 +75,10 @@ Vote TrainingStep::run(RunState& state) {
 Vote TrainingStep::run_automatic(RunState& state) {
   const std::int64_t step = state.global_step + 1, first_sample = state.samples_seen, first_batch = state.batch_index;
   Group group{.mine = my_vote()};
-  d_.optimization.zero();
+  parts_.optimization.zero();
   compute(group, state);
   if (group.stop) {
-    d_.undo_until_group();
+    parts_.undo_until_group();
     state.samples_seen = first_sample;
     state.batch_index = first_batch;
     return *group.stop;
@@ -87,52 +87,53 @@ Vote TrainingStep::run_automatic(RunState& state) {
   Vote facts = reduce(group, norm, step);
   if (const std::optional<BadUpdate> bad = judge(facts, options(), state.recent_losses);
       bad && !answer_bad_update(*bad, {first_sample, state.samples_seen}, state)) {
-    d_.undo_until_group();
+    parts_.undo_until_group();
     ++state.left_out_in_a_row;
     facts.loss_sum = 0;
     facts.count = 0;
     return facts;
   }
   begin_update(step);
-  const double divisor = d_.optimization.divisor(facts.count);
-  for (const auto& optimizer : d_.optimization.all()) announce_step(*optimizer, norm / divisor);
-  d_.optimization.step(facts.count, norm);
+  const double divisor = parts_.optimization.divisor(facts.count);
+  for (const auto& optimizer : parts_.optimization.all()) announce_step(*optimizer, norm / divisor);
+  parts_.optimization.step(facts.count, norm);
   remember_loss(state.recent_losses, facts, options().loss_spike);
   return facts;
 }
 
 void TrainingStep::compute(Group& group, RunState& state) {
   const std::int64_t step = state.global_step + 1;
-  const double start = d_.clock ? d_.clock->seconds() : 0;
+  const double start = parts_.clock ? parts_.clock->seconds() : 0;
   std::int64_t batches = 0;
-  while (batches < d_.accumulate_batches) {
-    if (d_.clock && batches > 0 && batches % polls_.batches() == 0) {
-      group.mine.batch_seconds = (d_.clock->seconds() - start) / static_cast<double>(batches);
+  while (batches < parts_.accumulate_batches) {
+    if (parts_.clock && batches > 0 && batches % polls_.batches() == 0) {
+      group.mine.batch_seconds = (parts_.clock->seconds() - start) / static_cast<double>(batches);
       if ((group.stop = agree_on_stop(group))) return;
     }
-    const std::int64_t samples = d_.loader.next_global_samples();
-    const bool is_left_out = d_.left_out && d_.left_out->at(state.samples_seen);  // within a group only if groups were others before
+    const std::int64_t samples = parts_.loader.next_global_samples();
+    const bool is_left_out =
+        parts_.left_out && parts_.left_out->at(state.samples_seen);  // within a group only if groups were others before
     try {
       if (!group.failure && !is_left_out) add_gradient(group.mine, step);
     } catch (...) {
       group.failure = std::current_exception();
-      group.failed_section = d_.sections.section();
-      group.mine.failed_rank = d_.ranks.rank();
+      group.failed_section = parts_.sections.section();
+      group.mine.failed_rank = parts_.ranks.rank();
     }
     ++batches;
     ++state.batch_index;
     state.samples_seen += samples;
-    if (is_left_out) d_.loader.seek(state.samples_seen);
+    if (is_left_out) parts_.loader.seek(state.samples_seen);
     if (is_epoch_over(state)) break;  // a short last group steps too
   }
-  if (d_.clock) group.mine.batch_seconds = (d_.clock->seconds() - start) / static_cast<double>(batches);
+  if (parts_.clock) group.mine.batch_seconds = (parts_.clock->seconds() - start) / static_cast<double>(batches);
 }
 
 std::optional<Vote> TrainingStep::agree_on_stop(const Group& group) {
   Vote mine = my_vote();
   mine.failed_rank = group.mine.failed_rank;
   mine.batch_seconds = group.mine.batch_seconds;
-  const Vote facts = d_.ranks.vote(mine);
+  const Vote facts = parts_.ranks.vote(mine);
   polls_.take(facts.batch_seconds);
   if (!is_set(facts.stop_rank) || is_set(facts.failed_rank)) return std::nullopt;  // a failure is told at the end of the group
   return facts;
@@ -140,69 +141,69 @@ std::optional<Vote> TrainingStep::agree_on_stop(const Group& group) {
 
 Vote TrainingStep::reduce(Group& group, double& norm, std::int64_t step) {
   Vote& mine = group.mine;
-  d_.sections.enter(Section::reduce, step);
-  d_.sections.point();
-  const bool is_alone = d_.ranks.size() == 1;
-  bool is_finite = std::isfinite(mine.loss_sum) && (is_alone || group.failure || d_.optimization.are_gradients_finite());
-  d_.optimization.all_reduce(d_.ranks, !group.failure);
-  norm = d_.optimization.gradient_norm();
+  parts_.sections.enter(Section::reduce, step);
+  parts_.sections.point();
+  const bool is_alone = parts_.ranks.size() == 1;
+  bool is_finite = std::isfinite(mine.loss_sum) && (is_alone || group.failure || parts_.optimization.are_gradients_finite());
+  parts_.optimization.all_reduce(parts_.ranks, !group.failure);
+  norm = parts_.optimization.gradient_norm();
   if (!std::isfinite(norm)) mine.is_nonfinite = 1;
   if (is_alone) is_finite = is_finite && std::isfinite(norm);
-  if (!is_finite && !group.failure) mine.nonfinite_rank = d_.ranks.rank();
-  const Vote facts = d_.ranks.vote(mine);
+  if (!is_finite && !group.failure) mine.nonfinite_rank = parts_.ranks.rank();
+  const Vote facts = parts_.ranks.vote(mine);
   polls_.take(facts.batch_seconds);
-  if (group.failure) d_.sections.enter(group.failed_section, step);  // where the failure was, for the exit record
+  if (group.failure) parts_.sections.enter(group.failed_section, step);  // where the failure was, for the exit record
   act_on_failures(facts, group.failure, step);
   return facts;
 }
 
 const TrainerOptions& TrainingStep::options() const {
   static const TrainerOptions defaults;
-  return d_.options ? *d_.options : defaults;
+  return parts_.options ? *parts_.options : defaults;
 }
 
 bool TrainingStep::may_come_to_nothing() const {
   const bool may_skip =
       options().on_nonfinite == BadNumbers::skip || (options().loss_spike.factor && options().loss_spike.action == BadNumbers::skip);
-  return !d_.task.is_manual() && (may_skip || (d_.clock && polls_.batches() < d_.accumulate_batches));
+  return !parts_.task.is_manual() && (may_skip || (parts_.clock && polls_.batches() < parts_.accumulate_batches));
 }
 
 void TrainingStep::add_gradient(Vote& mine, std::int64_t step) {
-  d_.sections.enter(Section::data, step);
-  d_.sections.point();
-  const Batch batch = d_.loader.next();
+  parts_.sections.enter(Section::data, step);
+  parts_.sections.point();
+  const Batch batch = parts_.loader.next();
   note_shapes(batch, step);
   if (batch.samples == 0) return;  // takes part in every collective all the same
-  d_.sections.enter(Section::forward, step);
-  d_.sections.point();
+  parts_.sections.enter(Section::forward, step);
+  parts_.sections.point();
   each_callback("on_batch_start", [&](Callback& callback, const RunView& view) { callback.on_batch_start(view, batch); });
-  const Loss loss = d_.task.loss(batch);
-  d_.sections.enter(Section::backward, step);
-  loss.sum.register_hook([this](const at::Tensor&) { d_.sections.point(); });
-  d_.optimization.prepare_backward();
-  loss.sum.backward(at::full_like(loss.sum, d_.optimization.gradient_seed()));
-  mine.loss_sum += loss_of(loss, d_.optimization.all().front()->gradients().parameters());
+  const Loss loss = parts_.task.loss(batch);
+  parts_.sections.enter(Section::backward, step);
+  loss.sum.register_hook([this](const at::Tensor&) { parts_.sections.point(); });
+  parts_.optimization.prepare_backward();
+  loss.sum.backward(at::full_like(loss.sum, parts_.optimization.gradient_seed()));
+  mine.loss_sum += loss_of(loss, parts_.optimization.all().front()->gradients().parameters());
   mine.count += loss.count;
   each_callback("on_backward_end", [](Callback& callback, const RunView& view) { callback.on_backward_end(view); });
 }
 
 void TrainingStep::announce_step(const Optimizer& optimizer, double norm) {
   each_callback("on_optimizer_step", [&](Callback& callback, const RunView& view) {
-    callback.on_optimizer_step(view, {.optimizer = optimizer.name(), .lr = d_.optimization.lr(optimizer), .gradient_norm = norm});
+    callback.on_optimizer_step(view, {.optimizer = optimizer.name(), .lr = parts_.optimization.lr(optimizer), .gradient_norm = norm});
   });
 }
 
 Vote TrainingStep::my_vote() const {
   Vote mine;
-  if (d_.wants_stop ? d_.wants_stop() : is_stop_requested()) mine.stop_rank = d_.ranks.rank();
-  if (d_.checkpointer) d_.checkpointer->add_facts_to(mine);
+  if (parts_.wants_stop ? parts_.wants_stop() : is_stop_requested()) mine.stop_rank = parts_.ranks.rank();
+  if (parts_.checkpointer) parts_.checkpointer->add_facts_to(mine);
   return mine;
 }
 
 void TrainingStep::begin_update(std::int64_t step) {
-  d_.sections.enter(Section::update, step);
-  d_.sections.point();
-  if (d_.checkpointer) d_.checkpointer->finish_staging();
+  parts_.sections.enter(Section::update, step);
+  parts_.sections.point();
+  if (parts_.checkpointer) parts_.checkpointer->finish_staging();
 }
 
 void TrainingStep::act_on_failures(const Vote& facts, const std::exception_ptr& mine, std::int64_t step) {
@@ -222,13 +223,13 @@ void TrainingStep::note_shapes(const Batch& batch, std::int64_t step) {
 }
 
 void TrainingStep::end_if_futile(const std::exception_ptr& mine) {
-  const Section section = d_.sections.section();
+  const Section section = parts_.sections.section();
   const bool is_in_task = section == Section::forward || section == Section::backward;
   const std::string words = mine && is_in_task ? words_of_task(mine) : "";
-  const std::vector<std::string> all = d_.ranks.gather(without_numbers(words), 0);
+  const std::vector<std::string> all = parts_.ranks.gather(without_numbers(words), 0);
   std::byte is_futile{!all.empty() && !all[0].empty() &&
                       std::all_of(all.begin(), all.end(), [&](const auto& one) { return one == all[0]; })};
-  d_.ranks.broadcast(std::span(&is_futile, 1), 0);
+  parts_.ranks.broadcast(std::span(&is_futile, 1), 0);
   if (is_futile == std::byte{0}) return;
   throw FutileError(ErrorText{.attempted = fmt::format("train on the first batch, whose fields have the shapes {}", shapes_),
                               .cause = words,

@@ -23,7 +23,7 @@ namespace holdfast {
 
 class TrainingStep {
  public:
-  struct Dependencies {
+  struct Parts {
     Communicator& ranks;
     SectionTracker& sections;
     Task& task;
@@ -41,7 +41,7 @@ class TrainingStep {
     std::function<bool()> wants_stop = {};        // does this rank? null: if a signal has come
     std::function<void()> undo_until_group = {};  // buffers and generators are as they were when run() was called
   };
-  explicit TrainingStep(const Dependencies& dependencies) : d_(dependencies) {}
+  explicit TrainingStep(const Parts& parts) : parts_(parts) {}
 
   /// Collective, blocks. Consumes the batches of one update (under manual optimization: one batch, with whatever steps the
   /// task takes) and moves `state` on. Returns the combined vote: loss, count, who was asked to stop. Nothing is updated, and loss and
@@ -89,16 +89,16 @@ class TrainingStep {
   Vote my_vote() const;
   template <class Call>
   void each_callback(const char* method, Call call) {
-    if (!d_.callbacks || d_.callbacks->empty()) return;
-    const RunView view = d_.view();
-    d_.callbacks->each(method, [&](Callback& callback) { call(callback, view); });
+    if (!parts_.callbacks || parts_.callbacks->empty()) return;
+    const RunView view = parts_.view();
+    parts_.callbacks->each(method, [&](Callback& callback) { call(callback, view); });
   }
   /// Of the optimizers that are about to be stepped. `norm`: of their mean gradient.
   void announce_step(const Optimizer& optimizer, double norm);
   /// Before an optimizer changes what a save in flight may still be copying.
   void begin_update(std::int64_t step);
-  bool is_epoch_over(const RunState& state) const { return state.samples_seen % d_.loader.epoch_samples() == 0; }
-  Dependencies d_;
+  bool is_epoch_over(const RunState& state) const { return state.samples_seen % parts_.loader.epoch_samples() == 0; }
+  Parts parts_;
   bool is_failure_agreed_ = false;
   PollInterval polls_;
   std::optional<FaultKind> spoiled_;

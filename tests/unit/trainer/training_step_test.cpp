@@ -251,7 +251,7 @@ struct OneOptimizer {
     configuration.optimizers["main"] = std::move(options);
     configuration.trainer.accumulate_batches = accumulate;
     optimization = std::make_unique<Optimization>(configuration, parameters_of(task.model()));
-    step = std::make_unique<TrainingStep>(TrainingStep::Dependencies{ranks, sections, task, loader, *optimization, accumulate});
+    step = std::make_unique<TrainingStep>(TrainingStep::Parts{ranks, sections, task, loader, *optimization, accumulate});
   }
   Configuration configuration;
   LateCommunicator ranks;
