@@ -36,6 +36,7 @@
 #include "launch/memory_kill.h"
 #include "launch/session_directory.h"
 #include "launch/stack_taker.h"
+#include "launch/stop_signals.h"
 
 namespace holdfast {
 namespace {
@@ -212,10 +213,10 @@ class Shim {
       reap_rank();
     } else if (number == SIGHUP) {
       kill_rank(kLauncherDied);
-    } else if (number == SIGUSR1 || number == SIGUSR2 || !std::exchange(is_stop_wanted_, true)) {
-      is_stop_wanted_ = true;
-    } else {
+    } else if (stop_requests_.add(number, clock_.seconds()) == StopRequests::Meaning::haste) {
       kill_rank("a second signal asked for the end");
+    } else {
+      is_stop_wanted_ = true;
     }
   }
 
@@ -355,6 +356,7 @@ class Shim {
   std::int64_t standby_bytes_ = 0;  // what that rank costs; 0: not known yet
   std::optional<int> status_;
   std::optional<double> ended_at_;
+  StopRequests stop_requests_;
   bool is_stop_wanted_ = false, is_stop_told_ = false, was_killed_ = false, is_released_ = false;
   double heard_at_ = 0, told_at_ = 0, looked_at_ = 0, wrote_times_at_ = 0, awake_at_ = clock_.seconds(), counted_at_ = awake_at_;
 };

@@ -13,6 +13,15 @@
 
 namespace holdfast {
 
+StopRequests::Meaning StopRequests::add(int signal, double seconds) {
+  const bool is_first = !std::exchange(has_any_, true);
+  const bool is_ahead = signal == SIGUSR1 || signal == SIGUSR2;
+  const bool is_haste = !is_ahead && urgent_at_ && seconds - *urgent_at_ >= kHasteSeconds;
+  if (!is_ahead && !urgent_at_) urgent_at_ = seconds;
+  if (is_first) return Meaning::stop;
+  return is_haste ? Meaning::haste : Meaning::nothing_new;
+}
+
 StopSignals::StopSignals() {
   sigset_t signals;
   ::sigemptyset(&signals);
@@ -31,12 +40,10 @@ void StopSignals::take(const std::function<void(bool is_first)>& stop) {
   signalfd_siginfo info{};
   while (::read(fd_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
     if (info.ssi_signo == SIGCHLD) continue;
-    const bool is_first = !std::exchange(is_stop_requested_, true);
-    const bool is_ahead = info.ssi_signo == SIGUSR1 || info.ssi_signo == SIGUSR2;
-    const double now = SystemClock().seconds();
-    const bool is_haste = !is_ahead && urgent_at_ && now - *urgent_at_ >= kHasteSeconds;
-    if (!is_ahead && !urgent_at_) urgent_at_ = now;
-    if (is_first || is_haste) stop(is_first);
+    const StopRequests::Meaning meaning = requests_.add(static_cast<int>(info.ssi_signo), SystemClock().seconds());
+    if (meaning == StopRequests::Meaning::nothing_new) continue;
+    is_stop_requested_ = true;
+    stop(meaning == StopRequests::Meaning::stop);
   }
 }
 
