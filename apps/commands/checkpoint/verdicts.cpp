@@ -41,13 +41,14 @@ std::string stamp_of(const Path& checkpoint) {
 
 Verdicts::Verdicts(FileSystem& files, const Path& directory)
     : files_(files), directory_(std::filesystem::weakly_canonical(directory.empty() ? Path(".") : directory)), file_(file_for(directory_)) {
-  if (file_.empty() || files_.kind(file_) != FileKind::file) return;
+  if (file_.empty()) return;
   try {
+    if (files_.kind(file_) != FileKind::file) return;
     const json stored = json::parse(read_text(files_, file_));
     for (const auto& [name, record] : stored.at("checkpoints").items())
       records_[name] = {record.at("stamp"), {record.at("is_sound"), record.at("unix_seconds"), record.at("finding")}};
   } catch (const std::exception&) {
-    records_.clear();  // it is made anew
+    records_.clear();  // unreadable or torn: it is made anew
   }
 }
 
