@@ -15,7 +15,8 @@
 
 namespace holdfast {
 
-enum class ReduceType { f32, f64, i64 };
+/// bf16 and f16 are summed, nothing else: in float32 among the ranks of a host, rounded once there and once for each further host.
+enum class ReduceType { f32, f64, i64, bf16, f16 };
 enum class ReduceOp { sum, max, min };
 
 class Communicator {
@@ -37,6 +38,18 @@ class Communicator {
   virtual void finish(Ticket ticket) = 0;
   void all_reduce(std::span<std::byte> buffer, ReduceType type, ReduceOp op) { finish(start_all_reduce(buffer, type, op)); }
 
+  /// Memory that reductions work on in place where any other is copied; nullptr: any memory is as good, or there is no more of it. Any
+  /// thread. It lives no longer than the communicator.
+  virtual void* allocate(std::size_t) { return nullptr; }
+  virtual void deallocate(void*) {}
+  /// Does the transport look for values that are not finite while it sums floats? Else whoever wants to know looks before.
+  virtual bool sees_nonfinite() const { return false; }
+  /// Then: of the sums finished since the last call, the lowest rank with such a value in what this rank has summed up; -1: none. What
+  /// the ranks have seen is to be combined.
+  virtual int take_nonfinite_rank() { return -1; }
+  /// How reductions are made, as the bits of their sums may depend on it: "shared memory", "MPI".
+  virtual std::string reduction() const { return "none"; }
+
   /// Collective, blocks: the facts of all ranks combined, in rank order.
   virtual Vote vote(const Vote& mine) = 0;
   /// Collective, blocks: `buffer` of `root` on every rank.
@@ -52,8 +65,12 @@ class Communicator {
 /// Collective, blocks: `text` of `root` on every rank.
 std::string broadcast_text(Communicator& ranks, std::string text, int root);
 
-/// MPI_COMM_WORLD. Initialises MPI (FUNNELED); close() finalises it. Reports collectives to `sections`. Throws PeerLost.
-std::unique_ptr<Communicator> make_mpi_communicator(SectionTracker& sections);
+/// Among the ranks of a host.
+enum class HostTransport { shared_memory, mpi };
+
+/// MPI_COMM_WORLD. Initialises MPI (FUNNELED); close() finalises it. Reports collectives to `sections`. Ranks of one host reduce in
+/// memory that they share, where that is possible on all hosts and these have equally many ranks. Throws PeerLost.
+std::unique_ptr<Communicator> make_mpi_communicator(SectionTracker& sections, HostTransport transport = HostTransport::shared_memory);
 
 /// One rank, no MPI: for tests and tools.
 std::unique_ptr<Communicator> make_local_communicator();

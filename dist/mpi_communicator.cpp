@@ -1,6 +1,7 @@
 #define OMPI_SKIP_MPICXX 1  // the C++ bindings are not used
 #include <mpi.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -10,10 +11,14 @@
 #include <exception>
 #include <map>
 #include <numeric>
+#include <optional>
 
 #include "base/error.h"
 #include "dist/communicator.h"
+#include "dist/host_reduction.h"
 #include "dist/mpi_error.h"
+#include "dist/reduction_kernel.h"
+#include "dist/shared_regions.h"
 
 namespace holdfast {
 namespace {
@@ -27,13 +32,23 @@ MPI_Datatype mpi_type(ReduceType type) {
     case ReduceType::f32: return MPI_FLOAT;
     case ReduceType::f64: return MPI_DOUBLE;
     case ReduceType::i64: return MPI_INT64_T;
+    case ReduceType::bf16:
+    case ReduceType::f16: return MPI_UINT16_T;
   }
   throw std::logic_error("unknown reduce type");
 }
 
-std::size_t size_of(ReduceType type) { return type == ReduceType::f32 ? 4 : 8; }
+template <ReduceType type>
+void sum_halfs(void* from, void* into, int* count, MPI_Datatype*) {
+  std::byte* const terms[] = {static_cast<std::byte*>(into), static_cast<std::byte*>(from)};
+  reduce(terms, 0, 0, static_cast<std::size_t>(*count), type, ReduceOp::sum, false);
+}
 
-MPI_Op mpi_op(ReduceOp op) { return op == ReduceOp::sum ? MPI_SUM : op == ReduceOp::max ? MPI_MAX : MPI_MIN; }
+MPI_Op half_op(MPI_User_function* function) {
+  MPI_Op op = MPI_OP_NULL;
+  check(MPI_Op_create(function, 1, &op), "MPI_Op_create");
+  return op;
+}
 
 int int_count(std::size_t count) {
   if (count > static_cast<std::size_t>(INT_MAX)) throw std::length_error("an MPI message of more than 2^31 elements");
@@ -42,17 +57,18 @@ int int_count(std::size_t count) {
 
 class MpiCommunicator final : public Communicator {
  public:
-  explicit MpiCommunicator(SectionTracker& sections) : sections_(sections) {
+  MpiCommunicator(SectionTracker& sections, HostTransport transport) : sections_(sections) {
     int provided = 0;
     check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
     check(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
     check(MPI_Comm_rank(MPI_COMM_WORLD, &rank_), "MPI_Comm_rank");
     check(MPI_Comm_size(MPI_COMM_WORLD, &size_), "MPI_Comm_size");
-    MPI_Comm host = MPI_COMM_NULL;
-    check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &host), "MPI_Comm_split_type");
-    check(MPI_Comm_rank(host, &local_rank_), "MPI_Comm_rank");
-    check(MPI_Comm_size(host, &local_size_), "MPI_Comm_size");
-    check(MPI_Comm_free(&host), "MPI_Comm_free");
+    check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &host_), "MPI_Comm_split_type");
+    check(MPI_Comm_rank(host_, &local_rank_), "MPI_Comm_rank");
+    check(MPI_Comm_size(host_, &local_size_), "MPI_Comm_size");
+    sum_bf16_ = half_op(sum_halfs<ReduceType::bf16>);
+    sum_f16_ = half_op(sum_halfs<ReduceType::f16>);
+    if (transport == HostTransport::shared_memory) share_memory();
   }
   MpiCommunicator(const MpiCommunicator&) = delete;
   MpiCommunicator& operator=(const MpiCommunicator&) = delete;
@@ -63,17 +79,34 @@ class MpiCommunicator final : public Communicator {
   int local_size() const override { return local_size_; }
 
   Ticket start_all_reduce(std::span<std::byte> buffer, ReduceType type, ReduceOp op) override {
-    // A blocking call is the fastest without a progress thread: Open MPI's non-blocking reductions advance only inside
-    // MPI calls, so that starting early gains nothing (measured; docs/adr/0003).
     sections_.collective(true);
-    if (size_ > 1)
-      check(
-          MPI_Allreduce(MPI_IN_PLACE, buffer.data(), int_count(buffer.size() / size_of(type)), mpi_type(type), mpi_op(op), MPI_COMM_WORLD),
-          "MPI_Allreduce");
+    Ticket ticket = ++started_;
+    if (shared_)
+      ticket = shared_->start(buffer, type, op);
+    else if (size_ > 1)
+      // A blocking call is the fastest without a progress thread: Open MPI's non-blocking reductions advance only inside
+      // MPI calls, so that starting early gains nothing (measured; docs/adr/0003).
+      all_reduce_by_mpi(buffer, type, op, MPI_COMM_WORLD);
     sections_.collective(false);
-    return ++started_;
+    return ticket;
   }
-  void finish(Ticket) override {}
+  void finish(Ticket ticket) override {
+    if (!shared_) return;
+    sections_.collective(true);
+    shared_->finish(ticket);
+    sections_.collective(false);
+  }
+  void* allocate(std::size_t bytes) override { return shared_ ? regions_->allocate(bytes) : nullptr; }
+  void deallocate(void* pointer) override { regions_->deallocate(pointer); }
+  bool sees_nonfinite() const override { return shared_.has_value(); }
+  int take_nonfinite_rank() override {
+    const int local = shared_ ? shared_->take_nonfinite() : -1;
+    return local < 0 ? -1 : ranks_of_host_[static_cast<std::size_t>(local)];
+  }
+  std::string reduction() const override {
+    if (!shared_) return size_ > 1 ? "MPI" : "none";
+    return local_size_ == size_ ? "shared memory" : "shared memory, MPI between hosts";
+  }
 
   Vote vote(const Vote& mine) override {
     // Gathered and combined in rank order everywhere: the same bits on every rank and from run to run.
@@ -127,19 +160,74 @@ class MpiCommunicator final : public Communicator {
   }
   void close() override {
     sections_.collective(true);  // it waits for all
+    for (MPI_Comm* one : {&host_, &peers_})
+      if (*one != MPI_COMM_NULL) check(MPI_Comm_free(one), "MPI_Comm_free");
+    for (MPI_Op* one : {&sum_bf16_, &sum_f16_}) check(MPI_Op_free(one), "MPI_Op_free");
     check(MPI_Finalize(), "MPI_Finalize");
     sections_.collective(false);
   }
 
  private:
+  /// Collective. Leaves `shared_` empty where it cannot be on every host alike.
+  void share_memory() {
+    if (size_ == 1) return;
+    regions_.emplace(region_bytes());
+    const auto handles = gather_from_host(regions_->handle());
+    ranks_of_host_ = gather_from_host(rank_);
+    // The least of what all say, and the negative of the most.
+    std::int32_t facts[] = {regions_->map(handles, static_cast<std::size_t>(local_rank_)) && local_size_ > 1 ? 1 : 0, local_size_,
+                            -local_size_};
+    check(MPI_Allreduce(MPI_IN_PLACE, facts, 3, MPI_INT32_T, MPI_MIN, MPI_COMM_WORLD), "MPI_Allreduce");
+    if (facts[0] == 0 || facts[1] != -facts[2]) {
+      regions_.reset();
+      return;
+    }
+    HostReduction::OverHosts over_hosts;
+    if (local_size_ < size_) {
+      check(MPI_Comm_split(MPI_COMM_WORLD, local_rank_, rank_, &peers_), "MPI_Comm_split");
+      over_hosts = [this](std::span<std::byte> slice, ReduceType type, ReduceOp op) {
+        if (!slice.empty()) all_reduce_by_mpi(slice, type, op, peers_);
+      };
+    }
+    cpu_set_t cores;
+    const bool has_core = ::sched_getaffinity(0, sizeof cores, &cores) == 0 && CPU_COUNT(&cores) >= local_size_;
+    shared_.emplace(*regions_, static_cast<std::size_t>(local_rank_), has_core, std::move(over_hosts));
+  }
+  /// Address space, not memory: there cannot be more gradients than memory.
+  static std::size_t region_bytes() {
+    return static_cast<std::size_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  }
+  template <class Value>
+  std::vector<Value> gather_from_host(const Value& mine) {
+    std::vector<Value> all(static_cast<std::size_t>(local_size_));
+    check(MPI_Allgather(&mine, sizeof mine, MPI_BYTE, all.data(), sizeof mine, MPI_BYTE, host_), "MPI_Allgather");
+    return all;
+  }
+  void all_reduce_by_mpi(std::span<std::byte> buffer, ReduceType type, ReduceOp op, MPI_Comm ranks) {
+    check(MPI_Allreduce(MPI_IN_PLACE, buffer.data(), int_count(buffer.size() / size_of(type)), mpi_type(type), mpi_op(type, op), ranks),
+          "MPI_Allreduce");
+  }
+  MPI_Op mpi_op(ReduceType type, ReduceOp op) const {
+    if (size_of(type) > 2) return op == ReduceOp::sum ? MPI_SUM : op == ReduceOp::max ? MPI_MAX : MPI_MIN;
+    if (op != ReduceOp::sum) throw std::invalid_argument("half-precision values are summed, nothing else");
+    return type == ReduceType::bf16 ? sum_bf16_ : sum_f16_;
+  }
+
   SectionTracker& sections_;
   int rank_ = 0, size_ = 1, local_rank_ = 0, local_size_ = 1;
+  MPI_Comm host_ = MPI_COMM_NULL, peers_ = MPI_COMM_NULL;  // the ranks of this host; those with this local rank, one of each host
+  MPI_Op sum_bf16_ = MPI_OP_NULL, sum_f16_ = MPI_OP_NULL;
+  std::vector<int> ranks_of_host_;
+  std::optional<SharedRegions> regions_;
+  std::optional<HostReduction> shared_;
   Ticket started_ = 0;
 };
 
 }  // namespace
 
-std::unique_ptr<Communicator> make_mpi_communicator(SectionTracker& sections) { return std::make_unique<MpiCommunicator>(sections); }
+std::unique_ptr<Communicator> make_mpi_communicator(SectionTracker& sections, HostTransport transport) {
+  return std::make_unique<MpiCommunicator>(sections, transport);
+}
 
 std::string mpi_library_version() {
   char text[MPI_MAX_LIBRARY_VERSION_STRING] = "";

@@ -1,4 +1,5 @@
-// The promises of dist/communicator.h, held by MPI at every number of ranks that this program is started with.
+// The promises of dist/communicator.h, held by each transport at every number of ranks that this program is started with. Argument:
+// shared_memory or mpi.
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -12,6 +13,7 @@ namespace holdfast {
 namespace {
 
 std::unique_ptr<Communicator> ranks;  // MPI is initialised once in a process
+HostTransport transport;
 
 template <class T>
 std::span<std::byte> bytes_of(std::vector<T>& values) {
@@ -35,7 +37,7 @@ std::vector<float> awkward_values(std::size_t count, int rank) {
   return values;
 }
 
-TEST(MpiCommunicator, SumsFloatsToTheSameBitsOnEveryRankAndEveryTime) {
+TEST(CommunicatorTest, SumsFloatsToTheSameBitsOnEveryRankAndEveryTime) {
   for (const std::size_t count : {1, 7, 1000, 250'000, 2'000'003}) {
     std::vector<float> first = awkward_values(count, ranks->rank()), second = first;
     ranks->all_reduce(bytes_of(first), ReduceType::f32, ReduceOp::sum);
@@ -48,7 +50,7 @@ TEST(MpiCommunicator, SumsFloatsToTheSameBitsOnEveryRankAndEveryTime) {
   }
 }
 
-TEST(MpiCommunicator, TakesMaximumAndMinimumOfIntegersExactly) {
+TEST(CommunicatorTest, TakesMaximumAndMinimumOfIntegersExactly) {
   const std::int64_t large = std::int64_t{1} << 60;
   std::vector<std::int64_t> most{large + ranks->rank(), -ranks->rank()}, least = most;
   ranks->all_reduce(bytes_of(most), ReduceType::i64, ReduceOp::max);
@@ -57,7 +59,7 @@ TEST(MpiCommunicator, TakesMaximumAndMinimumOfIntegersExactly) {
   EXPECT_EQ(least, (std::vector<std::int64_t>{large, -(ranks->size() - 1)}));
 }
 
-TEST(MpiCommunicator, FinishesReductionsInAnyOrder) {
+TEST(CommunicatorTest, FinishesReductionsInAnyOrder) {
   std::vector<double> a{1.0 * ranks->rank()}, b{10.0 * ranks->rank()};
   const auto first = ranks->start_all_reduce(bytes_of(a), ReduceType::f64, ReduceOp::sum);
   const auto second = ranks->start_all_reduce(bytes_of(b), ReduceType::f64, ReduceOp::sum);
@@ -68,7 +70,43 @@ TEST(MpiCommunicator, FinishesReductionsInAnyOrder) {
   EXPECT_EQ(b[0], 10 * sum);
 }
 
-TEST(MpiCommunicator, AVoteTellsEveryRankWhatOneRankKnows) {
+TEST(CommunicatorTest, ReducesByTheTransportThatWasAskedFor) {
+  EXPECT_EQ(ranks->reduction(), ranks->size() == 1 ? "none" : transport == HostTransport::mpi ? "MPI" : "shared memory");
+}
+
+TEST(CommunicatorTest, ReducesTheMemoryThatItHasGiven) {
+  constexpr std::size_t kCount = 300'000;
+  void* const memory = ranks->allocate(kCount * sizeof(float));
+  ASSERT_EQ(memory != nullptr, ranks->reduction() == "shared memory");
+  if (memory == nullptr) return;  // any memory is as good
+  const std::span<float> values(static_cast<float*>(memory), kCount);
+  const std::vector<float> mine = awkward_values(kCount, ranks->rank());
+  std::copy(mine.begin(), mine.end(), values.begin());
+  std::vector<float> copy = mine;
+  ranks->all_reduce(std::as_writable_bytes(values), ReduceType::f32, ReduceOp::sum);
+  ranks->all_reduce(bytes_of(copy), ReduceType::f32, ReduceOp::sum);
+  EXPECT_EQ(std::memcmp(values.data(), copy.data(), copy.size() * sizeof(float)), 0);
+  ranks->deallocate(memory);
+}
+
+TEST(CommunicatorTest, SumsHalves) {
+  for (const ReduceType type : {ReduceType::bf16, ReduceType::f16}) {
+    std::vector<std::uint16_t> values(1001, static_cast<std::uint16_t>(type == ReduceType::bf16 ? 0x3f80 : 0x3c00));  // 1
+    ranks->all_reduce(bytes_of(values), type, ReduceOp::sum);
+    const float sum = type == ReduceType::bf16 ? std::bit_cast<float>(static_cast<std::uint32_t>(values[1000]) << 16)
+                                               : static_cast<float>(std::bit_cast<_Float16>(values[1000]));
+    EXPECT_EQ(sum, static_cast<float>(ranks->size()));
+  }
+}
+
+TEST(CommunicatorTest, NamesTheRankWithAValueThatIsNotFinite) {
+  const int last = ranks->size() - 1;
+  std::vector<float> values(10'000, ranks->rank() == last ? std::nanf("") : 1.0F);
+  ranks->all_reduce(bytes_of(values), ReduceType::f32, ReduceOp::sum);
+  EXPECT_EQ(ranks->take_nonfinite_rank(), ranks->sees_nonfinite() ? last : -1);
+}
+
+TEST(CommunicatorTest, AVoteTellsEveryRankWhatOneRankKnows) {
   Vote mine;
   mine.count = ranks->rank() + 1;
   mine.loss_sum = 1.0 / (3 + ranks->rank());
@@ -86,7 +124,7 @@ TEST(MpiCommunicator, AVoteTellsEveryRankWhatOneRankKnows) {
   EXPECT_EQ(std::bit_cast<std::uint64_t>(facts.loss_sum), std::bit_cast<std::uint64_t>(in_rank_order));
 }
 
-TEST(MpiCommunicator, GathersTextsOfDifferentLengthsByRank) {
+TEST(CommunicatorTest, GathersTextsOfDifferentLengthsByRank) {
   const std::string mine(static_cast<std::size_t>(ranks->rank()) * 1000, static_cast<char>('a' + ranks->rank()));
   const int root = ranks->size() - 1;
   const std::vector<std::string> texts = ranks->gather(mine, root);
@@ -99,13 +137,13 @@ TEST(MpiCommunicator, GathersTextsOfDifferentLengthsByRank) {
     EXPECT_EQ(texts[static_cast<std::size_t>(rank)], std::string(static_cast<std::size_t>(rank) * 1000, static_cast<char>('a' + rank)));
 }
 
-TEST(MpiCommunicator, BroadcastsTextAlsoEmpty) {
+TEST(CommunicatorTest, BroadcastsTextAlsoEmpty) {
   const int root = ranks->size() - 1;
   EXPECT_EQ(broadcast_text(*ranks, ranks->rank() == root ? "the text" : "something else", root), "the text");
   EXPECT_EQ(broadcast_text(*ranks, ranks->rank() == root ? "" : "something else", root), "");
 }
 
-TEST(MpiCommunicator, CountsTheRanksOfThisHost) {
+TEST(CommunicatorTest, CountsTheRanksOfThisHost) {
   EXPECT_EQ(ranks->local_size(), ranks->size());
   EXPECT_EQ(ranks->local_rank(), ranks->rank());
   ranks->barrier();
@@ -117,7 +155,9 @@ TEST(MpiCommunicator, CountsTheRanksOfThisHost) {
 int main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
   holdfast::SectionTracker sections(nullptr);
-  holdfast::ranks = holdfast::make_mpi_communicator(sections);
+  holdfast::transport =
+      std::string(argc > 1 ? argv[1] : "") == "mpi" ? holdfast::HostTransport::mpi : holdfast::HostTransport::shared_memory;
+  holdfast::ranks = holdfast::make_mpi_communicator(sections, holdfast::transport);
   const int result = RUN_ALL_TESTS();
   holdfast::ranks->close();
   return result;
