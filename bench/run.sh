@@ -2,6 +2,7 @@
 # Times Holdfast beside PyTorch doing the same work, in turns, in one run. Prints one JSON line for each figure.
 #
 #   bash bench/run.sh train [--workloads mlp,cnn,gpt] [--repeat 5]    training throughput against DDP, and the ceiling
+#   bash bench/run.sh all_reduce [--ranks 2] [--repeat 5]             all-reduce by size of the message against gloo
 #   bash bench/run.sh restart [--repeat 5]                            kill -9 of a rank until the next new step
 #   bash bench/run.sh save [--mib 1024,4096] [--repeat 5]             saves, loads and verify against DCP and the raw disk
 #   bash bench/run.sh startup [--repeat 5]                            `holdfast --help`
@@ -39,12 +40,12 @@ if [[ $name == environment ]]; then
   install_peer
   exit
 fi
-if [[ -z $name || ! -e $here/$name.py || $name == *_* ]]; then
-  sed -n 's/^# \{0,1\}//; 2,10p' "${BASH_SOURCE[0]}" >&2
+if [[ -z $name || ! -e $here/$name.py ]]; then
+  sed -n 's/^# \{0,1\}//; 2,11p' "${BASH_SOURCE[0]}" >&2
   exit 64
 fi
 shift
 bash "$root/scripts/setup.sh" >&2
-bash "$root/scripts/build.sh" release --target holdfast holdfast-train holdfast-bench-checkpoint >&2
+bash "$root/scripts/build.sh" release --target holdfast holdfast-train holdfast-bench-checkpoint holdfast-bench-all-reduce >&2
 install_peer
 exec /usr/bin/python3 "$here/$name.py" "$@"

@@ -1,4 +1,4 @@
-"""Training throughput on 2 ranks against DDP, and against the ceiling of the machine. Start it through bench/run.sh.
+"""Training throughput on 2 ranks (or more) against DDP, and against the ceiling of the machine. Start it through bench/run.sh.
 
 Figures train.mlp, train.cnn, train.gpt in samples per second: the same model, batch, optimizer and random data on both
 sides, one thread a rank, float32. Ours pays for votes, metrics and progress. In each repetition the sides take turns:
@@ -6,7 +6,7 @@ sides, one thread a rank, float32. Ours pays for votes, metrics and progress. In
   ours     mpirun of holdfast-train
   tuned    PyTorch's tuned step (fused optimizer, channels-last) in independent processes at once, no communication
   alone    ours on 1 rank in independent processes at once, no communication
-`ceiling` is the faster median of `tuned` and `alone`; `of_ceiling` is ours over it.
+`ceiling` is the faster median of `tuned` and `alone`; `of_ceiling` is ours over it, `of_ceiling_peer` the peer's.
 """
 import argparse
 import contextlib
@@ -15,7 +15,7 @@ import pathlib
 from harness import holdfast, peer
 from harness.figure import arguments_of, median, print_figure, rounded
 
-RANKS = 2
+CEILING_PROCESSES = 2  # as peers/ceiling.py starts
 # Steps of a timed window: 1 to 4 s, long against the hiccups of a machine.
 WINDOW_STEPS = {"mlp": 500, "cnn": 20, "gpt": 6}
 GLOBAL_BATCH = {"mlp": 128, "cnn": 128, "gpt": 16}
@@ -48,12 +48,12 @@ def theirs(script, workload, launcher):
     return peer.run([*launcher, script, *options], TIMEOUT_SECONDS)["samples_per_second"]
 
 
-def measure(workload, repeat):
+def measure(workload, ranks, repeat):
     sides = {
-        "peer": lambda: theirs("train_ddp.py", workload, peer.torchrun(RANKS)),
-        "ours": lambda: ours(workload, processes=1, ranks=RANKS),
+        "peer": lambda: theirs("train_ddp.py", workload, peer.torchrun(ranks)),
+        "ours": lambda: ours(workload, processes=1, ranks=ranks),
         "tuned": lambda: theirs("ceiling.py", workload, [peer.python()]),
-        "alone": lambda: ours(workload, processes=RANKS, ranks=1),
+        "alone": lambda: ours(workload, processes=CEILING_PROCESSES, ranks=1),
     }
     rates = {side: [] for side in sides}
     for _ in range(repeat):
@@ -61,20 +61,22 @@ def measure(workload, repeat):
             rates[side].append(run())
     ceiling = max(median(rates["tuned"]), median(rates["alone"]))
     print_figure(f"train.{workload}", "samples/s", rates["ours"], rates["peer"], ceiling=rounded(ceiling),
-                 of_ceiling=rounded(median(rates["ours"]) / ceiling), tuned=rounded(median(rates["tuned"])),
+                 of_ceiling=rounded(median(rates["ours"]) / ceiling), of_ceiling_peer=rounded(median(rates["peer"]) / ceiling), ranks=ranks, tuned=rounded(median(rates["tuned"])),
                  alone=rounded(median(rates["alone"])))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workloads", default="mlp,cnn,gpt", help="which of mlp,cnn,gpt")
+    parser.add_argument("--ranks", default="2", help="numbers of ranks, as 2,4,8; the ceiling is that of 2 processes (default 2)")
     arguments = arguments_of(parser)
     workloads = arguments.workloads.split(",")
     unknown = [name for name in workloads if name not in WINDOW_STEPS]
     if unknown:
         parser.error(f"--workloads: {', '.join(unknown)}: expected some of {','.join(WINDOW_STEPS)}")
     for workload in workloads:
-        measure(workload, arguments.repeat)
+        for ranks in arguments.ranks.split(","):
+            measure(workload, int(ranks), arguments.repeat)
 
 
 if __name__ == "__main__":

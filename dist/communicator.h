@@ -38,10 +38,9 @@ class Communicator {
   virtual void finish(Ticket ticket) = 0;
   void all_reduce(std::span<std::byte> buffer, ReduceType type, ReduceOp op) { finish(start_all_reduce(buffer, type, op)); }
 
-  /// Memory that reductions work on in place where any other is copied; nullptr: any memory is as good, or there is no more of it. Any
-  /// thread. It lives no longer than the communicator.
-  virtual void* allocate(std::size_t) { return nullptr; }
-  virtual void deallocate(void*) {}
+  /// Memory that reductions work on in place where any other is copied; null: any memory is as good, or there is no more of it. Any
+  /// thread. It may outlive the communicator.
+  virtual std::shared_ptr<std::byte> allocate(std::size_t) { return nullptr; }
   /// Does the transport look for values that are not finite while it sums floats? Else whoever wants to know looks before.
   virtual bool sees_nonfinite() const { return false; }
   /// Then: of the sums finished since the last call, the lowest rank with such a value in what this rank has summed up; -1: none. What

@@ -38,7 +38,7 @@ struct HostReduction::Control {
 namespace {
 
 constexpr std::size_t kSliceAlign = 16;  // elements: ranks do not write to one another's cache lines
-constexpr int kSpins = 20'000;           // some 100 microseconds; a sleep and its end cost about as much
+constexpr int kSpins = 100'000;          // a millisecond or two: the slowest rank of a step is seldom later
 constexpr timespec kSleep{.tv_sec = 0, .tv_nsec = 100'000'000};
 
 void pause() {
@@ -85,7 +85,11 @@ std::uint64_t HostReduction::reduced_by_all() const {
 }
 
 std::uint64_t HostReduction::start(std::span<std::byte> buffer, ReduceType type, ReduceOp op) {
-  if (posted_ - reduced_by_all() >= Control::kPosts) wait_until([this] { return posted_ - reduced_by_all() < Control::kPosts; });
+  wait_until([this] {
+    if (posted_ - reduced_by_all() < Control::kPosts) return true;
+    advance();  // whoever lags behind may wait for this rank's slices
+    return false;
+  });
   const std::uint64_t ticket = posted_ + 1;
   std::byte* values = buffer.data();
   if (!regions_.contains(values)) {

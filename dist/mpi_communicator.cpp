@@ -96,8 +96,11 @@ class MpiCommunicator final : public Communicator {
     shared_->finish(ticket);
     sections_.collective(false);
   }
-  void* allocate(std::size_t bytes) override { return shared_ ? regions_->allocate(bytes) : nullptr; }
-  void deallocate(void* pointer) override { regions_->deallocate(pointer); }
+  std::shared_ptr<std::byte> allocate(std::size_t bytes) override {
+    void* const memory = shared_ ? regions_->allocate(bytes) : nullptr;
+    if (memory == nullptr) return nullptr;
+    return {static_cast<std::byte*>(memory), [regions = regions_](std::byte* at) { regions->deallocate(at); }};
+  }
   bool sees_nonfinite() const override { return shared_.has_value(); }
   int take_nonfinite_rank() override {
     const int local = shared_ ? shared_->take_nonfinite() : -1;
@@ -171,7 +174,7 @@ class MpiCommunicator final : public Communicator {
   /// Collective. Leaves `shared_` empty where it cannot be on every host alike.
   void share_memory() {
     if (size_ == 1) return;
-    regions_.emplace(region_bytes());
+    regions_ = std::make_shared<SharedRegions>(region_bytes());
     const auto handles = gather_from_host(regions_->handle());
     ranks_of_host_ = gather_from_host(rank_);
     // The least of what all say, and the negative of the most.
@@ -218,7 +221,7 @@ class MpiCommunicator final : public Communicator {
   MPI_Comm host_ = MPI_COMM_NULL, peers_ = MPI_COMM_NULL;  // the ranks of this host; those with this local rank, one of each host
   MPI_Op sum_bf16_ = MPI_OP_NULL, sum_f16_ = MPI_OP_NULL;
   std::vector<int> ranks_of_host_;
-  std::optional<SharedRegions> regions_;
+  std::shared_ptr<SharedRegions> regions_;  // the memory that was allocated keeps them
   std::optional<HostReduction> shared_;
   Ticket started_ = 0;
 };

@@ -16,6 +16,7 @@ void combine(Vote& into, const Vote& from) {
   into.is_time_up = std::max(into.is_time_up, from.is_time_up);
   into.batch_seconds = std::max(into.batch_seconds, from.batch_seconds);
   into.loss_sum += from.loss_sum;
+  into.gradient_squares += from.gradient_squares;
   into.count += from.count;
 }
 

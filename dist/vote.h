@@ -17,6 +17,7 @@ struct Vote {
   std::int32_t is_time_up = 0;           // 1: rank 0's clock says that a save is due
   double batch_seconds = 0;              // what a batch has taken the slowest rank, where ranks ask one another between batches
   double loss_sum = 0;                   // of the update's samples (or tokens)
+  double gradient_squares = 0;           // of the part of the reduced gradient that a rank looks at: together its squared norm
   std::int64_t count = 0;                // samples (or tokens) of the update
   std::int32_t lowest_call = kNone;      // which of the calls that a task may make this vote answers: they must be
   std::int32_t highest_call = -1;        // the same on every rank

@@ -66,6 +66,15 @@ void ParallelOptions::describe(FieldVisitor& visitor) {
        .min_is_excluded = true,
        .synonyms = "bucket_cap_mb bucket_mb bucket_size"},
       bucket_mib);
+  visitor.field({.name = "overlap",
+                 .doc = "Reduces a bucket while the backward pass computes the next ones. false: when it is over; needed by a task whose "
+                        "backward pass writes a gradient more than once.",
+                 .synonyms = "overlap_comm overlap_grad_reduce"},
+                overlap);
+  visitor.field({.name = "shared_memory",
+                 .doc = "The ranks of a host reduce in memory that they share, and MPI between hosts, where every host can and has as many "
+                        "ranks as the others. false: MPI alone. Bits depend on it where there are more than two ranks."},
+                shared_memory);
 }
 
 void RestartOptions::describe(FieldVisitor& visitor) {
@@ -175,6 +184,23 @@ void LoggingOptions::describe(FieldVisitor& visitor) {
                 histograms_every_steps);
 }
 
+void ProfileOptions::describe(FieldVisitor& visitor) {
+  visitor.field(
+      {.name = "steps",
+       .doc = "How many steps of each start are measured: a table of where their time goes on each rank, and a Chrome trace of each "
+              "rank beside its log. 0: none. Measuring takes time itself.",
+       .unit = "updates",
+       .min = 0,
+       .max = 1000},
+      steps);
+  visitor.field({.name = "after_steps",
+                 .doc = "How many steps of that start come before them, so that what happens once is not measured.",
+                 .unit = "updates",
+                 .min = 0,
+                 .synonyms = "skip warmup wait"},
+                after_steps);
+}
+
 void Configuration::describe(FieldVisitor& visitor) {
   visitor.section({.name = "run", .doc = "Which run this is."}, run);
   visitor.section({.name = "task",
@@ -210,6 +236,7 @@ void Configuration::describe(FieldVisitor& visitor) {
                    .doc = "In which forms, beside `metrics.jsonl`, what the run measures is written.",
                    .synonyms = "logger loggers report_to"},
                   logging);
+  visitor.section({.name = "profile", .doc = "Measures where the time of a few steps goes.", .synonyms = "profiler"}, profile);
   visitor.field({.name = "resume",
                  .doc = "What the run goes on from: `auto` (the newest good checkpoint of the run directory, if there is one), `none` "
                         "(from the start), or the path of a checkpoint or of a run directory (its newest good one). A relative path starts "

@@ -200,6 +200,13 @@ struct LoggingOptions {
   void describe(FieldVisitor&);
 };
 
+/// `profile:` where the time of a few steps goes.
+struct ProfileOptions {
+  std::int64_t steps = 0;        // how many; 0: none
+  std::int64_t after_steps = 5;  // of each start; these come first
+  void describe(FieldVisitor&);
+};
+
 /// `callbacks: {NAME: ...}`: what looks at the run while it trains, and may end it. Called in the order of the names.
 struct CallbackOptions {
   std::string type;    // early_stopping | gradient_norm | time_limit | one that a plugin registers
@@ -223,6 +230,8 @@ struct SavingOptions {
 /// `parallel:`
 struct ParallelOptions {
   double bucket_mib = 8;  // small gradients are packed into buckets of about this size
+  bool overlap = true;    // buckets are reduced while the backward pass computes the next ones
+  bool shared_memory = true;
   void describe(FieldVisitor&);
 };
 
@@ -275,6 +284,7 @@ struct Configuration {
   SavingOptions saving;
   std::map<std::string, CallbackOptions> callbacks;
   LoggingOptions logging;
+  ProfileOptions profile;
   std::string resume = "auto";           // auto | none | a checkpoint directory
   std::optional<std::string> init_from;  // a checkpoint or run directory: its weights, step 0
   ParallelOptions parallel;

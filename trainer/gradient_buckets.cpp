@@ -1,39 +1,34 @@
 #include "trainer/gradient_buckets.h"
 
+#include <fmt/format.h>
 #include <torch/csrc/autograd/function_hook.h>
 #include <torch/csrc/autograd/variable.h>
 #include <torch/torch.h>
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <span>
+#include <stdexcept>
 #include <utility>
 
 #include "base/error.h"
+#include "trainer/gradient_memory.h"
 #include "trainer/state_entry.h"
 
 namespace holdfast {
 namespace {
 
-/// Notes that autograd has written a parameter's gradient.
-class MarkUsed final : public torch::autograd::PostAccumulateGradHook {
- public:
-  explicit MarkUsed(std::uint8_t* flag) : flag_(flag) {}
-  void operator()(const torch::autograd::Variable&) override { *flag_ = 1; }
-
- private:
-  std::uint8_t* flag_;
-};
-
-/// Where a message of its own costs less than packing and unpacking.
-constexpr std::size_t kInPlaceBytes = 256 * 1024;
-
 std::size_t bytes_of(const at::Tensor& tensor) { return static_cast<std::size_t>(tensor.numel()) * sizeof(float); }
 
-/// Nobody else sees its memory, and its elements lie as the parameter's do.
-bool is_own(const at::Tensor& gradient, const at::Tensor& parameter) {
-  return gradient.layout() == at::kStrided && !gradient.requires_grad() && gradient.storage().use_count() == 1 &&
+/// Nobody but `owners` sees its memory, and its elements lie as the parameter's do.
+bool is_own(const at::Tensor& gradient, const at::Tensor& parameter, long owners) {
+  return gradient.layout() == at::kStrided && !gradient.requires_grad() && static_cast<long>(gradient.storage().use_count()) <= owners &&
          gradient.strides() == parameter.strides();
 }
+
+/// Autograd holds the gradient that it has just handed over until the hook returns.
+constexpr long kOwnersInHook = 2, kOwners = 1;
 
 at::Tensor dense(const at::Tensor& gradient) { return gradient.is_sparse() ? gradient.to_dense() : gradient; }
 
@@ -58,49 +53,90 @@ StateEntry gradient_entry(std::string name, const at::Tensor& parameter) {
 
 }  // namespace
 
-GradientBuckets::GradientBuckets(std::vector<NamedParameter> parameters, std::size_t bucket_bytes) : parameters_(std::move(parameters)) {
+/// Told when autograd has written a parameter's gradient.
+class GradientBuckets::Hook final : public torch::autograd::PostAccumulateGradHook {
+ public:
+  Hook(GradientBuckets& buckets, std::size_t parameter) : buckets_(buckets), parameter_(parameter) {}
+  void operator()(const torch::autograd::Variable&) override { buckets_.is_ready(parameter_); }
+
+ private:
+  GradientBuckets& buckets_;
+  std::size_t parameter_;
+};
+
+GradientBuckets::GradientBuckets(std::vector<NamedParameter> parameters, std::size_t bucket_bytes)
+    : parameters_(std::move(parameters)), bucket_bytes_(bucket_bytes), bucket_of_(parameters_.size()) {
   used_ = at::zeros({static_cast<std::int64_t>(parameters_.size())}, at::kByte);
   pending_ = at::zeros({2}, at::kDouble);
-  Bucket small;
+  std::vector<std::size_t> reversed;
   for (std::size_t i = parameters_.size(); i-- > 0;) {
     const at::Tensor& parameter = parameters_[i].tensor;
     if (parameter.scalar_type() != at::kFloat || !parameter.is_non_overlapping_and_dense())
       throw ConfigError(ErrorText{.attempted = "train the parameter " + parameters_[i].name,
                                   .expected = "a dense float32 tensor",
                                   .found = std::string(parameter.dtype().name())});
-    torch::autograd::impl::set_post_acc_grad_hooks(parameter, std::make_unique<MarkUsed>(used_.data_ptr<std::uint8_t>() + i));
-    if (bytes_of(parameter) >= kInPlaceBytes) {
-      add_bucket({.members = {i}, .elements = parameter.numel()});
-      continue;
-    }
-    small.members.push_back(i);
-    small.elements += parameter.numel();
-    if (static_cast<std::size_t>(small.elements) * sizeof(float) >= bucket_bytes) add_bucket(std::exchange(small, {}));
+    torch::autograd::impl::set_post_acc_grad_hooks(parameter, std::make_unique<Hook>(*this, i));
+    reversed.push_back(i);
   }
-  if (!small.members.empty()) add_bucket(std::move(small));
+  fill_buckets(reversed);
 }
 
 GradientBuckets::~GradientBuckets() {
   for (const NamedParameter& parameter : parameters_) torch::autograd::impl::set_post_acc_grad_hooks(parameter.tensor, nullptr);
 }
 
-void GradientBuckets::add_bucket(Bucket bucket) {
-  if (bucket.members.size() > 1) {
-    bucket.flat = at::zeros({bucket.elements}, at::kFloat);
-    std::int64_t at = 0;
-    for (const std::size_t i : bucket.members) {
-      const at::Tensor& parameter = parameters_[i].tensor;
-      bucket.views.push_back(bucket.flat.narrow(0, at, parameter.numel()).as_strided(parameter.sizes(), parameter.strides()));
-      at += parameter.numel();
+void GradientBuckets::fill_buckets(const std::vector<std::size_t>& order) {
+  buckets_.clear();
+  Bucket small;
+  for (const std::size_t i : order) {
+    const at::Tensor& parameter = parameters_[i].tensor;
+    if (bytes_of(parameter) >= GradientMemory::kLargeBytes) {
+      add_bucket({.members = {i}, .elements = parameter.numel()});
+      continue;
     }
+    small.members.push_back(i);
+    small.elements += parameter.numel();
+    if (static_cast<std::size_t>(small.elements) * sizeof(float) >= bucket_bytes_) add_bucket(std::exchange(small, {}));
   }
+  if (!small.members.empty()) add_bucket(std::move(small));
+}
+
+void GradientBuckets::add_bucket(Bucket bucket) {
+  for (const std::size_t i : bucket.members) bucket_of_[i] = buckets_.size();
   buckets_.push_back(std::move(bucket));
+}
+
+void GradientBuckets::make_flat(Bucket& bucket, Communicator& ranks) {
+  bucket.flat = make_flat_gradient(ranks, bucket.elements);
+  std::int64_t at = 0;
+  for (const std::size_t i : bucket.members) {
+    const at::Tensor& parameter = parameters_[i].tensor;
+    bucket.views.push_back(bucket.flat.narrow(0, at, parameter.numel()).as_strided(parameter.sizes(), parameter.strides()));
+    at += parameter.numel();
+  }
+}
+
+void GradientBuckets::set_order(std::vector<std::int64_t> order) {
+  std::vector<std::size_t> places(parameters_.size());
+  std::vector<bool> is_there(parameters_.size());
+  if (order.size() != parameters_.size()) throw std::invalid_argument("an order of the gradients with other parameters");
+  for (std::size_t k = 0; k < order.size(); ++k) {
+    const auto i = static_cast<std::size_t>(order[k]);
+    if (i >= is_there.size() || is_there[i])
+      throw std::invalid_argument("an order of the gradients that is no permutation of the parameters");
+    is_there[i] = true;
+    places[k] = i;
+  }
+  order_ = std::move(order);
+  fill_buckets(places);
 }
 
 void GradientBuckets::zero() {
   for (const NamedParameter& parameter : parameters_) parameter.tensor.mutable_grad() = at::Tensor();
   used_.zero_();
   pending_.zero_();
+  reduced_.clear();
+  ready_.clear();
 }
 
 void GradientBuckets::prepare_backward() {
@@ -114,11 +150,13 @@ void GradientBuckets::prepare_backward() {
   }
 }
 
-at::Tensor GradientBuckets::packed(const Bucket& bucket) {
+at::Tensor GradientBuckets::packed(Bucket& bucket, Communicator& ranks, long owners) {
+  if (bucket.members.size() > 1 && !bucket.flat.defined()) make_flat(bucket, ranks);
+  const GradientMemory memory(ranks);
   for (std::size_t k = 0; k < bucket.members.size(); ++k) {
     const at::Tensor& parameter = parameters_[bucket.members[k]].tensor;
     at::Tensor& gradient = parameter.mutable_grad();
-    if (!bucket.flat.defined() && gradient.defined() && is_own(gradient, parameter)) continue;
+    if (!bucket.flat.defined() && gradient.defined() && is_own(gradient, parameter, owners)) continue;
     at::Tensor target = bucket.flat.defined() ? bucket.views[k] : at::empty_like(parameter);
     if (!gradient.defined())
       target.zero_();
@@ -126,22 +164,79 @@ at::Tensor GradientBuckets::packed(const Bucket& bucket) {
       target.copy_(dense(gradient));
     gradient = target;
   }
-  return bucket.flat.defined() ? bucket.flat : parameters_[bucket.members.front()].tensor.grad();
+  return bucket.flat.defined() ? bucket.flat : parameters_[bucket.members.front()].tensor.grad().as_strided({bucket.elements}, {1});
 }
 
-void GradientBuckets::all_reduce(Communicator& ranks, bool contributes) {
+void GradientBuckets::start(Bucket& bucket, Communicator& ranks, long owners) {
   const torch::NoGradGuard no_grad;
+  bucket.message = packed(bucket, ranks, owners);
+  if (ranks.size() > 1 && !ranks.sees_nonfinite() && !std::isfinite(bucket.message.sum().item<float>())) nonfinite_rank_ = ranks.rank();
+  bucket.ticket = ranks.start_all_reduce({static_cast<std::byte*>(bucket.message.mutable_data_ptr()), bytes_of(bucket.message)},
+                                         ReduceType::f32, ReduceOp::sum);
+  bucket.is_started = true;
+}
+
+void GradientBuckets::reduce_during_backward(Communicator& ranks) {
+  during_backward_ = &ranks;
+  for (Bucket& bucket : buckets_) bucket.missing = bucket.members.size();
+}
+
+void GradientBuckets::is_ready(std::size_t parameter) {
+  if (order_.empty() && !is_used(parameter)) ready_.push_back(static_cast<std::int64_t>(parameter));
+  used_.data_ptr<std::uint8_t>()[parameter] = 1;
+  if (std::exchange(does_spoil_, false)) {
+    const torch::NoGradGuard no_grad;
+    parameters_[parameter].tensor.mutable_grad().mul_(std::numeric_limits<double>::quiet_NaN());
+  }
+  if (during_backward_ == nullptr) return;
+  Bucket& bucket = buckets_[bucket_of_[parameter]];
+  if (bucket.is_started || bucket.missing == 0)
+    throw Error(fmt::format("backward: the gradient of {} is written twice in one pass, and was being summed over the ranks already\n"
+                            "  next: set parallel.overlap: false",
+                            parameters_[parameter].name),
+                kExitConfiguration);
+  --bucket.missing;
+  for (; next_ < buckets_.size() && buckets_[next_].missing == 0; ++next_) start(buckets_[next_], *during_backward_, kOwnersInHook);
+}
+
+int GradientBuckets::all_reduce(Communicator& ranks, bool contributes) {
+  const torch::NoGradGuard no_grad;
+  during_backward_ = nullptr;
   if (!contributes) zero();
-  std::vector<Communicator::Ticket> tickets;
-  const auto start = [&](const at::Tensor& tensor) {
-    tickets.push_back(
-        ranks.start_all_reduce({static_cast<std::byte*>(tensor.mutable_data_ptr()), bytes_of(tensor)}, ReduceType::f32, ReduceOp::sum));
-  };
-  for (const Bucket& bucket : buckets_) start(packed(bucket));
-  const at::Tensor uses = used_.to(at::kFloat);
-  start(uses);
-  for (const Communicator::Ticket ticket : tickets) ranks.finish(ticket);
+  for (; next_ < buckets_.size(); ++next_) start(buckets_[next_], ranks, kOwners);
+  at::Tensor uses = used_.to(at::kFloat);
+  const std::span<float> values(uses.data_ptr<float>(), parameters_.size());
+  ranks.all_reduce(std::as_writable_bytes(values), ReduceType::f32, ReduceOp::sum);
+  reduced_.clear();
+  for (Bucket& bucket : buckets_) {
+    ranks.finish(bucket.ticket);
+    reduced_.push_back(std::exchange(bucket.message, {}));
+    bucket.is_started = false;
+  }
+  next_ = 0;
   used_.copy_(uses.gt(0));
+  if (order_.empty()) agree_on_order(ranks);
+  const int seen = ranks.take_nonfinite_rank(), mine = std::exchange(nonfinite_rank_, -1);
+  return seen >= 0 && mine >= 0 ? std::min(seen, mine) : std::max(seen, mine);
+}
+
+void GradientBuckets::agree_on_order(Communicator& ranks) {
+  for (std::size_t i = parameters_.size(); i-- > 0;)
+    if (std::find(ready_.begin(), ready_.end(), static_cast<std::int64_t>(i)) == ready_.end())
+      ready_.push_back(static_cast<std::int64_t>(i));
+  ranks.broadcast(std::as_writable_bytes(std::span(ready_)), 0);
+  set_order(std::exchange(ready_, {}));
+}
+
+double GradientBuckets::squares(int part, int parts) const {
+  const torch::NoGradGuard no_grad;
+  double sum = 0;
+  for (const at::Tensor& message : reduced_) {
+    const std::int64_t begin = message.numel() * part / parts, end = message.numel() * (part + 1) / parts;
+    const double norm = begin == end ? 0 : at::linalg_vector_norm(message.narrow(0, begin, end - begin)).item<float>();
+    sum += norm * norm;
+  }
+  return sum;
 }
 
 double GradientBuckets::norm() const {

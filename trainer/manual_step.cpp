@@ -7,6 +7,7 @@
 #include <exception>
 
 #include "base/error.h"
+#include "trainer/gradient_memory.h"
 #include "trainer/training_step.h"
 
 namespace holdfast {
@@ -30,15 +31,18 @@ class TrainingStep::ManualSteps final : public ManualOptimization {
       : owner_(owner), state_(state), samples_(samples), step_(state.global_step + 1) {}
 
   void backward(const std::string& name, const Loss& loss) override {
-    owner_.parts_.sections.enter(Section::backward, step_);
+    owner_.enter(Section::backward, step_);
     Optimizer& optimizer = owner_.parts_.optimization.find(name);
     std::vector<at::Tensor> inputs;
     for (const NamedParameter& parameter : optimizer.gradients().parameters()) inputs.push_back(parameter.tensor);
     const unsigned hook = loss.sum.register_hook([&sections = owner_.parts_.sections](const at::Tensor&) { sections.point(); });
     optimizer.gradients().prepare_backward();
-    torch::autograd::backward({loss.sum}, {}, /*retain_graph=*/true, /*create_graph=*/false, inputs);
+    {
+      const GradientMemory memory(owner_.parts_.ranks);
+      torch::autograd::backward({loss.sum}, {}, /*retain_graph=*/true, /*create_graph=*/false, inputs);
+    }
     loss.sum.remove_hook(hook);  // the task may keep the loss, and go back through it again
-    optimizer.gradients().add_loss(owner_.loss_of(loss, optimizer.gradients().parameters()), loss.count);
+    optimizer.gradients().add_loss(owner_.loss_of(loss), loss.count);
     owner_.each_callback("on_backward_end", [](Callback& callback, const RunView& view) { callback.on_backward_end(view); });
   }
   void step(const std::string& name) override {
@@ -52,7 +56,7 @@ class TrainingStep::ManualSteps final : public ManualOptimization {
     owner_.act_on_failures(facts, nullptr, step_);
     is_past_vote_ = true;
     require_good(facts);
-    owner_.parts_.sections.enter(Section::reduce, step_);
+    owner_.enter(Section::reduce, step_);
     owner_.parts_.sections.point();
     owner_.parts_.optimization.all_reduce(owner_.parts_.ranks, optimizer);
     const double norm = optimizer.gradients().norm();
@@ -90,11 +94,11 @@ Vote TrainingStep::run_manual(RunState& state) {
   ManualSteps steps(*this, state, {state.samples_seen, state.samples_seen + samples});
   std::exception_ptr failure;
   try {
-    parts_.sections.enter(Section::data, step);
+    enter(Section::data, step);
     parts_.sections.point();
     const Batch batch = parts_.loader.next();
     note_shapes(batch, step);
-    parts_.sections.enter(Section::forward, step);
+    enter(Section::forward, step);
     parts_.sections.point();
     each_callback("on_batch_start", [&](Callback& callback, const RunView& view) { callback.on_batch_start(view, batch); });
     parts_.task.train_batch(batch, steps);

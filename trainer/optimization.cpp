@@ -80,20 +80,29 @@ void Optimization::prepare_backward() {
   for (const auto& optimizer : optimizers_) optimizer->gradients().prepare_backward();
 }
 
-void Optimization::all_reduce(Communicator& ranks, bool contributes) {
-  for (const auto& optimizer : optimizers_) optimizer->gradients().all_reduce(ranks, contributes);
+void Optimization::reduce_during_backward(Communicator& ranks) {
+  if (optimizers_.size() == 1) optimizers_.front()->gradients().reduce_during_backward(ranks);
+}
+
+int Optimization::all_reduce(Communicator& ranks, bool contributes) {
+  int lowest = -1;
+  for (const auto& optimizer : optimizers_) {
+    const int found = optimizer->gradients().all_reduce(ranks, contributes);
+    if (found >= 0 && (lowest < 0 || found < lowest)) lowest = found;
+  }
+  return lowest;
 }
 
 void Optimization::all_reduce(Communicator& ranks, Optimizer& optimizer) { optimizer.gradients().all_reduce(ranks, true); }
 
-double Optimization::gradient_norm() const {
-  double squares = 0;
-  for (const auto& optimizer : optimizers_) squares += std::pow(optimizer->gradients().norm(), 2);
-  return std::sqrt(squares);
+double Optimization::squares(int part, int parts) const {
+  double sum = 0;
+  for (const auto& optimizer : optimizers_) sum += optimizer->gradients().squares(part, parts);
+  return sum;
 }
 
-bool Optimization::are_gradients_finite() const {
-  return std::all_of(optimizers_.begin(), optimizers_.end(), [](const auto& optimizer) { return optimizer->gradients().are_finite(); });
+void Optimization::spoil_next(bool does_spoil) {
+  for (const auto& optimizer : optimizers_) optimizer->gradients().spoil_next(does_spoil);
 }
 
 double Optimization::gradient_seed() const { return std::exp2(-std::round(std::log2(static_cast<double>(update_samples_)))); }

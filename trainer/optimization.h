@@ -24,22 +24,24 @@ class Optimization {
   /// Where schedules without total_steps end.
   void set_last_step(std::int64_t last_step) { last_step_ = last_step; }
   void zero();
-  /// Collective: the gradients of all optimizers (or of one) summed over the ranks. `contributes` as in GradientBuckets.
-  void all_reduce(Communicator& ranks, bool contributes);
+  /// Collective: the gradients of all optimizers (or of one) summed over the ranks, as GradientBuckets::all_reduce.
+  int all_reduce(Communicator& ranks, bool contributes);
   void all_reduce(Communicator& ranks, Optimizer& optimizer);
+  /// As GradientBuckets::reduce_during_backward, if there is one optimizer: of several, buckets of one and of another would be started in
+  /// an order that is not the same on every rank.
+  void reduce_during_backward(Communicator& ranks);
+  /// As GradientBuckets::squares, of all optimizers.
+  double squares(int part, int parts) const;
+  void spoil_next(bool does_spoil);
   /// Before every backward pass, as GradientBuckets::prepare_backward.
   void prepare_backward();
   /// What the backward passes of automatic optimization start from: the power of two next to 1 / samples of an update. With a
   /// batch of 128, say, gradients of a sum then add up to the mean, and no pass over them has to divide.
   double gradient_seed() const;
-  /// The 2-norm of the gradients of all optimizers together, as they are; not finite if any element is not.
-  double gradient_norm() const;
-  /// Whether those of this rank are finite.
-  bool are_gradients_finite() const;
   /// What gradients of automatic optimization are divided by, so that they are means over the global `count`.
   double divisor(std::int64_t count) const;
   /// Updates with the mean gradient over the global `count` of samples (or tokens) that the loss has counted, clipped to
-  /// `clip_norm`. `norm` as from gradient_norm.
+  /// `clip_norm`. `norm`: of their sum.
   void step(std::int64_t count, double norm);
   /// One optimizer, with its gradients divided by `divisor`. `norm`: theirs, undivided.
   void step(Optimizer& optimizer, double divisor, double norm);

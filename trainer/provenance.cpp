@@ -10,19 +10,45 @@ namespace holdfast {
 
 using nlohmann::json;
 
+namespace {
+
+constexpr const char* kBucketOrder = "bucket_order";
+
+}  // namespace
+
 json describe_environment(const Communicator& ranks, std::int64_t threads_per_rank, const Optimization& optimization) {
-  json buckets = json::object();
-  for (const auto& optimizer : optimization.all()) buckets[optimizer->name()] = optimizer->gradients().layout();
-  return {{"world_size", ranks.size()},           {"ranks_per_host", ranks.local_size()},
-          {"threads_per_rank", threads_per_rank}, {"instruction_set", at::get_cpu_capability()},
-          {"holdfast", HOLDFAST_VERSION},         {"libtorch", libtorch_version()},
-          {"mpi", mpi_library_version()},         {"bucket_elements", std::move(buckets)}};
+  json buckets = json::object(), order = json::object();
+  for (const auto& optimizer : optimization.all()) {
+    buckets[optimizer->name()] = optimizer->gradients().layout();
+    if (!optimizer->gradients().order().empty()) order[optimizer->name()] = optimizer->gradients().order();
+  }
+  return {{"world_size", ranks.size()},
+          {"ranks_per_host", ranks.local_size()},
+          {"threads_per_rank", threads_per_rank},
+          {"instruction_set", at::get_cpu_capability()},
+          {"holdfast", HOLDFAST_VERSION},
+          {"libtorch", libtorch_version()},
+          {"mpi", mpi_library_version()},
+          {"reduction", ranks.reduction()},
+          {"bucket_elements", std::move(buckets)},
+          {kBucketOrder, std::move(order)}};
+}
+
+void restore_bucket_order(const json& environment, Optimization& optimization) {
+  const auto orders = environment.find(kBucketOrder);
+  if (orders == environment.end()) return;  // of a version that had none
+  for (const auto& optimizer : optimization.all()) {
+    const auto order = orders->find(optimizer->name());
+    if (order != orders->end() && order->size() == optimizer->gradients().parameters().size()) optimizer->gradients().set_order(*order);
+  }
 }
 
 std::vector<std::string> environment_differences(const json& then, const json& now) {
   std::vector<std::string> differences;
   for (const auto& [key, value] : now.items())
-    if (!then.contains(key) || then[key] != value)
+    if (key == kBucketOrder)
+      continue;  // it follows from the others, or has been taken over
+    else if (!then.contains(key) || then[key] != value)
       differences.push_back(fmt::format("{} was {}, is {}", key, then.contains(key) ? then[key].dump() : "not recorded", value.dump()));
   return differences;
 }

@@ -12,8 +12,11 @@
 
 namespace holdfast {
 
-/// Not collective.
+/// Not collective. The order of buckets is there once it has been agreed on.
 nlohmann::json describe_environment(const Communicator& ranks, std::int64_t threads_per_rank, const Optimization& optimization);
+
+/// The order of buckets that a manifest's environment has, for optimizers that own as many parameters as they did.
+void restore_bucket_order(const nlohmann::json& environment, Optimization& optimization);
 
 /// "threads_per_rank was 2, is 1" for each fact that differs and that bits may depend on.
 std::vector<std::string> environment_differences(const nlohmann::json& then, const nlohmann::json& now);

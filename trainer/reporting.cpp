@@ -85,4 +85,17 @@ void Trainer::write_histograms() {
     }
 }
 
+void Trainer::report_profile() {
+  const StepTimes& mine = profile_.times();
+  const std::vector<std::string> all = parts_.ranks.gather(json{{"seconds", mine.seconds}, {"waiting", mine.waiting_seconds}}.dump(), 0);
+  if (!is_rank_0()) return;
+  std::vector<StepTimes> ranks;
+  for (const std::string& text : all) {
+    const json times = json::parse(text);
+    ranks.push_back({times["seconds"].get<std::map<std::string, double>>(), times["waiting"]});
+  }
+  progress_->print(table_of(ranks, configuration_.profile.steps));
+  log_info("traces of these steps, one for each rank: {}", settings_.layout.trace(settings_.attempt, 0).string());
+}
+
 }  // namespace holdfast

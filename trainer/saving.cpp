@@ -90,7 +90,7 @@ Snapshot Trainer::snapshot() const {
           .entries = training_state(parts_.task, optimization_, parts_.copies),
           .state = to_json(state_),
           .options = options_,
-          .environment = environment_,
+          .environment = environment(),
           .transforms = parts_.copies.transforms(),
           .changes_at_any_time = parts_.task.is_manual()};
 }

@@ -53,6 +53,7 @@ Trainer::Trainer(const Parts& parts, Configuration configuration, json resolved_
                       .loader = parts_.training,
                       .optimization = optimization_,
                       .accumulate_batches = configuration_.trainer.accumulate_batches,
+                      .overlaps = configuration_.parallel.overlap,
                       .checkpointer = &checkpointer_,
                       .copies = &parts_.copies,
                       .callbacks = &parts_.callbacks,
@@ -62,6 +63,7 @@ Trainer::Trainer(const Parts& parts, Configuration configuration, json resolved_
                       .attempt = settings_.attempt,
                       .clock = &parts_.clock,
                       .wants_stop = [this] { return wants_stop(); },
+                      .profile = &profile_,
                       .undo_until_group = [this] { before_group_.put_back(); }}),
       checkpointer_({parts_.ranks, parts_.files, parts_.clock, parts_.sections}, settings_.layout, configuration_.checkpoints,
                     settings_.attempt),
@@ -70,13 +72,14 @@ Trainer::Trainer(const Parts& parts, Configuration configuration, json resolved_
         std::erase_if(entries, [](const StateEntry& entry) { return entry.changes_only_in_update; });
         return entries;
       }),
+      profile_(configuration_.profile, parts_.clock, parts_.sections, parts_.files,
+               settings_.layout.trace(settings_.attempt, parts_.ranks.rank())),
       left_out_(parts_.ranks, parts_.files, settings_.layout.left_out()),
       stop_sources_(parts_.clock, parts_.files, is_rank_0() ? settings_.layout.stop() : Path(), settings_.deadlines) {
   const auto saves_on_exception = [](const CheckpointOptions& entry) { return entry.on_exception; };
   saves_on_exception_ = std::any_of(configuration_.checkpoints.begin(), configuration_.checkpoints.end(), saves_on_exception);
   if (parts_.task.is_manual()) check_manual_task();
   optimization_.set_last_step(run_.last_step);
-  environment_ = describe_environment(parts_.ranks, settings_.threads_per_rank, optimization_);
 }
 
 RunEnd Trainer::run() try {
@@ -107,7 +110,9 @@ RunEnd Trainer::train() {
   while (!is_over()) {
     const StepStart before = start_of(state_);
     const double start = parts_.clock.seconds();
+    profile_.begin_step();
     const Vote facts = step();
+    if (profile_.end_step()) report_profile();
     longest_step_seconds_ = std::max(longest_step_seconds_, parts_.clock.seconds() - start);
     report_save(checkpointer_.advance(facts));
     tell_callbacks(facts, before);
@@ -206,6 +211,7 @@ void Trainer::go_on_from(const Restored& restored) {
   }
   for (const auto& optimizer : optimization_.all()) optimizer->set_updates(state_.optimizer_updates[optimizer->name()]);
   optimization_.set_plateaus(state_.plateaus);
+  restore_bucket_order(restored.manifest.environment, optimization_);
   if (restored.is_new_rank) seed_generators(static_cast<std::uint64_t>(configuration_.run.seed), parts_.ranks.rank(), state_.global_step);
   parts_.callbacks.restore(state_.callbacks);
   const std::vector<std::string> begun = parts_.copies.reset_missing(restored.manifest.tensors);
@@ -215,9 +221,11 @@ void Trainer::go_on_from(const Restored& restored) {
   for (const std::string& average : begun) log_info("the average {} begins with the weights of step {}", average, state_.global_step);
   for (const std::string& difference : option_differences(restored.manifest.options, options_))
     log_info("the configuration has changed: {}", difference);
-  for (const std::string& difference : environment_differences(restored.manifest.environment, environment_))
+  for (const std::string& difference : environment_differences(restored.manifest.environment, environment()))
     log_warning("bits may differ from an uninterrupted run because {}", difference);
 }
+
+json Trainer::environment() const { return describe_environment(parts_.ranks, settings_.threads_per_rank, optimization_); }
 
 Vote Trainer::step() {
   if (state_.samples_seen % parts_.training.epoch_samples() == 0) begin_epoch();

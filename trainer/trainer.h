@@ -72,6 +72,10 @@ class Trainer {
   /// What has to be time for between a stop that is asked for and the end of the run.
   double needed_seconds() const { return longest_step_seconds_ + 2 * longest_save_seconds_ + validation_polls_.seconds(); }
   RunView view() const;
+  /// Collective: the times of all ranks as a table.
+  void report_profile();
+  /// What the bits depend on beside configuration and seed, as provenance.h has it.
+  nlohmann::json environment() const;
   /// Collective: what callbacks are told of a completed update.
   void tell_callbacks(const Vote& facts, const StepStart& before);
   void begin_epoch();
@@ -137,9 +141,9 @@ class Trainer {
   Optimization optimization_;
   TrainingStep training_step_;
   Checkpointer checkpointer_;
-  nlohmann::json environment_;
   RunState state_;
   BoundaryCopy before_group_;  // of what the batches of an update change before it is made
+  StepProfile profile_;
   LeftOut left_out_;
   StopSources stop_sources_;
   PollInterval validation_polls_;

@@ -8,11 +8,11 @@
 #include <cctype>
 #include <cmath>
 #include <exception>
-#include <limits>
 #include <utility>
 
 #include "base/error.h"
 #include "base/injection.h"
+#include "trainer/gradient_memory.h"
 #include "trainer/stop_request.h"
 #include "trainer/thrown.h"
 
@@ -43,15 +43,6 @@ std::string words_of_task(const std::exception_ptr& failure) {
 std::string without_numbers(std::string text) {
   std::erase_if(text, [](unsigned char c) { return std::isdigit(c) != 0; });
   return text;
-}
-
-void fill_with_nan(const std::vector<NamedParameter>& parameters) {
-  const torch::NoGradGuard no_grad;
-  for (const NamedParameter& parameter : parameters)
-    if (parameter.tensor.grad().defined()) {
-      parameter.tensor.grad().mul_(std::numeric_limits<double>::quiet_NaN());
-      return;
-    }
 }
 
 }  // namespace
@@ -111,10 +102,11 @@ void TrainingStep::compute(Group& group, RunState& state) {
       if ((group.stop = agree_on_stop(group))) return;
     }
     const std::int64_t samples = parts_.loader.next_global_samples();
+    const bool is_last = batches + 1 == parts_.accumulate_batches || (state.samples_seen + samples) % parts_.loader.epoch_samples() == 0;
     const bool is_left_out =
         parts_.left_out && parts_.left_out->at(state.samples_seen);  // within a group only if groups were others before
     try {
-      if (!group.failure && !is_left_out) add_gradient(group.mine, step);
+      if (!group.failure && !is_left_out) add_gradient(group.mine, step, is_last);
     } catch (...) {
       group.failure = std::current_exception();
       group.failed_section = parts_.sections.section();
@@ -141,18 +133,18 @@ std::optional<Vote> TrainingStep::agree_on_stop(const Group& group) {
 
 Vote TrainingStep::reduce(Group& group, double& norm, std::int64_t step) {
   Vote& mine = group.mine;
-  parts_.sections.enter(Section::reduce, step);
+  enter(Section::reduce, step);
   parts_.sections.point();
-  const bool is_alone = parts_.ranks.size() == 1;
-  bool is_finite = std::isfinite(mine.loss_sum) && (is_alone || group.failure || parts_.optimization.are_gradients_finite());
-  parts_.optimization.all_reduce(parts_.ranks, !group.failure);
-  norm = parts_.optimization.gradient_norm();
-  if (!std::isfinite(norm)) mine.is_nonfinite = 1;
-  if (is_alone) is_finite = is_finite && std::isfinite(norm);
-  if (!is_finite && !group.failure) mine.nonfinite_rank = parts_.ranks.rank();
-  const Vote facts = parts_.ranks.vote(mine);
+  const int nonfinite_rank = parts_.optimization.all_reduce(parts_.ranks, !group.failure);
+  if (nonfinite_rank >= 0) mine.nonfinite_rank = nonfinite_rank;
+  mine.gradient_squares = parts_.optimization.squares(parts_.ranks.rank(), parts_.ranks.size());
+  const bool is_finite = std::isfinite(mine.loss_sum) && (parts_.ranks.size() > 1 || std::isfinite(mine.gradient_squares));
+  if (!is_finite && !group.failure) mine.nonfinite_rank = std::min(mine.nonfinite_rank, parts_.ranks.rank());
+  Vote facts = parts_.ranks.vote(mine);
+  if (!std::isfinite(facts.gradient_squares)) facts.is_nonfinite = 1;
+  norm = std::sqrt(facts.gradient_squares);
   polls_.take(facts.batch_seconds);
-  if (group.failure) parts_.sections.enter(group.failed_section, step);  // where the failure was, for the exit record
+  if (group.failure) enter(group.failed_section, step);  // where the failure was, for the exit record
   act_on_failures(facts, group.failure, step);
   return facts;
 }
@@ -168,21 +160,25 @@ bool TrainingStep::may_come_to_nothing() const {
   return !parts_.task.is_manual() && (may_skip || (parts_.clock && polls_.batches() < parts_.accumulate_batches));
 }
 
-void TrainingStep::add_gradient(Vote& mine, std::int64_t step) {
-  parts_.sections.enter(Section::data, step);
+void TrainingStep::add_gradient(Vote& mine, std::int64_t step, bool is_last) {
+  enter(Section::data, step);
   parts_.sections.point();
   const Batch batch = parts_.loader.next();
   note_shapes(batch, step);
   if (batch.samples == 0) return;  // takes part in every collective all the same
-  parts_.sections.enter(Section::forward, step);
+  enter(Section::forward, step);
   parts_.sections.point();
   each_callback("on_batch_start", [&](Callback& callback, const RunView& view) { callback.on_batch_start(view, batch); });
   const Loss loss = parts_.task.loss(batch);
-  parts_.sections.enter(Section::backward, step);
+  enter(Section::backward, step);
   loss.sum.register_hook([this](const at::Tensor&) { parts_.sections.point(); });
   parts_.optimization.prepare_backward();
-  loss.sum.backward(at::full_like(loss.sum, parts_.optimization.gradient_seed()));
-  mine.loss_sum += loss_of(loss, parts_.optimization.all().front()->gradients().parameters());
+  if (is_last && parts_.overlaps) parts_.optimization.reduce_during_backward(parts_.ranks);
+  {
+    const GradientMemory memory(parts_.ranks);
+    loss.sum.backward(at::full_like(loss.sum, parts_.optimization.gradient_seed()));
+  }
+  mine.loss_sum += loss_of(loss);
   mine.count += loss.count;
   each_callback("on_backward_end", [](Callback& callback, const RunView& view) { callback.on_backward_end(view); });
 }
@@ -193,6 +189,11 @@ void TrainingStep::announce_step(const Optimizer& optimizer, double norm) {
   });
 }
 
+void TrainingStep::enter(Section section, std::int64_t step) {
+  parts_.sections.enter(section, step);
+  if (parts_.profile) parts_.profile->enter(section);
+}
+
 Vote TrainingStep::my_vote() const {
   Vote mine;
   if (parts_.wants_stop ? parts_.wants_stop() : is_stop_requested()) mine.stop_rank = parts_.ranks.rank();
@@ -201,7 +202,7 @@ Vote TrainingStep::my_vote() const {
 }
 
 void TrainingStep::begin_update(std::int64_t step) {
-  parts_.sections.enter(Section::update, step);
+  enter(Section::update, step);
   parts_.sections.point();
   if (parts_.checkpointer) parts_.checkpointer->finish_staging();
 }
@@ -236,11 +237,15 @@ void TrainingStep::end_if_futile(const std::exception_ptr& mine) {
                               .next = "make the task and the data fit together: task.options, data.options"});
 }
 
-double TrainingStep::loss_of(const Loss& loss, const std::vector<NamedParameter>& parameters) {
+void TrainingStep::spoil(FaultKind kind) {
+  spoiled_ = kind;
+  if (kind == FaultKind::nan) parts_.optimization.spoil_next(true);
+}
+
+double TrainingStep::loss_of(const Loss& loss) {
   const double sum = loss.sum.item<double>();
-  const std::optional<FaultKind> fault = std::exchange(spoiled_, std::nullopt);
-  if (fault == FaultKind::nan) fill_with_nan(parameters);
-  return fault == FaultKind::spike ? 1000 * sum : sum;
+  parts_.optimization.spoil_next(false);
+  return std::exchange(spoiled_, std::nullopt) == FaultKind::spike ? 1000 * sum : sum;
 }
 
 }  // namespace holdfast

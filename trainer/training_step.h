@@ -16,6 +16,7 @@
 #include "trainer/optimization.h"
 #include "trainer/poll_interval.h"
 #include "trainer/run_state.h"
+#include "trainer/step_profile.h"
 #include "trainer/task.h"
 #include "trainer/weight_copies.h"
 
@@ -30,6 +31,7 @@ class TrainingStep {
     BatchLoader& loader;
     Optimization& optimization;
     std::int64_t accumulate_batches;
+    bool overlaps = true;                  // the reduction of gradients and the pass that computes them
     Checkpointer* checkpointer = nullptr;  // null: nothing is saved while it runs
     WeightCopies* copies = nullptr;        // null: no averages
     CallbackList* callbacks = nullptr;     // null: none, and `view` is not asked for
@@ -39,6 +41,7 @@ class TrainingStep {
     int attempt = 1;                              // for that list
     const Clock* clock = nullptr;                 // null: between the batches of an update nobody asks for a stop
     std::function<bool()> wants_stop = {};        // does this rank? null: if a signal has come
+    StepProfile* profile = nullptr;               // null: nothing is measured
     std::function<void()> undo_until_group = {};  // buffers and generators are as they were when run() was called
   };
   explicit TrainingStep(const Parts& parts) : parts_(parts) {}
@@ -52,7 +55,7 @@ class TrainingStep {
   /// May the next run() come back without having consumed what it began? Then undo_until_group has to be possible.
   bool may_come_to_nothing() const;
   /// For the injected faults `nan` and `spike`: within a backward pass, which it spoils.
-  void spoil(FaultKind kind) { spoiled_ = kind; }
+  void spoil(FaultKind kind);
   /// Of what run() has thrown: every rank has thrown because of the same vote, and nothing was updated.
   bool is_failure_agreed() const { return is_failure_agreed_; }
 
@@ -68,7 +71,8 @@ class TrainingStep {
   Vote run_automatic(RunState& state);
   Vote run_manual(RunState& state);
   void compute(Group& group, RunState& state);
-  void add_gradient(Vote& mine, std::int64_t step);
+  /// `is_last`: of the update, so that its gradients may be reduced while they are computed.
+  void add_gradient(Vote& mine, std::int64_t step, bool is_last);
   /// The vote on the group, when its gradients are reduced.
   Vote reduce(Group& group, double& norm, std::int64_t step);
   /// Collective, between two batches of a group: whether all ranks drop it.
@@ -78,7 +82,7 @@ class TrainingStep {
   /// Collective. False: the update is not made, and its batches are left out. Throws where the run or the attempt ends.
   bool answer_bad_update(BadUpdate bad, SampleRange samples, const RunState& state);
   /// What the loss of a backward pass adds up to, once the pass is over; injected faults spoil it here.
-  double loss_of(const Loss& loss, const std::vector<NamedParameter>& parameters);
+  double loss_of(const Loss& loss);
   const TrainerOptions& options() const;
   void act_on_failures(const Vote& facts, const std::exception_ptr& mine, std::int64_t step);
   /// Collective, after a failure in the first update of a run. Throws FutileError where the task failed on every rank alike: with the same
@@ -87,6 +91,7 @@ class TrainingStep {
   std::string call_name(std::int32_t call) const;
   void note_shapes(const Batch& batch, std::int64_t step);
   Vote my_vote() const;
+  void enter(Section section, std::int64_t step);
   template <class Call>
   void each_callback(const char* method, Call call) {
     if (!parts_.callbacks || parts_.callbacks->empty()) return;

@@ -174,7 +174,8 @@ int run_training(const TrainArguments& arguments, Heartbeat* heartbeat) {
   const SystemClock clock;
   const RunLayout layout{std::filesystem::absolute(configuration.run.directory)};
   std::vector<Deadline> ends = deadlines(configuration.trainer, clock.unix_seconds());
-  const std::unique_ptr<Communicator> ranks = make_mpi_communicator(sections);
+  const std::unique_ptr<Communicator> ranks =
+      make_mpi_communicator(sections, configuration.parallel.shared_memory ? HostTransport::shared_memory : HostTransport::mpi);
   set_up_log(fmt::format("rank {}", ranks->rank()));
   if (heartbeat) stand_by(*heartbeat, sections);
   install_stop_handlers();

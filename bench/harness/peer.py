@@ -20,12 +20,16 @@ def torchrun(ranks):
     return [python(), "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
 
 
-def run(command, timeout):
-    """The last line of the output as JSON. One thread a process, as on our side."""
+def output(command, timeout):
+    """What it prints. One thread a process, as on our side."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=PEERS, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                           timeout=timeout)
-    lines = done.stdout.strip().split("\n")
-    if done.returncode != 0 or not lines[-1].startswith("{"):
+    if done.returncode != 0 or "{" not in done.stdout:
         sys.exit(f"the peer failed ({done.returncode}): {' '.join(command)}\n{done.stdout}{done.stderr}")
-    return json.loads(lines[-1])
+    return done.stdout
+
+
+def run(command, timeout):
+    """The last line of the output as JSON."""
+    return json.loads(output(command, timeout).strip().split("\n")[-1])

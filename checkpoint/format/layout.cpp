@@ -14,6 +14,8 @@ Path RunLayout::exit_record(int attempt, int rank) const { return attempt_logs(a
 
 Path RunLayout::stacks(int attempt, int rank) const { return attempt_logs(attempt) / fmt::format("rank-{}.stacks.txt", rank); }
 
+Path RunLayout::trace(int attempt, int rank) const { return attempt_logs(attempt) / fmt::format("rank-{}.trace.json", rank); }
+
 Path RunLayout::rank_times(int attempt, int rank) const { return attempt_logs(attempt) / fmt::format("rank-{}.times.json", rank); }
 
 Path RunLayout::launcher_log(int attempt) const { return attempt_logs(attempt) / "launcher.log"; }

@@ -29,12 +29,13 @@ struct RunLayout {
   Path done() const { return root / "DONE.json"; }
   Path checkpoints() const { return root / "checkpoints"; }
   Path hooks_log() const { return root / "logs" / "hooks.log"; }  // what commands of `hooks:` have printed
-  Path attempt_logs(int attempt) const;           // logs/attempt-003
-  Path rank_log(int attempt, int rank) const;     // .../rank-1.log
-  Path exit_record(int attempt, int rank) const;  // .../rank-1.exit.json
-  Path stacks(int attempt, int rank) const;       // .../rank-1.stacks.txt
-  Path rank_times(int attempt, int rank) const;   // .../rank-1.times.json
-  Path launcher_log(int attempt) const;           // .../launcher.log: what mpirun itself printed
+  Path attempt_logs(int attempt) const;                           // logs/attempt-003
+  Path rank_log(int attempt, int rank) const;                     // .../rank-1.log
+  Path exit_record(int attempt, int rank) const;                  // .../rank-1.exit.json
+  Path stacks(int attempt, int rank) const;                       // .../rank-1.stacks.txt
+  Path trace(int attempt, int rank) const;                        // .../rank-1.trace.json
+  Path rank_times(int attempt, int rank) const;                   // .../rank-1.times.json
+  Path launcher_log(int attempt) const;                           // .../launcher.log: what mpirun itself printed
 };
 
 /// checkpoints/step-00001000, or step-00001000.1 for another state at the same step; weights-00001000 where it holds the model's

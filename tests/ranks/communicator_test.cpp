@@ -76,17 +76,16 @@ TEST(CommunicatorTest, ReducesByTheTransportThatWasAskedFor) {
 
 TEST(CommunicatorTest, ReducesTheMemoryThatItHasGiven) {
   constexpr std::size_t kCount = 300'000;
-  void* const memory = ranks->allocate(kCount * sizeof(float));
+  const std::shared_ptr<std::byte> memory = ranks->allocate(kCount * sizeof(float));
   ASSERT_EQ(memory != nullptr, ranks->reduction() == "shared memory");
-  if (memory == nullptr) return;  // any memory is as good
-  const std::span<float> values(static_cast<float*>(memory), kCount);
+  if (!memory) return;  // any memory is as good
+  const std::span<float> values(reinterpret_cast<float*>(memory.get()), kCount);
   const std::vector<float> mine = awkward_values(kCount, ranks->rank());
   std::copy(mine.begin(), mine.end(), values.begin());
   std::vector<float> copy = mine;
   ranks->all_reduce(std::as_writable_bytes(values), ReduceType::f32, ReduceOp::sum);
   ranks->all_reduce(bytes_of(copy), ReduceType::f32, ReduceOp::sum);
   EXPECT_EQ(std::memcmp(values.data(), copy.data(), copy.size() * sizeof(float)), 0);
-  ranks->deallocate(memory);
 }
 
 TEST(CommunicatorTest, SumsHalves) {

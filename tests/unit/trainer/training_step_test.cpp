@@ -122,7 +122,13 @@ TEST(TrainingStep, WaitsForTheCopyOfASaveBeforeItChangesWhatIsCopied) {
   const SystemClock clock;
   const TemporaryDirectory directory;
   Checkpointer checkpointer({ranks, *files, clock, sections}, RunLayout{directory.path()}, {{.name = "regular", .every_steps = 1}}, 1);
-  TrainingStep step({ranks, sections, task, loader, optimization, 1, &checkpointer});
+  TrainingStep step({.ranks = ranks,
+                     .sections = sections,
+                     .task = task,
+                     .loader = loader,
+                     .optimization = optimization,
+                     .accumulate_batches = 1,
+                     .checkpointer = &checkpointer});
 
   StateEntry weight = model_entries(task.model()).at(2);
   ASSERT_EQ(weight.info.name, "model/discriminator.weight");
