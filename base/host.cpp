@@ -26,6 +26,20 @@ int usable_cores() {
   return ::sched_getaffinity(0, sizeof set, &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
 }
 
+bool keep_cores(int part, int parts) {
+  cpu_set_t all, kept;
+  CPU_ZERO(&all);
+  CPU_ZERO(&kept);
+  if (::sched_getaffinity(0, sizeof all, &all) != 0 || CPU_COUNT(&all) < parts) return false;
+  const int cores = CPU_COUNT(&all), first = cores * part / parts, end = cores * (part + 1) / parts;
+  for (int core = 0, at = 0; core < CPU_SETSIZE; ++core) {
+    if (!CPU_ISSET(core, &all)) continue;
+    if (at >= first && at < end) CPU_SET(core, &kept);
+    ++at;
+  }
+  return ::sched_setaffinity(0, sizeof kept, &kept) == 0;
+}
+
 std::filesystem::path memory_directory() {
   const std::filesystem::path memory = "/dev/shm";
   return ::access(memory.c_str(), W_OK | X_OK) == 0 ? memory : std::filesystem::temp_directory_path();

@@ -10,6 +10,9 @@ namespace holdfast {
 std::string host_name();
 /// Processor cores that this process may use (its affinity mask).
 int usable_cores();
+/// Leaves this process, whose other threads are to be started after this, the cores of part `part` of `parts` of those that it may use;
+/// neighbours are neighbours. False, and nothing is changed: there are fewer cores than parts.
+bool keep_cores(int part, int parts);
 /// Where short-lived files go: /dev/shm, which is memory, if this process may write there, else the system's temporary directory.
 std::filesystem::path memory_directory();
 /// Where this user's programs keep what they can make again: $XDG_CACHE_HOME/holdfast, else ~/.cache/holdfast.

@@ -75,6 +75,13 @@ void ParallelOptions::describe(FieldVisitor& visitor) {
                  .doc = "The ranks of a host reduce in memory that they share, and MPI between hosts, where every host can and has as many "
                         "ranks as the others. false: MPI alone. Bits depend on it where there are more than two ranks."},
                 shared_memory);
+  visitor.field(
+      {.name = "bind_to_cores",
+       .doc = "Gives each rank of a host cores of its own, next to one another, where there is one for each rank. Keeps ranks near "
+              "their memory on hosts with several sockets; the threads that read data and write checkpoints then share the "
+              "rank's cores.",
+       .synonyms = "bind_to cpu_affinity"},
+      bind_to_cores);
 }
 
 void RestartOptions::describe(FieldVisitor& visitor) {

@@ -232,6 +232,7 @@ struct ParallelOptions {
   double bucket_mib = 8;  // small gradients are packed into buckets of about this size
   bool overlap = true;    // buckets are reduced while the backward pass computes the next ones
   bool shared_memory = true;
+  bool bind_to_cores = false;
   void describe(FieldVisitor&);
 };
 

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/host.h"
+#include "base/log.h"
 #include "callbacks/built_in.h"
 #include "data/built_in.h"
 #include "data/prefetch_loader.h"
@@ -84,6 +85,9 @@ Components build(const Configuration& configuration, bool is_check_only, Heartbe
 std::int64_t set_threads(const Configuration& configuration, Communicator& ranks) {
   std::int64_t threads = configuration.trainer.threads_per_rank.value_or(std::max(1, usable_cores() / ranks.local_size()));
   ranks.broadcast(std::as_writable_bytes(std::span(&threads, 1)), 0);
+  if (configuration.parallel.bind_to_cores && !keep_cores(ranks.local_rank(), ranks.local_size()))
+    log_warning("parallel.bind_to_cores: this host has fewer cores ({}) than ranks ({}); they share them", usable_cores(),
+                ranks.local_size());
   at::set_num_threads(static_cast<int>(threads));
   at::init_num_threads();  // now, in this thread: the number is otherwise looked up at its first parallel loop
   return threads;

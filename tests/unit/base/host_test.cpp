@@ -1,6 +1,7 @@
 #include "base/host.h"
 
 #include <gmock/gmock.h>
+#include <sched.h>
 
 #include <set>
 
@@ -25,6 +26,27 @@ TEST(RandomToken, Has32HexadecimalDigitsAndIsNeverTheSame) {
 TEST(Host, HasANameAndACore) {
   EXPECT_NE(host_name(), "");
   EXPECT_GE(usable_cores(), 1);
+}
+
+TEST(KeepCores, EachPartHasCoresOfItsOwnAndTogetherTheyAreAll) {
+  const int cores = usable_cores();
+  cpu_set_t before, together;
+  ASSERT_EQ(::sched_getaffinity(0, sizeof before, &before), 0);
+  CPU_ZERO(&together);
+  const auto put_back = [&] { ASSERT_EQ(::sched_setaffinity(0, sizeof before, &before), 0); };
+  for (int part = 0; part < cores; ++part) {
+    ASSERT_TRUE(keep_cores(part, cores));
+    EXPECT_EQ(usable_cores(), 1);
+    cpu_set_t kept, common;
+    ASSERT_EQ(::sched_getaffinity(0, sizeof kept, &kept), 0);
+    CPU_AND(&common, &kept, &together);
+    EXPECT_EQ(CPU_COUNT(&common), 0);
+    CPU_OR(&together, &together, &kept);
+    put_back();
+  }
+  EXPECT_TRUE(CPU_EQUAL(&together, &before));
+  EXPECT_FALSE(keep_cores(0, cores + 1));
+  EXPECT_EQ(usable_cores(), cores);
 }
 
 }  // namespace
