@@ -10,9 +10,7 @@
 #include "base/log.h"
 
 namespace holdfast {
-namespace {
 
-/// False: it did not come back in time.
 bool run_within(std::chrono::milliseconds limit, const char* what, std::function<void()> work) {
   const auto is_over = std::make_shared<std::promise<void>>();
   std::future<void> over = is_over->get_future();
@@ -30,8 +28,6 @@ bool run_within(std::chrono::milliseconds limit, const char* what, std::function
   log_error("{}: not done after {} ms; going on without", what, limit.count());
   return false;
 }
-
-}  // namespace
 
 void DeviceTearDown::run(const std::string& why) const {
   run_within(write_limit, "write the newest operations down", [write = write_down, why] { write(why); });

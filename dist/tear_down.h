@@ -11,14 +11,17 @@
 
 namespace holdfast {
 
+/// Runs `work` in a thread of its own, and leaves it behind after `limit`: false. What it throws is logged.
+bool run_within(std::chrono::milliseconds limit, const char* what, std::function<void()> work);
+
 struct DeviceTearDown {
   std::function<void(const std::string& why)> write_down;  // may throw, or never return
   std::function<void()> abort;                             // likewise
   std::chrono::milliseconds write_limit{5000}, abort_limit{10000};
   std::function<void(int exit_code)> leave;  // does not return, but in tests
 
-  /// Ends with leave(kExitUnavailable), after both limits at the latest. Each part runs in a thread of its own, which is left behind where it
-  /// does not come back; what even then keeps the process is ended from outside, by the shim.
+  /// Ends with leave(kExitUnavailable), after both limits at the latest. Each part runs in a thread of its own, which is left behind where
+  /// it does not come back; what even then keeps the process is ended from outside, by the shim.
   void run(const std::string& why) const;
 };
 

@@ -1,6 +1,6 @@
-// A device that carries out what is queued in its streams as late, and as far out of order, as the recorded waits allow. Work is a function;
-// streams are the three of dist/streams.h. One favoured stream runs ahead of all others, the rest runs only where something waits for it:
-// each order that a missing wait would allow is that of some favoured stream.
+// A device that carries out what is queued in its streams as late, and as far out of order, as the recorded waits allow. Work is a
+// function; streams are the three of dist/streams.h. One favoured stream runs ahead of all others, the rest runs only where something waits
+// for it: each order that a missing wait would allow is that of some favoured stream.
 #pragma once
 
 #include <array>

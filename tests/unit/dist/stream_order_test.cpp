@@ -18,7 +18,9 @@ class StreamOrder : public testing::TestWithParam<StreamName> {
 };
 
 std::string name_of(const testing::TestParamInfo<StreamName>& info) {
-  return info.param == StreamName::compute ? "ComputingAhead" : info.param == StreamName::communication ? "CommunicatingAhead" : "CopyingAhead";
+  return info.param == StreamName::compute         ? "ComputingAhead"
+         : info.param == StreamName::communication ? "CommunicatingAhead"
+                                                   : "CopyingAhead";
 }
 INSTANTIATE_TEST_SUITE_P(Favoured, StreamOrder, testing::Values(StreamName::compute, StreamName::communication, StreamName::copy), name_of);
 

@@ -42,8 +42,7 @@ class WatchdogTest : public testing::Test {
   FlightRecorder recorder{*ring};
   FakeClock clock;
   std::string connection_failure;
-  Watchdog watchdog{
-      {.recorder = recorder, .clock = clock, .deadline_seconds = 10, .failure = [this] { return connection_failure; }}};
+  Watchdog watchdog{{.recorder = recorder, .clock = clock, .deadline_seconds = 10, .failure = [this] { return connection_failure; }}};
 };
 
 TEST_F(WatchdogTest, NotesWhenEachOperationBeginsAndEnds) {
