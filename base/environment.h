@@ -28,6 +28,8 @@ inline constexpr const char* kRankTag = "HOLDFAST_RANK_TAG";      // in the rank
 inline constexpr const char* kDoctorHost = "HOLDFAST_DOCTOR_HOST";      // to an agent of `holdfast doctor`: the number of its host
 inline constexpr const char* kDoctorDirectory = "HOLDFAST_DOCTOR_DIR";  // and the directory that it tries
 
+inline constexpr const char* kCudaPlugin = "HOLDFAST_CUDA_PLUGIN";  // the CUDA part, where it is not beside the other libraries
+
 inline constexpr const char* kHook = "HOLDFAST_HOOK";  // in a command of `hooks:`: which one it is
 
 inline std::optional<std::string> get(const char* name) {
@@ -45,5 +47,9 @@ Number get_number(const char* name, Number otherwise) {
 
 /// The rank that the launcher gave this process: Open MPI's, PMIx's or Slurm's variable; 0 without a launcher.
 inline int launcher_rank() { return get_number("OMPI_COMM_WORLD_RANK", get_number("PMIX_RANK", get_number("SLURM_PROCID", 0))); }
+/// Likewise, its number among the ranks of its host.
+inline int launcher_local_rank() {
+  return get_number("OMPI_COMM_WORLD_LOCAL_RANK", get_number("PMIX_LOCAL_RANK", get_number("SLURM_LOCALID", 0)));
+}
 
 }  // namespace holdfast::environment

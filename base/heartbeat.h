@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/flight_ring.h"
 #include "base/section.h"
 #include "base/time_ledger.h"
 
@@ -33,6 +34,7 @@ struct HeartbeatBlock {
   std::atomic<std::uint32_t> stops_run;            // a stop that is no business of one rank: max_time, the job's end, a stop file
   std::atomic<std::uint32_t> is_standing_by;       // it waits for the attempt before its own to be over, and has begun nothing
   TimeTotals times;                                // where its time went
+  FlightRing operations;                           // on its device; none where it computes on the CPU
   char error[1024];                                // last words of a rank that ends with an exception, 0-terminated
 };
 

@@ -63,6 +63,8 @@ std::string RunEvents::line_of(const std::string& event, const nlohmann::json& f
   if (event == "attempt_ended" && fields.at("decision") == name_of(RestartDecision::Kind::restart)) {
     // Nothing was said of a death that no rank explains; and only now it is known who it was, where all were in one collective.
     const nlohmann::json& cause = fields.at("cause");
+    if (fields.contains("behind"))
+      return fmt::format("{}; on the device {}", fields.at("reason").get<std::string>(), fields.at("behind").get<std::string>());
     if (cause.is_null() || cause.at("is_hung").get<bool>()) return fields.at("reason");
   }
   if (event == "host_lost") return fields.at("error");

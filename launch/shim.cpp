@@ -28,6 +28,7 @@
 #include "base/process_files.h"
 #include "base/times_file.h"
 #include "checkpoint/format/layout.h"
+#include "launch/device_records.h"
 #include "launch/exit_record.h"
 #include "launch/guardian.h"
 #include "launch/host_list.h"
@@ -318,6 +319,7 @@ class Shim {
     std::ofstream(unfinished) << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
     std::error_code failed;
     std::filesystem::rename(unfinished, path, failed);
+    if (!record.is_clean()) write_device_record(layout_.operations(attempt_, rank_), block.operations, rank_, record.error);
     if (lease_) lease_->send({{"exit", json}});
   }
 

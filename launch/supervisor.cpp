@@ -21,6 +21,7 @@
 #include "base/run_lock.h"
 #include "checkpoint/format/layout.h"
 #include "launch/accounting.h"
+#include "launch/device_records.h"
 #include "launch/host_watch.h"
 #include "launch/journal.h"
 #include "launch/leftovers.h"
@@ -304,7 +305,11 @@ class Supervisor {
       ranks_.begin_times(clock_.seconds());
       fields["is_standby"] = is_standby_ready(fields.at("attempt"));
     }
-    if (action.event == "attempt_ended") fields["times"] = ranks_.times(clock_.seconds());
+    if (action.event == "attempt_ended") {
+      fields["times"] = ranks_.times(clock_.seconds());
+      const std::string behind = who_is_behind(layout_, supervision_.attempt(), hosts_.ranks());
+      if (!behind.empty() && !fields.at("cause").is_null()) fields["behind"] = behind;
+    }
     if (action.event == "rank_lost") {
       fields["attempt"] = supervision_.attempt();
       fields["injected"] = record_.take_injected_fault(fields.at("rank"));

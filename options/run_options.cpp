@@ -17,6 +17,11 @@ void RunOptions::describe(FieldVisitor& visitor) {
                  .min = 0,
                  .synonyms = "random_seed"},
                 seed);
+  visitor.choice({.name = "device",
+                  .doc = "What ranks compute on ([gpus.md](gpus.md)). `auto`: on GPUs where the host has one and this build can use it, else "
+                         "on the CPU. `cuda`: on GPUs, or not at all.",
+                  .synonyms = "accelerator use_cuda gpu gpus"},
+                 device, kDeviceNames);
 }
 
 void ComponentOptions::describe(FieldVisitor& visitor) {
@@ -255,6 +260,7 @@ void Configuration::describe(FieldVisitor& visitor) {
                  .synonyms = "pretrained load_from"},
                 init_from);
   visitor.section({.name = "parallel", .doc = "How ranks work together.", .synonyms = "distributed"}, parallel);
+  visitor.section({.name = "cuda", .doc = "How ranks compute on GPUs; of no effect on a CPU.", .synonyms = "nccl"}, cuda);
   visitor.section({.name = "restart", .doc = "What the supervisor does after a failure."}, restart);
   visitor.section(
       {.name = "hooks",

@@ -13,11 +13,17 @@
 
 namespace holdfast {
 
+/// What ranks compute on. automatic: on GPUs where there are some.
+enum class DeviceChoice { automatic, cpu, cuda };
+inline constexpr std::pair<std::string_view, DeviceChoice> kDeviceNames[] = {
+    {"auto", DeviceChoice::automatic}, {"cpu", DeviceChoice::cpu}, {"cuda", DeviceChoice::cuda}};
+
 /// `run:` which run this is.
 struct RunOptions {
   std::string name;       // empty: the name of the configuration file without its ending
   std::string directory;  // empty: runs/NAME. `--run-dir` overrides
   std::int64_t seed = 1;  // of initialisation, sample order and dropout
+  DeviceChoice device = DeviceChoice::automatic;
   void describe(FieldVisitor&);
 };
 
@@ -236,6 +242,15 @@ struct ParallelOptions {
   void describe(FieldVisitor&);
 };
 
+/// `cuda:` how ranks compute on GPUs; of no effect on a CPU.
+struct CudaOptions {
+  bool tf32 = false;                    // float32 products with 10 bits of mantissa
+  bool reduced_precision_sums = false;  // of half-precision products
+  double collective_seconds = 120;      // an operation between GPUs that has begun and takes longer is given up
+  bool share_devices = false;           // several ranks on one GPU
+  void describe(FieldVisitor&);
+};
+
 /// Of `restart:`, when a rank that shows no sign of life is taken for dead.
 struct HangOptions {
   bool detect = true;
@@ -289,6 +304,7 @@ struct Configuration {
   std::string resume = "auto";           // auto | none | a checkpoint directory
   std::optional<std::string> init_from;  // a checkpoint or run directory: its weights, step 0
   ParallelOptions parallel;
+  CudaOptions cuda;
   RestartOptions restart;
   HooksOptions hooks;
 

@@ -6,6 +6,7 @@
 #
 #   HOLDFAST_TORCH=/path   use this LibTorch 2.11 (the folder that holds lib/ and include/, or torch/) and download none
 #   HOLDFAST_WITH_SLURM=1  Slurm too, for tests/cluster/slurm_test.py
+#   HOLDFAST_WITH_CUDA=1   the CUDA libraries of that LibTorch too (2.0 GB to download), for GPUs and for tests/cuda
 #   XDG_CACHE_HOME=/path   where downloads are kept (default ~/.cache); cmake/HoldfastDependencies.cmake looks there too
 #
 # Exit codes: 0 all there; 69 a package is missing that this account may not install, or a download failed;
@@ -29,6 +30,10 @@ packages=(
 [[ -z ${HOLDFAST_WITH_SLURM:-} ]] || packages+=(slurmctld slurmd slurm-client munge)
 torch_version=2.11.0
 torch_wheels=("torch==$torch_version" nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85) # enough for the CPU part
+# What the wheel of torch asks for besides: with these below nvidia/, LibTorch's CUDA part finds all that it needs.
+cuda_wheels=(nvidia-cublas==13.1.0.3 nvidia-cuda-nvrtc==13.0.88 nvidia-cudnn-cu13==9.19.0.56 nvidia-cufft==12.0.0.61
+  nvidia-cufile==1.15.1.6 nvidia-curand==10.4.0.35 nvidia-cusolver==12.0.4.66 nvidia-cusparse==12.6.3.3
+  nvidia-cusparselt-cu13==0.8.0 nvidia-nccl-cu13==2.28.9 nvidia-nvjitlink==13.0.88 nvidia-nvshmem-cu13==3.4.5 nvidia-nvtx==13.0.85)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/holdfast
 torch_root=$cache/torch-$torch_version-cpu
 
@@ -98,30 +103,65 @@ check_given_torch() {
     "Give a LibTorch ${torch_version%.*}, or unset HOLDFAST_TORCH to have $torch_version downloaded."
 }
 
-download_torch() {
-  [[ -e $torch_root/torch/lib/libtorch_cpu.so ]] && return 0
+# Two set-ups at once: the second waits here and finds the download done.
+lock_cache() {
   mkdir -p "$cache"
   exec 9>"$cache/setup.lock"
-  flock 9 # two set-ups at once: the second waits here and finds the download done
-  [[ -e $torch_root/torch/lib/libtorch_cpu.so ]] && return 0
-  rm -rf "$torch_root" "$torch_root".partial-* # what an interrupted set-up left
+  flock 9
+}
 
-  local stage=$torch_root.partial-$$ log=$cache/torch-download.log started=$SECONDS pip_options=()
+# fetch_wheels NAME FOLDER WHEEL...: below FOLDER/root, or ends with what pip said last.
+fetch_wheels() {
+  local name=$1 stage=$2 log=$cache/$1-download.log pip_options=()
+  shift 2
   # The C++ parts are the same in the wheel of every Python: with one that torch is not made for, another's is taken.
   /usr/bin/python3 -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' ||
     pip_options=(--python-version 3.11 --only-binary=:all: --platform "manylinux_2_28_$(uname -m)" --platform "manylinux2014_$(uname -m)")
-  say "downloading LibTorch $torch_version, 544 MB, to $torch_root"
   mkdir -p "$stage/tmp" # pip unpacks here, on the same file system; /tmp may be too small
   TMPDIR=$stage/tmp /usr/bin/python3 -m pip install --no-deps --no-cache-dir --disable-pip-version-check --progress-bar off \
-    "${pip_options[@]}" --target "$stage/root" "${torch_wheels[@]}" >"$log" 2>&1 </dev/null || {
+    "${pip_options[@]}" --target "$stage/root" "$@" >"$log" 2>&1 </dev/null || {
     rm -rf "$stage"
     tail -n 15 "$log" >&2
-    fail 69 "LibTorch could not be downloaded from PyPI (pip's last lines are above, all of them in $log)." \
-      "Without PyPI, give an installed one: HOLDFAST_TORCH=/path/to/torch"
+    fail 69 "$name could not be downloaded from PyPI (pip's last lines are above, all of them in $log)." \
+      "Without PyPI, give an installed LibTorch: HOLDFAST_TORCH=/path/to/torch"
   }
+}
+
+download_torch() {
+  [[ -e $torch_root/torch/lib/libtorch_cpu.so ]] && return 0
+  lock_cache
+  [[ -e $torch_root/torch/lib/libtorch_cpu.so ]] && return 0
+  rm -rf "$torch_root" "$torch_root".partial-* # what an interrupted set-up left
+
+  local stage=$torch_root.partial-$$ started=$SECONDS
+  say "downloading LibTorch $torch_version, 544 MB, to $torch_root"
+  fetch_wheels torch "$stage" "${torch_wheels[@]}"
   mv -T "$stage/root" "$torch_root"
   rm -rf "$stage"
   say "LibTorch is there ($((SECONDS - started)) s)"
+}
+
+# --- its CUDA libraries ---
+download_cuda() {
+  local done_mark=$torch_root/nvidia/cuda-of-torch-$torch_version
+  [[ -e $done_mark ]] && return 0
+  lock_cache
+  [[ -e $done_mark ]] && return 0
+  rm -rf "$cache"/cuda.partial-*
+  local stage=$cache/cuda.partial-$$ started=$SECONDS
+  say "downloading the CUDA libraries of LibTorch $torch_version, 2.0 GB, to $torch_root/nvidia"
+  fetch_wheels cuda "$stage" "${cuda_wheels[@]}"
+  cp -rlf "$stage/root/nvidia/." "$torch_root/nvidia/" # beside what the wheels of the CPU part have laid there
+  touch "$done_mark"
+  rm -rf "$stage"
+  say "the CUDA libraries are there ($((SECONDS - started)) s)"
+}
+
+check_given_cuda() {
+  local root=$HOLDFAST_TORCH
+  [[ -e $root/lib/libtorch_cpu.so ]] || root=$root/torch
+  [[ -e $root/lib/libtorch_cuda.so ]] || fail 78 "HOLDFAST_WITH_CUDA is set, and HOLDFAST_TORCH=$HOLDFAST_TORCH has no CUDA part" \
+    "(lib/libtorch_cuda.so)." "Give a LibTorch with CUDA, or unset one of the two."
 }
 
 # --- the text of configs/text_gpt.yaml ---
@@ -137,3 +177,4 @@ write_text() {
 install_packages
 write_text
 if [[ -n ${HOLDFAST_TORCH:-} ]]; then check_given_torch; else download_torch; fi
+[[ ${HOLDFAST_WITH_CUDA:-0} != 1 ]] || if [[ -n ${HOLDFAST_TORCH:-} ]]; then check_given_cuda; else download_cuda; fi

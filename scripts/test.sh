@@ -20,6 +20,8 @@ for argument in "$@"; do
   [[ $argument != long && $argument != -L*long* && $argument != --label-regex*long* ]] || is_long=yes
 done
 [[ $is_long == no ]] || export HOLDFAST_WITH_SLURM=1
+# tests/cuda opens the CUDA part, on any machine. HOLDFAST_WITH_CUDA=0: without; that test then says what it lacks, and is skipped.
+[[ -n ${HOLDFAST_TORCH:-} ]] || export HOLDFAST_WITH_CUDA=${HOLDFAST_WITH_CUDA:-1}
 bash "$here/scripts/setup.sh"
 
 # Nothing of the system's is replaced by it. pip lays a prefix out below local/ where Debian has changed it.

@@ -59,7 +59,7 @@ struct GptModule final : nn::Module {
   }
 
   /// float32 [n, length, width] of tokens int64 [n, length]
-  at::Tensor embed(const at::Tensor& tokens) { return token(tokens) + position(torch::arange(tokens.size(1))); }
+  at::Tensor embed(const at::Tensor& tokens) { return token(tokens) + position(torch::arange(tokens.size(1), tokens.options())); }
   /// float32 [n, length, vocabulary]; the head is tied to the embedding.
   at::Tensor head(const at::Tensor& x) { return norm(x).matmul(token->weight.t()); }
 
@@ -126,11 +126,11 @@ class Gpt final : public StagedTask {
   char next_byte(std::string_view before, at::Generator& generator) {
     std::vector<std::int64_t> tokens;
     for (const char letter : before) tokens.push_back(static_cast<unsigned char>(letter));
-    Tensors tensors = {at::tensor(tokens).unsqueeze(0)};
+    Tensors tensors = {at::tensor(tokens).unsqueeze(0).to(module_->token->weight.device())};
     for (std::size_t stage = 0; stage < stage_count(); ++stage) tensors = run_stage(stage, tensors);
     const at::Tensor scores = tensors[0].select(0, 0).select(0, -1).narrow(0, 0, std::min<std::int64_t>(options_.vocabulary, 256));
     const double temperature = options_.sample_temperature;
-    const at::Tensor chosen = temperature == 0 ? scores.argmax() : scores.div(temperature).softmax(0).multinomial(1, false, generator);
+    const at::Tensor chosen = temperature == 0 ? scores.argmax() : scores.div(temperature).softmax(0).cpu().multinomial(1, false, generator);
     return static_cast<char>(chosen.item<std::int64_t>());
   }
 

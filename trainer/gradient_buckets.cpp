@@ -107,7 +107,9 @@ void GradientBuckets::add_bucket(Bucket bucket) {
 }
 
 void GradientBuckets::make_flat(Bucket& bucket, Communicator& ranks) {
-  bucket.flat = make_flat_gradient(ranks, bucket.elements);
+  const at::Tensor& first = parameters_[bucket.members.front()].tensor;
+  bucket.flat =
+      first.is_cpu() ? make_flat_gradient(ranks, bucket.elements) : at::empty({bucket.elements}, first.options().requires_grad(false));
   std::int64_t at = 0;
   for (const std::size_t i : bucket.members) {
     const at::Tensor& parameter = parameters_[i].tensor;
@@ -170,7 +172,13 @@ at::Tensor GradientBuckets::packed(Bucket& bucket, Communicator& ranks, long own
 void GradientBuckets::start(Bucket& bucket, Communicator& ranks, long owners) {
   const torch::NoGradGuard no_grad;
   bucket.message = packed(bucket, ranks, owners);
-  if (ranks.size() > 1 && !ranks.sees_nonfinite() && !std::isfinite(bucket.message.sum().item<float>())) nonfinite_rank_ = ranks.rank();
+  if (ranks.size() > 1 && !ranks.sees_nonfinite()) {
+    const at::Tensor sum = bucket.message.sum();
+    if (!sum.is_cpu())
+      own_sums_.push_back(sum);  // looked at once the pass is over: asking now would make the device wait in the middle of it
+    else if (!std::isfinite(sum.item<float>()))
+      nonfinite_rank_ = ranks.rank();
+  }
   bucket.ticket = ranks.start_all_reduce({static_cast<std::byte*>(bucket.message.mutable_data_ptr()), bytes_of(bucket.message)},
                                          ReduceType::f32, ReduceOp::sum);
   bucket.is_started = true;
@@ -216,6 +224,7 @@ int GradientBuckets::all_reduce(Communicator& ranks, bool contributes) {
   next_ = 0;
   used_.copy_(uses.gt(0));
   if (order_.empty()) agree_on_order(ranks);
+  if (!own_sums_.empty() && !at::stack(std::exchange(own_sums_, {})).isfinite().all().item<bool>()) nonfinite_rank_ = ranks.rank();
   const int seen = ranks.take_nonfinite_rank(), mine = std::exchange(nonfinite_rank_, -1);
   return seen >= 0 && mine >= 0 ? std::min(seen, mine) : std::max(seen, mine);
 }

@@ -104,6 +104,7 @@ class GradientBuckets {
   Communicator* during_backward_ = nullptr;
   std::size_t next_ = 0;  // the first bucket that is not started
   int nonfinite_rank_ = -1;
+  std::vector<at::Tensor> own_sums_;  // of what this rank gives to the sums, on a device; a number each
   bool does_spoil_ = false;
 };
 

@@ -17,7 +17,7 @@ Optimizer::Optimizer(std::string name, const OptimizerOptions& options, std::siz
     if (is_adamw || options_.momentum != 0) slot.first = torch::zeros_like(parameter.tensor).detach();
     if (is_adamw) {
       slot.second = torch::zeros_like(parameter.tensor).detach();
-      slot.step = torch::zeros({}, torch::kFloat);
+      slot.step = torch::zeros({}, parameter.tensor.options().dtype(torch::kFloat).requires_grad(false));
     }
     slots_.push_back(std::move(slot));
   }
@@ -26,7 +26,8 @@ Optimizer::Optimizer(std::string name, const OptimizerOptions& options, std::siz
 void Optimizer::step(double lr, double divisor) {
   const torch::NoGradGuard no_grad;
   std::optional<at::Tensor> scale;  // given one, the kernels write the divided gradients back: left out where it is 1
-  if (divisor != 1.0) scale = torch::full({}, divisor, torch::kFloat);
+  if (divisor != 1.0)
+    scale = torch::full({}, divisor, at::TensorOptions(torch::kFloat).device(gradients_.parameters().front().tensor.device()));
   std::vector<std::size_t> decayed, plain;
   for (std::size_t i = 0; i < slots_.size(); ++i)
     if (gradients_.is_used(i)) (slots_[i].is_decayed ? decayed : plain).push_back(i);

@@ -79,7 +79,7 @@ void Trainer::print_texts(const json& texts) {
 void Trainer::write_histograms() {
   for (const auto& optimizer : optimization_.all())
     for (const NamedParameter& parameter : optimizer->gradients().parameters()) {
-      const at::Tensor values = parameter.tensor.detach().to(at::kFloat).contiguous();
+      const at::Tensor values = parameter.tensor.detach().to(at::kCPU, at::kFloat).contiguous();
       const std::span numbers(values.data_ptr<float>(), static_cast<std::size_t>(values.numel()));
       metrics_->write_histogram(state_.global_step, "parameters/" + parameter.name, numbers);
     }

@@ -9,21 +9,17 @@
 #include "base/digest.h"
 
 namespace holdfast {
+namespace {
 
-void seed_generators(std::uint64_t seed, int rank, std::int64_t step) {
-  const std::array<std::uint64_t, 3> key = {seed, static_cast<std::uint64_t>(rank), static_cast<std::uint64_t>(step)};
-  const Digest digest = digest_of(std::as_bytes(std::span(key)));
-  std::uint64_t mixed = 0;
-  std::memcpy(&mixed, digest.bytes.data(), sizeof mixed);
-  at::Generator generator = at::detail::getDefaultCPUGenerator();
-  const std::lock_guard lock(generator.mutex());
-  generator.set_current_seed(mixed);
+at::Generator generator_of(at::Device place) {
+  return place.is_cpu() ? at::detail::getDefaultCPUGenerator() : at::globalContext().defaultGenerator(place);
 }
 
-StateEntry generator_state() {
-  at::Generator generator = at::detail::getDefaultCPUGenerator();
+/// Every generator tells its state as bytes in the host's memory.
+StateEntry state_of(at::Device place) {
+  at::Generator generator = generator_of(place);
   const std::int64_t bytes = generator.get_state().numel();
-  StateEntry entry{.info = {.name = std::string(kRngPrefix) + "cpu", .dtype = DType::u8, .shape = {bytes}, .kind = TensorKind::per_rank},
+  StateEntry entry{.info = {.name = generator_name(place), .dtype = DType::u8, .shape = {bytes}, .kind = TensorKind::per_rank},
                    .slice = {0, bytes}};
   entry.copy_to = [generator](std::uint64_t offset, std::span<std::byte> into) mutable {
     const std::lock_guard lock(generator.mutex());
@@ -37,6 +33,31 @@ StateEntry generator_state() {
     generator.set_state(state);
   };
   return entry;
+}
+
+}  // namespace
+
+std::string generator_name(at::Device place) { return kRngPrefix + c10::DeviceTypeName(place.type(), /*lower_case=*/true); }
+
+void seed_generator(std::uint64_t seed, int rank, std::int64_t step, at::Device place) {
+  const std::array<std::uint64_t, 3> key = {seed, static_cast<std::uint64_t>(rank), static_cast<std::uint64_t>(step)};
+  const Digest digest = digest_of(std::as_bytes(std::span(key)));
+  std::uint64_t mixed = 0;
+  std::memcpy(&mixed, digest.bytes.data(), sizeof mixed);
+  at::Generator generator = generator_of(place);
+  const std::lock_guard lock(generator.mutex());
+  generator.set_current_seed(mixed);
+}
+
+void seed_generators(std::uint64_t seed, int rank, std::int64_t step, at::Device place) {
+  seed_generator(seed, rank, step, at::kCPU);
+  if (!place.is_cpu()) seed_generator(seed, rank, step, place);
+}
+
+std::vector<StateEntry> generator_states(at::Device place) {
+  std::vector<StateEntry> states = {state_of(at::kCPU)};
+  if (!place.is_cpu()) states.push_back(state_of(place));
+  return states;
 }
 
 }  // namespace holdfast

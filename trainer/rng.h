@@ -1,15 +1,22 @@
 // The random generators of a rank: a function of (seed, rank), or of (seed, rank, step) for a rank that joins later.
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <cstdint>
+#include <vector>
 
 #include "checkpoint/engine/snapshot.h"
 
 namespace holdfast {
 
-/// Seeds this process's default generator.
-void seed_generators(std::uint64_t seed, int rank, std::int64_t step);
-/// The generator's state as a per-rank tensor.
-StateEntry generator_state();
+/// Seeds this process's default generators: the CPU's, and that of `place`.
+void seed_generators(std::uint64_t seed, int rank, std::int64_t step, at::Device place);
+/// That of `place` alone, where a checkpoint has none.
+void seed_generator(std::uint64_t seed, int rank, std::int64_t step, at::Device place);
+/// Their states as per-rank tensors: rng/cpu, and of another device rng/TYPE.
+std::vector<StateEntry> generator_states(at::Device place);
+/// "rng/cuda"
+std::string generator_name(at::Device place);
 
 }  // namespace holdfast

@@ -1,8 +1,10 @@
 #include <torch/torch.h>
 
 #include <cstring>
+#include <memory>
 #include <stdexcept>
 
+#include "trainer/host_copy.h"
 #include "trainer/state_entry.h"
 
 namespace holdfast {
@@ -12,12 +14,6 @@ constexpr std::pair<at::ScalarType, DType> kTypes[] = {{at::kByte, DType::u8},  
                                                        {at::kInt, DType::i32},       {at::kLong, DType::i64},  {at::kHalf, DType::f16},
                                                        {at::kBFloat16, DType::bf16}, {at::kFloat, DType::f32}, {at::kDouble, DType::f64},
                                                        {at::kBool, DType::boolean}};
-
-/// Elements [begin, begin + count) of the row-major order of `tensor`, as a flat tensor; a copy where strides differ.
-at::Tensor flat_part(const at::Tensor& tensor, std::uint64_t offset, std::size_t bytes) {
-  const auto element = static_cast<std::int64_t>(tensor.element_size());
-  return tensor.contiguous().view({-1}).narrow(0, static_cast<std::int64_t>(offset) / element, static_cast<std::int64_t>(bytes) / element);
-}
 
 }  // namespace
 
@@ -55,6 +51,13 @@ StateEntry entry_of(std::string name, at::Tensor tensor, TensorKind kind, bool c
   StateEntry entry{.info = {.name = std::move(name), .dtype = dtype_of(tensor.scalar_type()), .shape = tensor.sizes().vec(), .kind = kind},
                    .slice = {0, tensor.numel()},
                    .changes_only_in_update = changes_only_in_update};
+  if (!tensor.is_cpu()) {
+    entry.copy_to = [copy = std::make_shared<HostCopy>(tensor)](std::uint64_t offset, std::span<std::byte> into) {
+      copy->copy(offset, into);
+    };
+    entry.copy_from = [tensor](std::uint64_t offset, std::span<const std::byte> from) { copy_to_device(tensor, offset, from); };
+    return entry;
+  }
   entry.copy_to = [tensor](std::uint64_t offset, std::span<std::byte> into) {
     if (!into.empty()) std::memcpy(into.data(), flat_part(tensor, offset, into.size()).data_ptr(), into.size());
   };

@@ -9,7 +9,8 @@
 
 namespace holdfast {
 
-/// Copies to and from `tensor` in row-major order, whatever its strides. Shares the tensor. Throws std::invalid_argument for
+/// Copies to and from `tensor` in row-major order, whatever its strides. Shares the tensor. Of a tensor on a device
+/// copy_to gives what it holds at the moment of this call, once the device is there. Throws std::invalid_argument for
 /// a dtype that checkpoints do not have (complex, quantized).
 StateEntry entry_of(std::string name, at::Tensor tensor, TensorKind kind, bool changes_only_in_update);
 

@@ -199,7 +199,7 @@ void Trainer::start_from_scratch() {
     if (is_rank_0()) log_info("weights from {}, step 0", weights.string());
   }
   parts_.copies.reset();
-  seed_generators(static_cast<std::uint64_t>(configuration_.run.seed), parts_.ranks.rank(), 0);
+  seed_generators(static_cast<std::uint64_t>(configuration_.run.seed), parts_.ranks.rank(), 0, place_of(parts_.task.model()));
 }
 
 void Trainer::go_on_from(const Restored& restored) {
@@ -212,7 +212,13 @@ void Trainer::go_on_from(const Restored& restored) {
   for (const auto& optimizer : optimization_.all()) optimizer->set_updates(state_.optimizer_updates[optimizer->name()]);
   optimization_.set_plateaus(state_.plateaus);
   restore_bucket_order(restored.manifest.environment, optimization_);
-  if (restored.is_new_rank) seed_generators(static_cast<std::uint64_t>(configuration_.run.seed), parts_.ranks.rank(), state_.global_step);
+  const at::Device place = place_of(parts_.task.model());
+  const auto seed = static_cast<std::uint64_t>(configuration_.run.seed);
+  const auto is_of_device = [name = generator_name(place)](const TensorInfo& tensor) { return tensor.name == name; };
+  if (restored.is_new_rank)
+    seed_generators(seed, parts_.ranks.rank(), state_.global_step, place);
+  else if (std::none_of(restored.manifest.tensors.begin(), restored.manifest.tensors.end(), is_of_device))
+    seed_generator(seed, parts_.ranks.rank(), state_.global_step, place);  // the run was on another device
   parts_.callbacks.restore(state_.callbacks);
   const std::vector<std::string> begun = parts_.copies.reset_missing(restored.manifest.tensors);
   if (!is_rank_0()) return;
@@ -225,7 +231,11 @@ void Trainer::go_on_from(const Restored& restored) {
     log_warning("bits may differ from an uninterrupted run because {}", difference);
 }
 
-json Trainer::environment() const { return describe_environment(parts_.ranks, settings_.threads_per_rank, optimization_); }
+json Trainer::environment() const {
+  json environment = describe_environment(parts_.ranks, settings_.threads_per_rank, optimization_);
+  environment.update(settings_.device);
+  return environment;
+}
 
 Vote Trainer::step() {
   if (state_.samples_seen % parts_.training.epoch_samples() == 0) begin_epoch();

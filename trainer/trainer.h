@@ -53,7 +53,8 @@ class Trainer {
     int first_attempt = 1;  // of the same supervised run: a later one goes on from what these attempts have saved
     std::int64_t threads_per_rank = 1;
     Progress::Style progress = Progress::Style::lines;
-    std::vector<Deadline> deadlines = {};  // rank 0
+    std::vector<Deadline> deadlines = {};              // rank 0
+    nlohmann::json device = nlohmann::json::object();  // what the bits depend on of it
   };
   Trainer(const Parts& parts, Configuration configuration, nlohmann::json resolved_options, Settings settings);
 

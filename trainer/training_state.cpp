@@ -13,6 +13,11 @@ std::vector<NamedParameter> named_parameters(torch::nn::Module& model) {
   return parameters;
 }
 
+at::Device place_of(torch::nn::Module& model) {
+  const std::vector<at::Tensor> parameters = model.parameters();
+  return parameters.empty() ? at::Device(at::kCPU) : parameters.front().device();
+}
+
 std::vector<StateEntry> training_state(Task& task, const Optimization& optimization, const WeightCopies& copies) {
   std::vector<StateEntry> entries = model_entries(task.model());
   for (const auto& optimizer : optimization.all()) {
@@ -21,7 +26,7 @@ std::vector<StateEntry> training_state(Task& task, const Optimization& optimizat
       for (StateEntry& entry : optimizer->gradients().state(optimizer->name())) entries.push_back(std::move(entry));
   }
   for (StateEntry& entry : copies.state()) entries.push_back(std::move(entry));
-  entries.push_back(generator_state());
+  for (StateEntry& entry : generator_states(place_of(task.model()))) entries.push_back(std::move(entry));
   return entries;
 }
 

@@ -2,6 +2,8 @@
 // manual optimization, gradients that were not applied yet.
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <vector>
 
 #include "checkpoint/engine/snapshot.h"
@@ -13,6 +15,9 @@ namespace holdfast {
 
 /// The parameters of a module by name, as Optimization takes them.
 std::vector<NamedParameter> named_parameters(torch::nn::Module& model);
+
+/// What the model is on, by its first parameter.
+at::Device place_of(torch::nn::Module& model);
 
 /// The entries refer to the live tensors.
 std::vector<StateEntry> training_state(Task& task, const Optimization& optimization, const WeightCopies& copies);

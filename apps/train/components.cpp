@@ -59,7 +59,7 @@ std::vector<std::string> measured_metrics(const Configuration& configuration, co
 
 }  // namespace
 
-Components build(const Configuration& configuration, bool is_check_only, Heartbeat* heartbeat) {
+Components build(const Configuration& configuration, at::Device place, bool is_check_only, Heartbeat* heartbeat) {
   const Path directory = std::filesystem::absolute(configuration.file).parent_path();
   Registry registry(heartbeat);
   register_built_in_tasks(registry);
@@ -70,6 +70,7 @@ Components build(const Configuration& configuration, bool is_check_only, Heartbe
   ComponentContext context{.directory = directory.string(), .is_check_only = is_check_only, .configuration = configuration.tree};
   torch::manual_seed(static_cast<std::uint64_t>(configuration.run.seed));  // of the initial weights
   Components components{.task = registry.make_task(configuration.task, context)};
+  if (!place.is_cpu()) components.task->model().to(place);
   components.metrics = components.task->metrics();
   require_names(components.metrics, configuration);
   components.data = registry.make_data(configuration.data, context);

@@ -1,6 +1,8 @@
 // What a rank builds from a configuration, whether it trains or evaluates.
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <memory>
 
 #include "base/heartbeat.h"
@@ -23,9 +25,9 @@ struct Components {
   CallbackList callbacks;
 };
 
-/// `is_check_only`: opens no data. `heartbeat` (may be null) tells the shim of a plugin that ends this process. Throws ConfigError,
+/// The model is on `place`, its initial weights are the same wherever that is. `is_check_only`: opens no data. `heartbeat` (may be null) tells the shim of a plugin that ends this process. Throws ConfigError,
 /// DataError, and Error where a plugin throws.
-Components build(const Configuration& configuration, bool is_check_only, Heartbeat* heartbeat);
+Components build(const Configuration& configuration, at::Device place, bool is_check_only, Heartbeat* heartbeat);
 
 /// Collective. The same number on every rank: bits depend on it.
 std::int64_t set_threads(const Configuration& configuration, Communicator& ranks);

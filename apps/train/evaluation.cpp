@@ -5,11 +5,13 @@
 #include <filesystem>
 
 #include "apps/train/components.h"
+#include "apps/train/device.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "checkpoint/engine/checkpointer.h"
 #include "checkpoint/format/given_path.h"
+#include "trainer/device_loader.h"
 #include "trainer/model_state.h"
 #include "trainer/validation.h"
 
@@ -45,7 +47,8 @@ int run_evaluation(const TrainArguments& arguments) {
   const std::unique_ptr<FileSystem> files = make_posix_file_system();
   const Path found = checkpoint_of(*files, arguments.evaluated);
   const Configuration configuration = configuration_of(*files, found, arguments);
-  const Components components = build(configuration, /*is_check_only=*/false, /*heartbeat=*/nullptr);
+  const std::unique_ptr<Device> device = open_device(configuration);
+  const Components components = build(configuration, device->place(), /*is_check_only=*/false, /*heartbeat=*/nullptr);
   if (!components.data.validation)
     throw DataError(
         ErrorText{.attempted = "evaluate " + found.string(), .expected = "validation data", .found = "none in the configuration"});
@@ -58,7 +61,7 @@ int run_evaluation(const TrainArguments& arguments) {
   set_determinism(configuration.trainer.determinism);
   Checkpointer checkpointer({*ranks, *files, clock, sections}, RunLayout{checkpoint.parent_path().parent_path()}, {}, 1);
   const Manifest manifest = load_weights(checkpointer, checkpoint, components.task->model());
-  const std::unique_ptr<BatchLoader> loader = validation_loader(configuration, components, *ranks);
+  const std::unique_ptr<BatchLoader> loader = on_device(validation_loader(configuration, components, *ranks), device->place());
   const ValidationRecord record = *run_validation({*ranks, sections, *components.task, *loader, components.metrics},
                                                   configuration.validation.max_batches, manifest.global_step);
   if (ranks->rank() == 0) fmt::print("{}: step {}, role {}: {}\n", checkpoint.string(), record.step, manifest.role, text_of(record, "{}"));

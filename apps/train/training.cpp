@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/train/components.h"
+#include "apps/train/device.h"
 #include "apps/train/own_times.h"
 #include "apps/train/stand_by.h"
 #include "base/allocator.h"
@@ -28,6 +29,7 @@
 #include "options/duration.h"
 #include "options/read.h"
 #include "options/steps.h"
+#include "trainer/device_loader.h"
 #include "trainer/model_state.h"
 #include "trainer/stop_request.h"
 #include "trainer/trainer.h"
@@ -162,7 +164,10 @@ int run_training(const TrainArguments& arguments, Heartbeat* heartbeat) {
   std::optional<DescriptionOutput> output;
   if (arguments.is_describe_only) output.emplace();
   const Configuration configuration = read_configuration(arguments);
-  Components components = build(configuration, arguments.is_check_only, heartbeat);
+  // What is only looked at needs no GPU, and may be asked for where there is none.
+  const bool is_training = !arguments.is_check_only && !arguments.is_describe_only;
+  const std::unique_ptr<Device> device = is_training ? open_device(configuration) : make_cpu_device();
+  Components components = build(configuration, device->place(), arguments.is_check_only, heartbeat);
   if (arguments.is_check_only) {
     fmt::print("{}: ok\n", arguments.config);
     return kExitOk;
@@ -174,33 +179,38 @@ int run_training(const TrainArguments& arguments, Heartbeat* heartbeat) {
   const SystemClock clock;
   const RunLayout layout{std::filesystem::absolute(configuration.run.directory)};
   std::vector<Deadline> ends = deadlines(configuration.trainer, clock.unix_seconds());
-  const std::unique_ptr<Communicator> ranks =
+  const std::unique_ptr<Communicator> hosts =
       make_mpi_communicator(sections, configuration.parallel.shared_memory ? HostTransport::shared_memory : HostTransport::mpi);
-  set_up_log(fmt::format("rank {}", ranks->rank()));
+  set_up_log(fmt::format("rank {}", hosts->rank()));
   if (heartbeat) stand_by(*heartbeat, sections);
   install_stop_handlers();
   if (heartbeat) heartbeat->block().takes_stop_requests = 1;
-  const std::unique_ptr<RunLock> lock = lock_run(layout, *make_posix_file_system(), *ranks);
-  const std::unique_ptr<FileSystem> files = fenced_files(layout, ranks->rank());
+  const std::unique_ptr<RunLock> lock = lock_run(layout, *make_posix_file_system(), *hosts);
+  const std::unique_ptr<FileSystem> files = fenced_files(layout, hosts->rank());
   std::optional<OwnTimes> times;
-  if (!heartbeat) times.emplace(*files, layout, ranks->rank(), sections);
+  if (!heartbeat) times.emplace(*files, layout, hosts->rank(), sections);
+  const int attempt = environment::get_number(environment::kAttempt, 1);
+  const std::unique_ptr<Communicator> devices =
+      connect(*device, {*hosts, sections, clock, heartbeat, layout.operations(attempt, hosts->rank())});
+  Communicator* const ranks = devices ? devices.get() : hosts.get();
   InjectionPlan injections(arguments.injections, ranks->rank(), *files, layout.injected());
   injections.on_flip([&components] { flip_a_bit(components.task->model()); });
   sections.on_point([&injections](Section section, std::int64_t step) { injections.at_point(section, step); });
 
   const std::int64_t threads = set_threads(configuration, *ranks);
   set_determinism(configuration.trainer.determinism);
-  const std::unique_ptr<BatchLoader> training = training_loader(configuration, components, *ranks);
-  const std::unique_ptr<BatchLoader> validation = validation_loader(configuration, components, *ranks);
+  const std::unique_ptr<BatchLoader> training = on_device(training_loader(configuration, components, *ranks), device->place());
+  const std::unique_ptr<BatchLoader> validation = on_device(validation_loader(configuration, components, *ranks), device->place());
   Trainer trainer({*ranks, *files, clock, sections, heartbeat, *components.task, *training, validation.get(), components.copies,
                    components.callbacks, components.metrics},
                   configuration, to_json(configuration),
                   {.layout = layout,
-                   .attempt = environment::get_number(environment::kAttempt, 1),
-                   .first_attempt = environment::get_number(environment::kFirstAttempt, environment::get_number(environment::kAttempt, 1)),
+                   .attempt = attempt,
+                   .first_attempt = environment::get_number(environment::kFirstAttempt, attempt),
                    .threads_per_rank = threads,
                    .progress = progress_style(),
-                   .deadlines = std::move(ends)});
+                   .deadlines = std::move(ends),
+                   .device = device->facts()});
   injections.on_bad_number([&trainer](FaultKind kind) { trainer.spoil(kind); });
   const RunEnd end = trainer.run();
   ranks->close();

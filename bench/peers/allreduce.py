@@ -1,11 +1,12 @@
-"""Time of gloo's all-reduce (float32, sum, in place) by size of the message.
+"""Time of an all-reduce of PyTorch (float32, sum, in place) by size of the message: gloo's on CPUs, NCCL's between GPUs.
 
-  OMP_NUM_THREADS=1 torchrun --nproc-per-node 2 allreduce.py [--repeat 40]
+  OMP_NUM_THREADS=1 torchrun --nproc-per-node 2 allreduce.py [--backend gloo|nccl] [--repeat 40]
 
 Prints one JSON line for each size: the median over --repeat calls, each begun together.
 """
 import argparse
 import json
+import os
 import statistics
 import time
 
@@ -15,12 +16,14 @@ import torch.distributed as dist
 SIZES_KIB = (4, 64, 512, 2048, 4800, 13000, 25600)
 
 
-def median_seconds(size_kib, repeat):
-    data, seconds = torch.ones(size_kib * 1024 // 4), []
+def median_seconds(size_kib, repeat, device):
+    data, seconds = torch.ones(size_kib * 1024 // 4, device=device), []
     for _ in range(repeat):
         dist.barrier()
         start = time.perf_counter()
         dist.all_reduce(data)
+        if device != "cpu":
+            data[0].item()  # the GPU is there
         seconds.append(time.perf_counter() - start)
         data /= dist.get_world_size()  # or repeated sums would overflow
     return statistics.median(seconds)
@@ -29,12 +32,16 @@ def median_seconds(size_kib, repeat):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeat", type=int, default=40)
-    repeat = parser.parse_args().repeat
-    dist.init_process_group("gloo")
+    parser.add_argument("--backend", choices=("gloo", "nccl"), default="gloo")
+    arguments = parser.parse_args()
+    device = f"cuda:{os.environ['LOCAL_RANK']}" if arguments.backend == "nccl" else "cpu"
+    if device != "cpu":
+        torch.cuda.set_device(device)
+    dist.init_process_group(arguments.backend)
     for size_kib in SIZES_KIB:
-        seconds = median_seconds(size_kib, repeat)
+        seconds = median_seconds(size_kib, arguments.repeat, device)
         if dist.get_rank() == 0:
-            print(json.dumps({"peer": "gloo", "world": dist.get_world_size(), "kib": size_kib,
+            print(json.dumps({"peer": arguments.backend, "world": dist.get_world_size(), "kib": size_kib,
                               "milliseconds": round(seconds * 1e3, 3)}), flush=True)
     dist.destroy_process_group()
 

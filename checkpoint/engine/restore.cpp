@@ -17,7 +17,9 @@ namespace {
 bool is_wanted(const std::string& name, RestoreScope scope) { return scope == RestoreScope::everything || name.starts_with(kModelPrefix); }
 
 /// Begins anew where the checkpoint lacks it, and is given up where the run has it no more.
-bool may_be_of_one_side(const std::string& name) { return name.starts_with(kAveragePrefix); }
+bool may_be_of_one_side(const std::string& name) {
+  return name.starts_with(kAveragePrefix) || (name.starts_with(kRngPrefix) && name != kCpuRng);  // a device's, where the run changes it
+}
 
 }  // namespace
 

@@ -18,6 +18,8 @@ Path RunLayout::trace(int attempt, int rank) const { return attempt_logs(attempt
 
 Path RunLayout::rank_times(int attempt, int rank) const { return attempt_logs(attempt) / fmt::format("rank-{}.times.json", rank); }
 
+Path RunLayout::operations(int attempt, int rank) const { return attempt_logs(attempt) / fmt::format("rank-{}.operations.json", rank); }
+
 Path RunLayout::launcher_log(int attempt) const { return attempt_logs(attempt) / "launcher.log"; }
 
 bool contains(const std::vector<CheckpointName>& states, const CheckpointName& state) {

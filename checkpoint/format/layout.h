@@ -35,6 +35,7 @@ struct RunLayout {
   Path stacks(int attempt, int rank) const;                       // .../rank-1.stacks.txt
   Path trace(int attempt, int rank) const;                        // .../rank-1.trace.json
   Path rank_times(int attempt, int rank) const;                   // .../rank-1.times.json
+  Path operations(int attempt, int rank) const;                   // .../rank-1.operations.json: the newest on its device, where it has one
   Path launcher_log(int attempt) const;                           // .../launcher.log: what mpirun itself printed
 };
 

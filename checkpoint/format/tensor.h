@@ -42,6 +42,7 @@ inline constexpr const char* kAveragePrefix = "averages/";
 inline constexpr const char* kOptimizerPrefix = "optimizers/";
 inline constexpr const char* kGradientPrefix = "gradients/";  // partial accumulation under manual optimization
 inline constexpr const char* kRngPrefix = "rng/";
+inline constexpr const char* kCpuRng = "rng/cpu";  // the generator that every run has, whatever it computes on
 inline constexpr const char* kStepTensor = "global_step";
 
 /// "float32 [64, 10]"

@@ -127,12 +127,12 @@ std::vector<HostFinding> judge_machines(const std::vector<HostFacts>& hosts, con
 std::vector<HostFinding> judge_gpus(const std::vector<HostFacts>& hosts) {
   const auto drivers = by_text(hosts, [](const HostFacts& host) { return host.machine ? host.machine->gpu_driver : ""; });
   if (drivers.empty())
-    return {{Level::ok, "gpu", "no NVIDIA driver on any host; GPUs and NCCL are not in this version, which trains on CPUs"}};
+    return {{Level::ok, "gpu", "no NVIDIA driver on any host; ranks compute on CPUs"}};
   std::string text;
   for (const auto& [driver, names] : drivers)
     text += fmt::format("{}driver {} on {}", text.empty() ? "" : ", ", driver, host_list(names, hosts.size()));
-  return {{Level::warning, "gpu", text + "; this version does not use GPUs or NCCL",
-           "docs/gpus.md says what is planned; train on CPUs, or take the hosts without GPUs"}};
+  return {{Level::warning, "gpu", text + "; what computes on GPUs has not been tried on one yet",
+           "run scripts/gpu_check.sh on such a host first (docs/gpus.md), or set run.device: cpu"}};
 }
 
 }  // namespace holdfast

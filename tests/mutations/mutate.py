@@ -18,7 +18,7 @@ import time
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FOLDERS = ["apps", "base", "bench", "callbacks", "checkpoint", "cmake", "configs", "data", "dist", "docs", "examples", "launch", "options", "report", "scripts", "slurm", "tasks", "templates", "tests", "trainer"]
+FOLDERS = ["apps", "base", "bench", "callbacks", "checkpoint", "cuda", "cmake", "configs", "data", "dist", "docs", "examples", "launch", "options", "report", "scripts", "slurm", "tasks", "templates", "tests", "trainer"]
 TENSORBOARD = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "holdfast/tensorboard-2.21.0"  # as in scripts/test.sh
 BUILD_SECONDS, TEST_SECONDS = 1800, 600
 

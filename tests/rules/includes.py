@@ -14,6 +14,7 @@ BELOW = {  # folder: the folders that it may include besides itself
     "report": ["base", "options", "checkpoint/format", "launch"],
     "trainer/metrics": ["base", "options", "checkpoint/format"],
     "trainer": ["base", "options", "dist", "checkpoint/format", "checkpoint/policy", "checkpoint/store", "checkpoint/engine", "trainer/metrics"],
+    "cuda": ["base", "options", "dist", "checkpoint/format", "trainer"],  # a plugin: nobody includes it
     "tasks": ["base", "options", "dist", "checkpoint/format", "checkpoint/policy", "checkpoint/store", "checkpoint/engine", "trainer/metrics", "trainer"],
     "callbacks": ["base", "options", "dist", "checkpoint/format", "checkpoint/policy", "checkpoint/store", "checkpoint/engine", "trainer/metrics", "trainer"],
     "data": ["base", "options", "dist", "checkpoint/format", "checkpoint/policy", "checkpoint/store", "checkpoint/engine", "trainer/metrics", "trainer"],
@@ -29,7 +30,8 @@ OUTSIDE = {  # a library, by the beginning of its headers' names, and the folder
     "MPI": (r"mpi(_\w+|-ext)?\.h$|openmpi/|mpi/|pmix", ["dist"]),
     "HDF5": (r"hdf5|H5\w*\.h$|H5Cpp|highfive/", ["checkpoint/format", "data"]),
     "simdjson": (r"simdjson", ["checkpoint/format"]),
-    "LibTorch": (r"torch/|ATen/|c10/|caffe2/", ["trainer", "tasks", "data", "apps/train"]),
+    "CUDA and NCCL": (r"cu(da|blas|dnn|sparse|solver|rand|fft)\w*\.h$|nccl|c10/cuda/|ATen/cuda/", ["cuda"]),
+    "LibTorch": (r"torch/|ATen/|c10/|caffe2/", ["trainer", "cuda", "tasks", "data", "apps/train"]),
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)', re.MULTILINE)

@@ -42,20 +42,20 @@ TEST(StateEntry, KnowsEveryDtypeThatCheckpointsHave) {
 }
 
 TEST(Generators, RestoringGoesOnWithTheSameDraws) {
-  seed_generators(1, 0, 0);
+  seed_generators(1, 0, 0, at::kCPU);
   torch::rand({17});
-  const auto state = bytes_of(generator_state());
+  const auto state = bytes_of(generator_states(at::kCPU).front());
   const at::Tensor expected = torch::rand({100});
-  seed_generators(2, 1, 0);
+  seed_generators(2, 1, 0, at::kCPU);
   EXPECT_FALSE(torch::equal(torch::rand({100}), expected));
-  generator_state().copy_from(0, state);
+  generator_states(at::kCPU).front().copy_from(0, state);
   EXPECT_TRUE(torch::equal(torch::rand({100}), expected));
 }
 
 TEST(Generators, EveryRankAndStepDrawsItsOwn) {
   std::vector<at::Tensor> draws;
   for (const auto& [rank, step] : {std::pair{0, 0}, {1, 0}, {1, 50}}) {
-    seed_generators(1, rank, step);
+    seed_generators(1, rank, step, at::kCPU);
     draws.push_back(torch::rand({4}));
   }
   EXPECT_FALSE(torch::equal(draws[0], draws[1]));

@@ -1,0 +1,61 @@
+// Time of an all-reduce between GPUs (float32, sum, in place) by size of the message, as bench/peers/allreduce.py measures NCCL's through
+// PyTorch: one JSON line for each size, the median over calls that begin together and end when the GPU has the sum. Start it with mpirun.
+#include <fmt/format.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "base/environment.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "trainer/cuda_plugin.h"
+
+namespace {
+
+using namespace holdfast;
+
+constexpr std::int64_t kSizesKib[] = {4, 64, 512, 2048, 4800, 13000, 25600};
+constexpr int kRepeat = 40;
+
+double median_seconds(Communicator& ranks, at::Device place, std::int64_t kib) {
+  const at::Tensor data = at::ones({kib * 256}, at::TensorOptions(at::kFloat).device(place));
+  const std::span bytes(static_cast<std::byte*>(data.mutable_data_ptr()), static_cast<std::size_t>(data.nbytes()));
+  const SystemClock clock;
+  std::vector<double> seconds;
+  for (int i = 0; i < kRepeat; ++i) {
+    ranks.barrier();
+    const double start = clock.seconds();
+    ranks.all_reduce(bytes, ReduceType::f32, ReduceOp::sum);
+    data[0].item<float>();  // the GPU is there
+    seconds.push_back(clock.seconds() - start);
+    data.div_(ranks.size());
+  }
+  std::nth_element(seconds.begin(), seconds.begin() + kRepeat / 2, seconds.end());
+  return seconds[kRepeat / 2];
+}
+
+int measure() {
+  std::string note;
+  const auto device =
+      open_device(DeviceChoice::cuda, {.local_rank = environment::launcher_local_rank()}, default_cuda_parts(), note);
+  SectionTracker sections(nullptr);
+  const SystemClock clock;
+  const auto hosts = make_mpi_communicator(sections);
+  const auto ranks = device->connect({*hosts, sections, clock, nullptr, "rank.operations.json"});
+  for (const std::int64_t kib : kSizesKib) {
+    const double seconds = median_seconds(*ranks, device->place(), kib);
+    if (ranks->rank() == 0) fmt::print("{{\"kib\": {}, \"milliseconds\": {:.4f}}}\n", kib, seconds * 1e3);
+  }
+  ranks->close();
+  return kExitOk;
+}
+
+}  // namespace
+
+int main() try {
+  return measure();
+} catch (const Error& error) {
+  log_error("{}", error.what());
+  return error.exit_code();
+}

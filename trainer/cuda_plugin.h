@@ -1,0 +1,42 @@
+// Whether this rank computes on a GPU, and the opening of what that takes: libholdfast_cuda.so, which brings LibTorch's CUDA part and NCCL
+// with it. Before any call that asks LibTorch for devices: it looks once, and what comes later it does not see.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "trainer/device.h"
+
+namespace holdfast {
+
+/// What a GPU is opened with.
+struct DeviceRequest {
+  int local_rank = 0;  // the rank's number on its host
+  CudaOptions options;
+  Determinism determinism = Determinism::run;
+};
+
+/// Where the parts are looked for; tests give others.
+struct CudaParts {
+  std::string plugin;                   // default: beside the library that this code is in, or HOLDFAST_CUDA_PLUGIN
+  std::string driver = "libcuda.so.1";  // as the loader finds it
+};
+CudaParts default_cuda_parts();
+
+/// What there is to compute on, as the driver says.
+struct DriverState {
+  int devices = 0;
+  std::string problem;  // why there is none; empty: there is
+};
+/// Asks the driver alone, without opening anything else.
+DriverState ask_driver(const std::string& driver);
+
+/// cpu: the CPU. automatic: a GPU where the driver has one and the plugin can be opened, else the CPU; `note` says why. cuda: a GPU, or
+/// ConfigError that names what is missing and how to get it. The plugin stays open for good.
+std::unique_ptr<Device> open_device(DeviceChoice choice, const DeviceRequest& request, const CudaParts& parts, std::string& note);
+
+/// The plugin's one entry point. Throws ConfigError where there is no such device.
+extern "C" using OpenCudaDevice = Device * (const DeviceRequest& request);
+inline constexpr const char* kOpenCudaDevice = "holdfast_open_cuda_device";
+
+}  // namespace holdfast
