@@ -75,6 +75,13 @@ void ParallelOptions::describe(FieldVisitor& visitor) {
                  .doc = "The ranks of a host reduce in memory that they share, and MPI between hosts, where every host can and has as many "
                         "ranks as the others. false: MPI alone. Bits depend on it where there are more than two ranks."},
                 shared_memory);
+  visitor.choice(
+      {.name = "gradient_dtype",
+       .doc =
+           "What gradients are rounded to where they are sent to other ranks: half the bytes with `bf16` and `fp16`. Ranks of one host add "
+           "them up in float32, and round the sum.",
+       .synonyms = "communication_data_type compress_gradients fp16_compress_hook bf16_compress_hook"},
+      gradient_dtype, kNumberFormatNames);
 }
 
 void RestartOptions::describe(FieldVisitor& visitor) {
@@ -214,6 +221,10 @@ void Configuration::describe(FieldVisitor& visitor) {
                .synonyms = "scheduler schedulers lr_schedules"},
               schedules);
   visitor.section({.name = "trainer", .doc = "The loop.", .synonyms = "training train"}, trainer);
+  visitor.section({.name = "precision",
+                   .doc = "What the forward and the backward pass compute with ([precision.md](precision.md)).",
+                   .synonyms = "amp mixed_precision autocast fp16 bf16"},
+                  precision);
   visitor.section({.name = "validation", .doc = "When the task is measured on the validation data.", .synonyms = "eval evaluation val"},
                   validation);
   visitor.map({.name = "transforms",

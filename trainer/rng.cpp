@@ -20,6 +20,18 @@ void seed_generators(std::uint64_t seed, int rank, std::int64_t step) {
   generator.set_current_seed(mixed);
 }
 
+GeneratorStates generator_states() {
+  at::Generator generator = at::detail::getDefaultCPUGenerator();
+  const std::lock_guard lock(generator.mutex());
+  return {generator.get_state()};
+}
+
+void set_generator_states(const GeneratorStates& states) {
+  at::Generator generator = at::detail::getDefaultCPUGenerator();
+  const std::lock_guard lock(generator.mutex());
+  generator.set_state(states.at(0));
+}
+
 StateEntry generator_state() {
   at::Generator generator = at::detail::getDefaultCPUGenerator();
   const std::int64_t bytes = generator.get_state().numel();

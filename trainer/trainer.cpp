@@ -151,6 +151,7 @@ void Trainer::begin() {
   else
     start_from_scratch();
   state_.plateaus = optimization_.plateaus();
+  state_.gradient_scale = optimization_.scaler().state();
   parts_.training.seek(state_.samples_seen);
   parts_.task.model().train();
   if (is_rank_0()) begin_metrics(restored && restored->is_of_this_run ? restored->manifest.options : json());
@@ -212,6 +213,7 @@ void Trainer::go_on_from(const Restored& restored) {
   for (const auto& optimizer : optimization_.all()) optimizer->set_updates(state_.optimizer_updates[optimizer->name()]);
   optimization_.set_plateaus(state_.plateaus);
   restore_bucket_order(restored.manifest.environment, optimization_);
+  if (state_.gradient_scale) optimization_.restore_scale(*state_.gradient_scale);
   if (restored.is_new_rank) seed_generators(static_cast<std::uint64_t>(configuration_.run.seed), parts_.ranks.rank(), state_.global_step);
   parts_.callbacks.restore(state_.callbacks);
   const std::vector<std::string> begun = parts_.copies.reset_missing(restored.manifest.tensors);
@@ -225,7 +227,9 @@ void Trainer::go_on_from(const Restored& restored) {
     log_warning("bits may differ from an uninterrupted run because {}", difference);
 }
 
-json Trainer::environment() const { return describe_environment(parts_.ranks, settings_.threads_per_rank, optimization_); }
+json Trainer::environment() const {
+  return describe_environment(parts_.ranks, settings_.threads_per_rank, optimization_, configuration_.precision.compute);
+}
 
 Vote Trainer::step() {
   if (state_.samples_seen % parts_.training.epoch_samples() == 0) begin_epoch();
