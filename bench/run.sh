@@ -6,6 +6,7 @@
 #   bash bench/run.sh restart [--repeat 5]                            kill -9 of a rank until the next new step
 #   bash bench/run.sh save [--mib 1024,4096] [--repeat 5]             saves, loads and verify against DCP and the raw disk
 #   bash bench/run.sh startup [--repeat 5]                            `holdfast --help`
+#   bash bench/run.sh precision [--recompute] [--repeat 5]            bf16 and re-computation against float32 without
 #   bash bench/run.sh environment                                     only installs PyTorch, the peer (2.7 GB to download)
 #
 # The peer lives in a virtual environment of its own, ~/.cache/holdfast/peer-venv (below XDG_CACHE_HOME where that is set).

@@ -26,6 +26,7 @@ class CrossChecks {
     check_max_time();
     check_optimizers();
     check_validation();
+    require_consistent(configuration_.precision, tree_);
     require_consistent_schedules(configuration_, tree_);
     require_consistent_transforms(configuration_, tree_);
     require_consistent(configuration_.checkpoints, tree_);

@@ -17,11 +17,12 @@ void RunOptions::describe(FieldVisitor& visitor) {
                  .min = 0,
                  .synonyms = "random_seed"},
                 seed);
-  visitor.choice({.name = "device",
-                  .doc = "What ranks compute on ([gpus.md](gpus.md)). `auto`: on GPUs where the host has one and this build can use it, else "
-                         "on the CPU. `cuda`: on GPUs, or not at all.",
-                  .synonyms = "accelerator use_cuda gpu gpus"},
-                 device, kDeviceNames);
+  visitor.choice(
+      {.name = "device",
+       .doc = "What ranks compute on ([gpus.md](gpus.md)). `auto`: on GPUs where the host has one and this build can use it, else "
+              "on the CPU. `cuda`: on GPUs, or not at all.",
+       .synonyms = "accelerator use_cuda gpu gpus"},
+      device, kDeviceNames);
 }
 
 void ComponentOptions::describe(FieldVisitor& visitor) {
@@ -87,6 +88,13 @@ void ParallelOptions::describe(FieldVisitor& visitor) {
               "rank's cores.",
        .synonyms = "bind_to cpu_affinity"},
       bind_to_cores);
+  visitor.choice(
+      {.name = "gradient_dtype",
+       .doc =
+           "What gradients are rounded to where they are sent to other ranks: half the bytes with `bf16` and `fp16`. Ranks of one host add "
+           "them up in float32, and round the sum.",
+       .synonyms = "communication_data_type compress_gradients fp16_compress_hook bf16_compress_hook"},
+      gradient_dtype, kNumberFormatNames);
 }
 
 void RestartOptions::describe(FieldVisitor& visitor) {
@@ -226,6 +234,10 @@ void Configuration::describe(FieldVisitor& visitor) {
                .synonyms = "scheduler schedulers lr_schedules"},
               schedules);
   visitor.section({.name = "trainer", .doc = "The loop.", .synonyms = "training train"}, trainer);
+  visitor.section({.name = "precision",
+                   .doc = "What the forward and the backward pass compute with ([precision.md](precision.md)).",
+                   .synonyms = "amp mixed_precision autocast fp16 bf16"},
+                  precision);
   visitor.section({.name = "validation", .doc = "When the task is measured on the validation data.", .synonyms = "eval evaluation val"},
                   validation);
   visitor.map({.name = "transforms",

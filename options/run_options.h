@@ -93,6 +93,27 @@ struct ScheduleOptions {
   void describe_plateau(FieldVisitor&);
 };
 
+/// What numbers are computed with, or sent.
+enum class NumberFormat { float32, bf16, fp16 };
+inline constexpr std::pair<std::string_view, NumberFormat> kNumberFormatNames[] = {
+    {"float32", NumberFormat::float32}, {"bf16", NumberFormat::bf16}, {"fp16", NumberFormat::fp16}};
+constexpr std::string_view name_of(NumberFormat format) { return kNumberFormatNames[static_cast<std::size_t>(format)].first; }
+
+/// `precision:` of the forward and backward pass. Parameters, gradients and optimizer state are float32 in any case.
+struct PrecisionOptions {
+  NumberFormat compute = NumberFormat::float32;
+  bool gradient_scaler = true;  // this and what follows: fp16
+  double init_scale = 65536;
+  double growth_factor = 2;
+  double backoff_factor = 0.5;
+  std::int64_t growth_interval = 2000;  // updates
+  double min_scale = 1;
+  bool scales_gradients() const { return compute == NumberFormat::fp16 && gradient_scaler; }
+  void describe(FieldVisitor&);
+};
+
+enum class Recomputation { none, stages };
+
 enum class Determinism { fast, run };
 
 /// What becomes of an update whose numbers are bad.
@@ -113,6 +134,7 @@ struct TrainerOptions {
   std::int64_t accumulate_batches = 1;    // batches of one update
   std::optional<double> clip_norm;        // global 2-norm of the averaged gradient
   std::vector<std::string> frozen;        // prefixes of parameter names that are not trained
+  Recomputation recompute = Recomputation::none;
   std::int64_t log_every_steps = 50;
   std::optional<std::int64_t> threads_per_rank;  // none: usable cores / ranks on this host
   Determinism determinism = Determinism::run;
@@ -239,6 +261,7 @@ struct ParallelOptions {
   bool overlap = true;    // buckets are reduced while the backward pass computes the next ones
   bool shared_memory = true;
   bool bind_to_cores = false;
+  NumberFormat gradient_dtype = NumberFormat::float32;
   void describe(FieldVisitor&);
 };
 
@@ -294,6 +317,7 @@ struct Configuration {
   std::map<std::string, OptimizerOptions> optimizers;
   std::map<std::string, ScheduleOptions> schedules;
   TrainerOptions trainer;
+  PrecisionOptions precision;
   ValidationOptions validation;
   std::map<std::string, TransformOptions> transforms;
   std::vector<CheckpointOptions> checkpoints;
@@ -332,6 +356,9 @@ void require_measured(const std::map<std::string, ScheduleOptions>& schedules, c
 void require_consistent_transforms(const Configuration& configuration, const OptionTree& tree);
 /// What the keys of `schedules` say together, and that optimizers name one that is there. Throws ConfigError. Part of load_configuration.
 void require_consistent_schedules(const Configuration& configuration, const OptionTree& tree);
+/// That keys of the gradient scaler are given where there is one, and that its scales can be. Throws ConfigError. Part of
+/// load_configuration.
+void require_consistent(const PrecisionOptions& precision, const OptionTree& tree);
 /// Whether a run validates at all.
 bool is_ever_due(const ValidationOptions& validation);
 /// Of which weights each entry's `monitor` is measured. Part of load_configuration.

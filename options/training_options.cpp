@@ -70,6 +70,14 @@ void TrainerOptions::describe(FieldVisitor& visitor) {
                  .synonyms = "clip grad_clip max_grad_norm gradient_clip_val"},
                 clip_norm);
   visitor.field({.name = "frozen", .doc = "Prefixes of the names of parameters that are not trained.", .synonyms = "freeze"}, frozen);
+  static constexpr std::pair<std::string_view, Recomputation> kRecomputations[] = {{"none", Recomputation::none},
+                                                                                   {"stages", Recomputation::stages}};
+  visitor.choice(
+      {.name = "recompute",
+       .doc = "`stages`: the backward pass computes each stage of the task once more, instead of keeping what it has computed; less "
+              "memory, more time, the same bits. For tasks in stages, as `gpt` is ([precision.md](precision.md#re-computation)).",
+       .synonyms = "gradient_checkpointing activation_checkpointing checkpoint_activations"},
+      recompute, kRecomputations);
   visitor.field({.name = "log_every_steps",
                  .doc = "How often metrics are written and printed.",
                  .unit = "updates",

@@ -16,9 +16,15 @@ namespace {
 namespace nn = torch::nn;
 namespace F = torch::nn::functional;
 
+/// Without a share to drop no random number is drawn.
+at::Tensor dropped(const at::Tensor& x, double share, const nn::Module& module) {
+  return share == 0 ? x : F::dropout(x, F::DropoutFuncOptions().p(share).training(module.is_training()));
+}
+
 struct Block final : nn::Module {
-  Block(std::int64_t width, std::int64_t heads_)
+  Block(std::int64_t width, std::int64_t heads_, double dropout_)
       : heads(heads_),
+        dropout(dropout_),
         ln1(nn::LayerNormOptions({width})),
         ln2(nn::LayerNormOptions({width})),
         qkv(width, 3 * width),
@@ -39,30 +45,38 @@ struct Block final : nn::Module {
     const auto by_head = [&](const at::Tensor& part) { return part.view({n, length, heads, width / heads}).transpose(1, 2); };
     const at::Tensor attended =
         at::scaled_dot_product_attention(by_head(parts[0]), by_head(parts[1]), by_head(parts[2]), {}, 0.0, /*is_causal=*/true);
-    x = x + proj(attended.transpose(1, 2).reshape({n, length, width}));
-    return x + down(F::gelu(up(ln2(x)), F::GELUFuncOptions().approximate("tanh")));
+    x = x + dropped(proj(attended.transpose(1, 2).reshape({n, length, width})), dropout, *this);
+    return x + dropped(down(F::gelu(up(ln2(x)), F::GELUFuncOptions().approximate("tanh"))), dropout, *this);
   }
 
   std::int64_t heads;
+  double dropout;
   nn::LayerNorm ln1, ln2;
   nn::Linear qkv, proj, up, down;
 };
 
 struct GptModule final : nn::Module {
   explicit GptModule(const GptOptions& options)
-      : token(options.vocabulary, options.width), position(options.context, options.width), norm(nn::LayerNormOptions({options.width})) {
+      : dropout(options.dropout),
+        token(options.vocabulary, options.width),
+        position(options.context, options.width),
+        norm(nn::LayerNormOptions({options.width})) {
     register_module("token", token);
     register_module("position", position);
-    for (std::int64_t i = 0; i < options.layers; ++i) blocks->push_back(std::make_shared<Block>(options.width, options.heads));
+    for (std::int64_t i = 0; i < options.layers; ++i)
+      blocks->push_back(std::make_shared<Block>(options.width, options.heads, options.dropout));
     register_module("blocks", blocks);
     register_module("norm", norm);
   }
 
   /// float32 [n, length, width] of tokens int64 [n, length]
-  at::Tensor embed(const at::Tensor& tokens) { return token(tokens) + position(torch::arange(tokens.size(1), tokens.options())); }
+  at::Tensor embed(const at::Tensor& tokens) {
+    return dropped(token(tokens) + position(torch::arange(tokens.size(1), tokens.options())), dropout, *this);
+  }
   /// float32 [n, length, vocabulary]; the head is tied to the embedding.
-  at::Tensor head(const at::Tensor& x) { return norm(x).matmul(token->weight.t()); }
+  at::Tensor head(const at::Tensor& x) { return norm(x).matmul(token->weight.t()).to(at::kFloat); }
 
+  double dropout;
   nn::Embedding token, position;
   nn::ModuleList blocks;
   nn::LayerNorm norm;
@@ -130,7 +144,8 @@ class Gpt final : public StagedTask {
     for (std::size_t stage = 0; stage < stage_count(); ++stage) tensors = run_stage(stage, tensors);
     const at::Tensor scores = tensors[0].select(0, 0).select(0, -1).narrow(0, 0, std::min<std::int64_t>(options_.vocabulary, 256));
     const double temperature = options_.sample_temperature;
-    const at::Tensor chosen = temperature == 0 ? scores.argmax() : scores.div(temperature).softmax(0).cpu().multinomial(1, false, generator);
+    const at::Tensor chosen =
+        temperature == 0 ? scores.argmax() : scores.div(temperature).softmax(0).cpu().multinomial(1, false, generator);
     return static_cast<char>(chosen.item<std::int64_t>());
   }
 
@@ -155,6 +170,13 @@ void GptOptions::describe(FieldVisitor& v) {
   v.field({.name = "layers", .doc = "Transformer blocks.", .min = 1}, layers);
   v.field({.name = "width", .doc = "Of the residual stream; a multiple of heads.", .min = 1}, width);
   v.field({.name = "heads", .doc = "Of attention.", .min = 1}, heads);
+  v.field(
+      {.name = "dropout",
+       .doc = "Probability with which an element of the embeddings, and of what attention and the two-layer part add to them, is dropped.",
+       .min = 0,
+       .max = 1,
+       .max_is_excluded = true},
+      dropout);
   v.field({.name = "sample_prompt", .doc = "What a sample (callback `samples`) goes on from: at least one byte.", .synonyms = "prompt"},
           sample_prompt);
   v.field({.name = "sample_length", .doc = "How much a sample adds to it.", .unit = "bytes", .min = 1, .synonyms = "max_new_tokens"},

@@ -17,6 +17,7 @@ struct GptOptions {
   std::int64_t layers = 4;
   std::int64_t width = 256;
   std::int64_t heads = 8;
+  double dropout = 0;
   std::string sample_prompt = "\n";
   std::int64_t sample_length = 100;  // bytes
   double sample_temperature = 0.8;

@@ -17,20 +17,22 @@ class ImageClassifier : public Task {
 
   Loss loss(const Batch& batch) override {
     const auto options = F::CrossEntropyFuncOptions().reduction(torch::kSum).label_smoothing(label_smoothing_);
-    return {F::cross_entropy(logits(batch.fields[0]), batch.fields[1], options), batch.samples};
+    return {F::cross_entropy(scores_of(batch), batch.fields[1], options), batch.samples};
   }
   Evaluation evaluate(const Batch& batch) override {
-    const at::Tensor scores = logits(batch.fields[0]);
+    const at::Tensor scores = scores_of(batch);
     const at::Tensor sum = F::cross_entropy(scores, batch.fields[1], F::CrossEntropyFuncOptions().reduction(torch::kSum));
     return {.loss_sum = sum.item<double>(), .count = batch.samples, .metrics = measure_accuracy(scores, batch.fields[1], top_k_)};
   }
   std::vector<Metric> metrics() const override { return accuracy_metrics(top_k_); }
 
  protected:
-  /// float32 [n, classes]
+  /// [n, classes]
   virtual at::Tensor logits(const at::Tensor& images) = 0;
 
  private:
+  /// In float32: a loss needs its digits, whatever the logits were computed with.
+  at::Tensor scores_of(const Batch& batch) { return logits(batch.fields[0]).to(at::kFloat); }
   double label_smoothing_;
   std::vector<std::int64_t> top_k_;
 };

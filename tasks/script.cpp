@@ -72,7 +72,8 @@ class Script final : public Task {
 
   at::Tensor output_of(const Batch& batch) {
     target_of(batch);
-    return module_->forward({batch.fields.begin(), batch.fields.end() - 1});
+    const at::Tensor output = module_->forward({batch.fields.begin(), batch.fields.end() - 1});
+    return at::isReducedFloatingType(output.scalar_type()) ? output.to(at::kFloat) : output;  // a loss needs its digits
   }
 
   /// Summed over all elements of the target. What is compared element by element must not be broadcast.

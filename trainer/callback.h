@@ -25,8 +25,9 @@
 // on_checkpoint comes when a save has ended, well or not: before a step's on_step_end where it ended behind the training, else where the
 // run waits for it: in the save itself (`asynchronous: false`), before the next one, at the end.
 //
-// An update that is not made because of bad numbers has had on_batch_start and on_backward_end, but neither on_optimizer_step nor
-// on_step_end; what a callback counts in the former stays counted. Batches that are left out from the start have no calls of their own.
+// An update that is not made because of bad numbers, or because gradients of fp16 have overflowed, has had on_batch_start and
+// on_backward_end, but neither on_optimizer_step nor on_step_end; what a callback counts in the former stays counted. Batches that are left
+// out from the start have no calls of their own.
 // An update that a stop drops between two of its batches has had theirs; what is stored is the state before it. A validation that a stop
 // breaks off has had on_validation_start alone; the next start calls it again, as it does on_epoch_start of a pass whose first update was
 // dropped. An attempt that goes on in the middle of a pass has no on_epoch_start before the next one.

@@ -152,6 +152,13 @@ void GradientBuckets::prepare_backward() {
   }
 }
 
+void GradientBuckets::multiply(double factor) {
+  const torch::NoGradGuard no_grad;
+  prepare_backward();  // two of them may share memory
+  for (const NamedParameter& parameter : parameters_)
+    if (parameter.tensor.grad().defined()) parameter.tensor.mutable_grad().mul_(factor);
+}
+
 at::Tensor GradientBuckets::packed(Bucket& bucket, Communicator& ranks, long owners) {
   if (bucket.members.size() > 1 && !bucket.flat.defined()) make_flat(bucket, ranks);
   const GradientMemory memory(ranks);
@@ -179,8 +186,11 @@ void GradientBuckets::start(Bucket& bucket, Communicator& ranks, long owners) {
     else if (!std::isfinite(sum.item<float>()))
       nonfinite_rank_ = ranks.rank();
   }
-  bucket.ticket = ranks.start_all_reduce({static_cast<std::byte*>(bucket.message.mutable_data_ptr()), bytes_of(bucket.message)},
-                                         ReduceType::f32, ReduceOp::sum);
+  const bool is_rounded = sent_as_ != NumberFormat::float32 && ranks.size() > 1, is_bf16 = sent_as_ == NumberFormat::bf16;
+  if (is_rounded) bucket.rounded = bucket.message.to(is_bf16 ? at::kBFloat16 : at::kHalf);
+  const at::Tensor& sent = is_rounded ? bucket.rounded : bucket.message;
+  const ReduceType type = !is_rounded ? ReduceType::f32 : is_bf16 ? ReduceType::bf16 : ReduceType::f16;
+  bucket.ticket = ranks.start_all_reduce({static_cast<std::byte*>(sent.mutable_data_ptr()), sent.nbytes()}, type, ReduceOp::sum);
   bucket.is_started = true;
 }
 
@@ -218,6 +228,7 @@ int GradientBuckets::all_reduce(Communicator& ranks, bool contributes) {
   reduced_.clear();
   for (Bucket& bucket : buckets_) {
     ranks.finish(bucket.ticket);
+    if (bucket.rounded.defined()) bucket.message.copy_(std::exchange(bucket.rounded, {}));
     reduced_.push_back(std::exchange(bucket.message, {}));
     bucket.is_started = false;
   }

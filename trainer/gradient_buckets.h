@@ -12,6 +12,7 @@
 
 #include "checkpoint/engine/snapshot.h"
 #include "dist/communicator.h"
+#include "options/run_options.h"
 
 namespace holdfast {
 
@@ -29,6 +30,8 @@ class GradientBuckets {
   GradientBuckets(const GradientBuckets&) = delete;
   GradientBuckets& operator=(const GradientBuckets&) = delete;
 
+  /// What gradients are rounded to on their way to other ranks; the sums come back as float32.
+  void send_as(NumberFormat format) { sent_as_ = format; }
   /// Drops all gradients: the next backward pass gives each parameter a new one. Forgets which parameters were used.
   void zero();
   /// Before every backward pass. Autograd may have given two parameters views of one tensor, and adds to them in place: each
@@ -37,6 +40,8 @@ class GradientBuckets {
   /// The next backward pass, up to all_reduce, is the last of an update: each bucket is started when it is complete and those before it
   /// are, in the same order on every rank. Every rank must come to all_reduce, whatever its backward pass does.
   void reduce_during_backward(Communicator& ranks);
+  /// Multiplies what backward passes have added since zero().
+  void multiply(double factor);
   /// Collective: sums all gradients over the ranks, zeros where a rank has none. On return every parameter has a `.grad`, laid
   /// out as itself, and every rank the same bits. `contributes` false (this rank's backward failed): with zeros, but for what has been
   /// started. Returns the lowest rank that this one knows to have added a value that is not finite, -1 for none; ranks know different
@@ -80,6 +85,7 @@ class GradientBuckets {
     std::vector<at::Tensor> views;  // of `flat`, by member
     std::size_t missing = 0;        // members whose gradient the backward pass has not completed yet
     at::Tensor message;             // while it is reduced: [elements], in memory that is `.grad` of its members
+    at::Tensor rounded;             // what is sent in its place; undefined for float32
     Communicator::Ticket ticket = 0;
     bool is_started = false;
   };
@@ -94,6 +100,7 @@ class GradientBuckets {
   void agree_on_order(Communicator& ranks);
 
   std::vector<NamedParameter> parameters_;
+  NumberFormat sent_as_ = NumberFormat::float32;
   at::Tensor used_;     // uint8 [parameters]: reached by this rank's backward; after all_reduce by any rank's
   at::Tensor pending_;  // float64 [2]: loss sum and count since zero()
   std::size_t bucket_bytes_;

@@ -20,6 +20,24 @@ std::optional<Vote> TrainingStep::leave_out(RunState& state) {
   return parts_.ranks.vote(my_vote());
 }
 
+std::optional<BadUpdate> TrainingStep::judge_update(const Vote& facts, const std::vector<double>& recent) const {
+  std::optional<BadUpdate> bad = judge(facts, options(), recent);
+  if (bad) bad->what += parts_.optimization.scaler().remark(facts);
+  return bad;
+}
+
+bool TrainingStep::skip_overflow(const Vote& facts, std::int64_t step) {
+  const GradientScaler& scaler = parts_.optimization.scaler();
+  if (!scaler.explains(facts)) return false;
+  const double before = scaler.scale();
+  parts_.optimization.count_skipped();
+  parts_.optimization.take_in_update(/*has_overflowed=*/true);
+  if (parts_.ranks.rank() == 0)
+    log_info("update {} is not made: gradients have overflowed in fp16; the gradient scale falls from {} to {}", step, before,
+             scaler.scale());
+  return true;
+}
+
 bool TrainingStep::answer_bad_update(BadUpdate bad, SampleRange samples, const RunState& state) {
   const std::string update = fmt::format("update {} with the samples {} to {} of the run (epoch {})", state.global_step + 1, samples.first,
                                          samples.end - 1, samples.first / parts_.loader.epoch_samples());

@@ -7,6 +7,7 @@
 #include <exception>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "trainer/gradient_memory.h"
 #include "trainer/training_step.h"
 
@@ -39,7 +40,8 @@ class TrainingStep::ManualSteps final : public ManualOptimization {
     optimizer.gradients().prepare_backward();
     {
       const GradientMemory memory(owner_.parts_.ranks);
-      torch::autograd::backward({loss.sum}, {}, /*retain_graph=*/true, /*create_graph=*/false, inputs);
+      torch::autograd::backward({loss.sum}, {at::full_like(loss.sum, owner_.parts_.optimization.manual_seed())}, /*retain_graph=*/true,
+                                /*create_graph=*/false, inputs);
     }
     loss.sum.remove_hook(hook);  // the task may keep the loss, and go back through it again
     optimizer.gradients().add_loss(owner_.loss_of(loss), loss.count);
@@ -55,6 +57,8 @@ class TrainingStep::ManualSteps final : public ManualOptimization {
     const Vote facts = owner_.parts_.ranks.vote(mine);
     owner_.act_on_failures(facts, nullptr, step_);
     is_past_vote_ = true;
+    has_stepped_ = true;
+    if (skip_overflow(optimizer, facts)) return;
     require_good(facts);
     owner_.enter(Section::reduce, step_);
     owner_.parts_.sections.point();
@@ -62,9 +66,10 @@ class TrainingStep::ManualSteps final : public ManualOptimization {
     const double norm = optimizer.gradients().norm();
     Vote reduced = facts;
     if (!std::isfinite(norm)) reduced.is_nonfinite = 1;  // on every rank alike: they have the same bits
+    if (skip_overflow(optimizer, reduced)) return;
     require_good(reduced);
     owner_.begin_update(step_);
-    const auto divisor = static_cast<double>(std::max<std::int64_t>(facts.count, 1));
+    const double divisor = static_cast<double>(std::max<std::int64_t>(facts.count, 1)) * owner_.parts_.optimization.manual_seed();
     owner_.announce_step(optimizer, norm / divisor);
     owner_.parts_.optimization.step(optimizer, divisor, norm);
     optimizer.gradients().zero();
@@ -72,13 +77,30 @@ class TrainingStep::ManualSteps final : public ManualOptimization {
     combine(total_, facts);
   }
   const Vote& total() const { return total_; }
+  /// After the vote that ends the batch: the gradient scale, by what all ranks know.
+  void end_batch() {
+    if (has_stepped_) owner_.parts_.optimization.take_in_batch(has_overflowed_);
+  }
   /// The others have been told that all is well: no vote of theirs answers what fails here.
   bool is_past_vote() const { return is_past_vote_; }
 
  private:
+  /// Whether the gradients of this optimizer have overflowed, so that it is not stepped; the scale falls when the batch is over.
+  bool skip_overflow(Optimizer& optimizer, const Vote& facts) {
+    const GradientScaler& scaler = owner_.parts_.optimization.scaler();
+    if (!scaler.explains(facts)) return false;
+    has_overflowed_ = true;
+    owner_.parts_.optimization.count_skipped();
+    optimizer.gradients().zero();
+    is_past_vote_ = false;
+    if (owner_.parts_.ranks.rank() == 0)
+      log_info("update {} is made without '{}': its gradients have overflowed in fp16 with the gradient scale {}", step_, optimizer.name(),
+               scaler.scale());
+    return true;
+  }
   /// Throws where numbers are bad: what this batch has stepped already cannot be taken back, but a checkpoint can be gone back to.
   void require_good(const Vote& facts) {
-    const std::optional<BadUpdate> bad = judge(facts, owner_.options(), {});
+    const std::optional<BadUpdate> bad = owner_.judge_update(facts, {});
     if (bad) owner_.answer_bad_update(*bad, samples_, state_);
   }
   TrainingStep& owner_;
@@ -86,7 +108,7 @@ class TrainingStep::ManualSteps final : public ManualOptimization {
   SampleRange samples_;
   std::int64_t step_;
   Vote total_;
-  bool is_past_vote_ = false;
+  bool is_past_vote_ = false, has_stepped_ = false, has_overflowed_ = false;
 };
 
 Vote TrainingStep::run_manual(RunState& state) {
@@ -113,6 +135,7 @@ Vote TrainingStep::run_manual(RunState& state) {
   if (failure) mine.failed_rank = parts_.ranks.rank();
   Vote facts = parts_.ranks.vote(mine);
   act_on_failures(facts, failure, step);
+  steps.end_batch();
   ++state.batch_index;
   state.samples_seen += samples;
   combine(facts, steps.total());

@@ -44,6 +44,7 @@ void require_match(const std::string& where, const std::vector<std::string>& pre
 Optimization::Optimization(const Configuration& configuration, std::vector<NamedParameter> parameters)
     : schedules_(configuration.schedules),
       clip_norm_(configuration.trainer.clip_norm),
+      scaler_(configuration.precision),
       update_samples_(configuration.data.global_batch_size * configuration.trainer.accumulate_batches) {
   for (const auto& [name, schedule] : schedules_)
     if (schedule.type == ScheduleKind::plateau) plateaus_[name] = {};
@@ -69,6 +70,7 @@ Optimization::Optimization(const Configuration& configuration, std::vector<Named
   for (const auto& [name, options] : configuration.optimizers) {
     if (owned[name].empty()) throw ConfigError("optimizers." + name + ": it owns no parameter; the others or trainer.frozen take them all");
     optimizers_.push_back(std::make_unique<Optimizer>(name, options, bucket_bytes, std::move(owned[name])));
+    optimizers_.back()->gradients().send_as(configuration.parallel.gradient_dtype);
   }
 }
 
@@ -105,7 +107,15 @@ void Optimization::spoil_next(bool does_spoil) {
   for (const auto& optimizer : optimizers_) optimizer->gradients().spoil_next(does_spoil);
 }
 
-double Optimization::gradient_seed() const { return std::exp2(-std::round(std::log2(static_cast<double>(update_samples_)))); }
+double Optimization::gradient_seed() const {
+  return std::exp2(-std::round(std::log2(static_cast<double>(update_samples_)))) * scaler_.scale();
+}
+
+void Optimization::take_in_batch(bool has_overflowed) {
+  const double before = scaler_.scale();
+  if (!scaler_.take(has_overflowed)) return;
+  for (const auto& optimizer : optimizers_) optimizer->gradients().multiply(scaler_.scale() / before);
+}
 
 double Optimization::divisor(std::int64_t count) const { return static_cast<double>(std::max<std::int64_t>(count, 1)) * gradient_seed(); }
 

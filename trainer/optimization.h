@@ -9,6 +9,7 @@
 
 #include "dist/communicator.h"
 #include "options/run_options.h"
+#include "trainer/gradient_scaler.h"
 #include "trainer/optimizer.h"
 #include "trainer/plateau.h"
 
@@ -36,8 +37,18 @@ class Optimization {
   /// Before every backward pass, as GradientBuckets::prepare_backward.
   void prepare_backward();
   /// What the backward passes of automatic optimization start from: the power of two next to 1 / samples of an update. With a
-  /// batch of 128, say, gradients of a sum then add up to the mean, and no pass over them has to divide.
+  /// batch of 128, say, gradients of a sum then add up to the mean, and no pass over them has to divide. Times the gradient scale.
   double gradient_seed() const;
+  /// The same where a task steps its optimizers itself: 1 without a gradient scaler.
+  double manual_seed() const { return scaler_.is_on() ? gradient_seed() : 1.0; }
+  const GradientScaler& scaler() const { return scaler_; }
+  void restore_scale(const GradientScale& state) { scaler_.restore(state); }
+  /// An optimizer (under automatic optimization: all of them) is not stepped, because its gradients have overflowed.
+  void count_skipped() { scaler_.count_skipped(); }
+  /// As GradientScaler::take.
+  void take_in_update(bool has_overflowed) { scaler_.take(has_overflowed); }
+  /// Likewise, where gradients may wait for an update: they are multiplied as the scale is.
+  void take_in_batch(bool has_overflowed);
   /// What gradients of automatic optimization are divided by, so that they are means over the global `count`.
   double divisor(std::int64_t count) const;
   /// Updates with the mean gradient over the global `count` of samples (or tokens) that the loss has counted, clipped to
@@ -65,6 +76,7 @@ class Optimization {
   std::map<std::string, ScheduleOptions> schedules_;
   std::map<std::string, Plateau> plateaus_;  // of all schedules of that type
   std::optional<double> clip_norm_;
+  GradientScaler scaler_;
   std::int64_t update_samples_;
   std::int64_t last_step_ = 0;
   std::vector<std::unique_ptr<Optimizer>> optimizers_;

@@ -1,6 +1,7 @@
 #include "trainer/provenance.h"
 
 #include <ATen/Version.h>
+#include <ATen/cpu/Utils.h>
 #include <fmt/format.h>
 #include <torch/version.h>
 
@@ -14,24 +15,38 @@ namespace {
 
 constexpr const char* kBucketOrder = "bucket_order";
 
+json half_precision_instructions() {
+  json names = json::array();
+  for (const char* name : {"avx512_bf16", "avx512_fp16", "amx_bf16", "amx_fp16"}) {
+    const auto known = at::cpu::get_cpu_capabilities();
+    const auto found = known.find(name);
+    if (found != known.end() && found->second.isBool() && found->second.toBool()) names.push_back(name);
+  }
+  return names;
+}
+
 }  // namespace
 
-json describe_environment(const Communicator& ranks, std::int64_t threads_per_rank, const Optimization& optimization) {
+json describe_environment(const Communicator& ranks, std::int64_t threads_per_rank, const Optimization& optimization,
+                          NumberFormat compute) {
   json buckets = json::object(), order = json::object();
   for (const auto& optimizer : optimization.all()) {
     buckets[optimizer->name()] = optimizer->gradients().layout();
     if (!optimizer->gradients().order().empty()) order[optimizer->name()] = optimizer->gradients().order();
   }
-  return {{"world_size", ranks.size()},
-          {"ranks_per_host", ranks.local_size()},
-          {"threads_per_rank", threads_per_rank},
-          {"instruction_set", at::get_cpu_capability()},
-          {"holdfast", HOLDFAST_VERSION},
-          {"libtorch", libtorch_version()},
-          {"mpi", mpi_library_version()},
-          {"reduction", ranks.reduction()},
-          {"bucket_elements", std::move(buckets)},
-          {kBucketOrder, std::move(order)}};
+  json environment = {{"world_size", ranks.size()},
+                      {"ranks_per_host", ranks.local_size()},
+                      {"threads_per_rank", threads_per_rank},
+                      {"instruction_set", at::get_cpu_capability()},
+                      {"holdfast", HOLDFAST_VERSION},
+                      {"libtorch", libtorch_version()},
+                      {"mpi", mpi_library_version()},
+                      {"reduction", ranks.reduction()},
+                      {"bucket_elements", std::move(buckets)},
+                      {kBucketOrder, std::move(order)}};
+  // Kernels for 16 bits are chosen by instructions that the level above does not tell.
+  if (compute != NumberFormat::float32) environment["half_precision_instructions"] = half_precision_instructions();
+  return environment;
 }
 
 void restore_bucket_order(const json& environment, Optimization& optimization) {

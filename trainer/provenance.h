@@ -13,7 +13,8 @@
 namespace holdfast {
 
 /// Not collective. The order of buckets is there once it has been agreed on.
-nlohmann::json describe_environment(const Communicator& ranks, std::int64_t threads_per_rank, const Optimization& optimization);
+nlohmann::json describe_environment(const Communicator& ranks, std::int64_t threads_per_rank, const Optimization& optimization,
+                                    NumberFormat compute);
 
 /// The order of buckets that a manifest's environment has, for optimizers that own as many parameters as they did.
 void restore_bucket_order(const nlohmann::json& environment, Optimization& optimization);

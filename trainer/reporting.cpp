@@ -49,6 +49,10 @@ void Trainer::write_metrics_line() {
                 {{"unix_seconds", parts_.clock.unix_seconds()},
                  {"steps_per_second", rates.steps_per_second},
                  {"samples_per_second", rates.samples_per_second}}}};
+  if (state_.gradient_scale) {
+    line["gradient_scale"] = state_.gradient_scale->scale;
+    line["skipped_updates"] = state_.gradient_scale->skipped_updates;
+  }
   parts_.callbacks.add_metrics(line);
   metrics_->write(line);
   progress_->print(fmt::format("step {}/{}  epoch {:.2f}  loss {:.4f}  {:.0f} samples/s", state_.global_step, run_.last_step, epoch, loss,

@@ -60,4 +60,23 @@ std::vector<StateEntry> generator_states(at::Device place) {
   return states;
 }
 
+GeneratorPositions generator_positions(at::Device place) {
+  GeneratorPositions positions;
+  const auto add = [&](at::Generator generator) {
+    const std::lock_guard lock(generator.mutex());
+    positions.emplace_back(generator, generator.get_state());
+  };
+  add(generator_of(at::kCPU));
+  if (!place.is_cpu()) add(generator_of(place));
+  return positions;
+}
+
+void put_back(const GeneratorPositions& positions) {
+  for (const auto& [generator, state] : positions) {
+    at::Generator to_move = generator;
+    const std::lock_guard lock(to_move.mutex());
+    to_move.set_state(state);
+  }
+}
+
 }  // namespace holdfast

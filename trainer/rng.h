@@ -1,9 +1,11 @@
 // The random generators of a rank: a function of (seed, rank), or of (seed, rank, step) for a rank that joins later.
 #pragma once
 
-#include <c10/core/Device.h>
+#include <ATen/core/Generator.h>
+#include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "checkpoint/engine/snapshot.h"
@@ -18,5 +20,10 @@ void seed_generator(std::uint64_t seed, int rank, std::int64_t step, at::Device 
 std::vector<StateEntry> generator_states(at::Device place);
 /// "rng/cuda"
 std::string generator_name(at::Device place);
+
+/// Where the generators are that a task may draw from.
+using GeneratorPositions = std::vector<std::pair<at::Generator, at::Tensor>>;
+GeneratorPositions generator_positions(at::Device place);
+void put_back(const GeneratorPositions& positions);
 
 }  // namespace holdfast

@@ -36,13 +36,15 @@ json to_json(const RunState& state) {
     for (const auto& [name, value] : record.metrics) validations.back()["metrics"][name] = number_to_json(value);
     if (!record.weights.empty()) validations.back()["weights"] = record.weights;
   }
-  return {{"global_step", state.global_step},      {"batch_index", state.batch_index},
-          {"samples_seen", state.samples_seen},    {"window_loss_sum", number_to_json(state.window_loss_sum)},
-          {"window_count", state.window_count},    {"optimizer_updates", state.optimizer_updates},
-          {"validations", std::move(validations)}, {"owes_validation", state.owes_validation},
-          {"callbacks", state.callbacks},          {"plateaus", to_json(state.plateaus)},
-          {"left_out", to_json(state.left_out)},   {"left_out_in_a_row", state.left_out_in_a_row},
-          {"recent_losses", state.recent_losses}};
+  json stored = {{"global_step", state.global_step},      {"batch_index", state.batch_index},
+                 {"samples_seen", state.samples_seen},    {"window_loss_sum", number_to_json(state.window_loss_sum)},
+                 {"window_count", state.window_count},    {"optimizer_updates", state.optimizer_updates},
+                 {"validations", std::move(validations)}, {"owes_validation", state.owes_validation},
+                 {"callbacks", state.callbacks},          {"plateaus", to_json(state.plateaus)},
+                 {"left_out", to_json(state.left_out)},   {"left_out_in_a_row", state.left_out_in_a_row},
+                 {"recent_losses", state.recent_losses}};
+  if (state.gradient_scale) stored["gradient_scale"] = to_json(*state.gradient_scale);
+  return stored;
 }
 
 RunState run_state_from_json(const json& stored) {
@@ -60,6 +62,7 @@ RunState run_state_from_json(const json& stored) {
     state.left_out_in_a_row = count(stored.at("left_out_in_a_row"));
     for (const json& loss : list_from_json(stored.at("recent_losses"))) state.recent_losses.push_back(number_from_json(loss));
   }
+  if (stored.contains("gradient_scale")) state.gradient_scale = gradient_scale_from_json(stored["gradient_scale"]);
   for (const auto& [name, updates] : stored.at("optimizer_updates").items()) state.optimizer_updates[name] = count(updates);
   for (const auto& record : list_from_json(stored.at("validations"))) {
     state.validations.push_back({.step = count(record.at("step")), .metrics = {}, .weights = record.value("weights", "")});

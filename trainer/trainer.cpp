@@ -151,6 +151,7 @@ void Trainer::begin() {
   else
     start_from_scratch();
   state_.plateaus = optimization_.plateaus();
+  state_.gradient_scale = optimization_.scaler().state();
   parts_.training.seek(state_.samples_seen);
   parts_.task.model().train();
   if (is_rank_0()) begin_metrics(restored && restored->is_of_this_run ? restored->manifest.options : json());
@@ -212,6 +213,7 @@ void Trainer::go_on_from(const Restored& restored) {
   for (const auto& optimizer : optimization_.all()) optimizer->set_updates(state_.optimizer_updates[optimizer->name()]);
   optimization_.set_plateaus(state_.plateaus);
   restore_bucket_order(restored.manifest.environment, optimization_);
+  if (state_.gradient_scale) optimization_.restore_scale(*state_.gradient_scale);
   const at::Device place = place_of(parts_.task.model());
   const auto seed = static_cast<std::uint64_t>(configuration_.run.seed);
   const auto is_of_device = [name = generator_name(place)](const TensorInfo& tensor) { return tensor.name == name; };
@@ -232,7 +234,7 @@ void Trainer::go_on_from(const Restored& restored) {
 }
 
 json Trainer::environment() const {
-  json environment = describe_environment(parts_.ranks, settings_.threads_per_rank, optimization_);
+  json environment = describe_environment(parts_.ranks, settings_.threads_per_rank, optimization_, configuration_.precision.compute);
   environment.update(settings_.device);
   return environment;
 }

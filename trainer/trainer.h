@@ -85,10 +85,11 @@ class Trainer {
   /// Collective: asks the callbacks whether the run ends here.
   void ask_for_end();
   bool is_over() const { return state_.global_step >= run_.last_step || is_out_of_data() || !end_reason_.empty(); }
-  /// A task that steps its optimizers itself may make fewer updates than there are batches, and so may a run that leaves some out; all
-  /// others end by their last step.
+  /// A task that steps its optimizers itself may make fewer updates than there are batches, and so may a run that leaves some out, or
+  /// whose gradients have overflowed; all others end by their last step.
   bool is_out_of_data() const {
-    return (parts_.task.is_manual() || left_out_.has_before(state_.samples_seen)) && state_.samples_seen >= run_.last_sample;
+    const bool has_skipped = state_.gradient_scale && state_.gradient_scale->skipped_updates > 0;
+    return (parts_.task.is_manual() || has_skipped || left_out_.has_before(state_.samples_seen)) && state_.samples_seen >= run_.last_sample;
   }
   void begin();
   void go_on_from(const Restored& restored);
@@ -100,9 +101,10 @@ class Trainer {
   Vote step();
   void save_before_failure(const RunState& before);
   StepEvent count_step(const StepStart& before) const;
-  /// The batches since `before` were trained on: neither dropped by a stop nor left out.
+  /// The batches since `before` were trained on: neither dropped by a stop, nor left out, nor those of an update that was skipped.
   bool has_trained(const StepStart& before) const {
-    return state_.samples_seen > before.samples_seen && !left_out_.at(before.samples_seen);
+    return state_.samples_seen > before.samples_seen && !left_out_.at(before.samples_seen) &&
+           (parts_.task.is_manual() || state_.global_step > before.global_step);
   }
   /// Rank 0. `options_before`: those that the restored state of this run was made with; null: the run begins.
   void begin_metrics(const nlohmann::json& options_before);

@@ -56,6 +56,7 @@ Vote TrainingStep::run(RunState& state) {
     state.left_out_in_a_row = 0;
     if (parts_.copies) parts_.copies->update(state.global_step);  // part of the update: what is saved has been copied before it began
   }
+  state.gradient_scale = parts_.optimization.scaler().state();
   for (const auto& optimizer : parts_.optimization.all()) state.optimizer_updates[optimizer->name()] = optimizer->updates();
   if (parts_.left_out) state.left_out = parts_.left_out->before(state.samples_seen);
   state.window_loss_sum += facts.loss_sum;
@@ -76,7 +77,12 @@ Vote TrainingStep::run_automatic(RunState& state) {
   }
   double norm = 0;
   Vote facts = reduce(group, norm, step);
-  if (const std::optional<BadUpdate> bad = judge(facts, options(), state.recent_losses);
+  if (skip_overflow(facts, step)) {
+    facts.loss_sum = 0;
+    facts.count = 0;
+    return facts;
+  }
+  if (const std::optional<BadUpdate> bad = judge_update(facts, state.recent_losses);
       bad && !answer_bad_update(*bad, {first_sample, state.samples_seen}, state)) {
     parts_.undo_until_group();
     ++state.left_out_in_a_row;
@@ -88,6 +94,7 @@ Vote TrainingStep::run_automatic(RunState& state) {
   const double divisor = parts_.optimization.divisor(facts.count);
   for (const auto& optimizer : parts_.optimization.all()) announce_step(*optimizer, norm / divisor);
   parts_.optimization.step(facts.count, norm);
+  parts_.optimization.take_in_update(/*has_overflowed=*/false);
   remember_loss(state.recent_losses, facts, options().loss_spike);
   return facts;
 }

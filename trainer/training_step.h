@@ -79,8 +79,11 @@ class TrainingStep {
   std::optional<Vote> agree_on_stop(const Group& group);
   /// Consumes the batches at the position that are left out; nullopt: none is.
   std::optional<Vote> leave_out(RunState& state);
+  std::optional<BadUpdate> judge_update(const Vote& facts, const std::vector<double>& recent) const;
   /// Collective. False: the update is not made, and its batches are left out. Throws where the run or the attempt ends.
   bool answer_bad_update(BadUpdate bad, SampleRange samples, const RunState& state);
+  /// Whether the gradients of this update have overflowed, so that it is not made: the gradient scale falls.
+  bool skip_overflow(const Vote& facts, std::int64_t step);
   /// What the loss of a backward pass adds up to, once the pass is over; injected faults spoil it here.
   double loss_of(const Loss& loss);
   const TrainerOptions& options() const;

@@ -17,7 +17,9 @@
 #include "data/prefetch_loader.h"
 #include "options/metric_name.h"
 #include "tasks/built_in.h"
+#include "trainer/autocast.h"
 #include "trainer/built_in_transforms.h"
+#include "trainer/recomputation.h"
 #include "trainer/registry.h"
 
 namespace holdfast {
@@ -57,6 +59,21 @@ std::vector<std::string> measured_metrics(const Configuration& configuration, co
   return names;
 }
 
+/// As the trainer runs it.
+std::unique_ptr<Task> make_task(const Registry& registry, const ComponentContext& context, const Configuration& configuration) {
+  std::unique_ptr<Task> task = registry.make_task(configuration.task, context);
+  if (configuration.trainer.recompute == Recomputation::stages) try {
+      task = with_recomputation(std::move(task));
+    } catch (const std::invalid_argument& error) {
+      throw ConfigError(ErrorText{.attempted = configuration.tree.where("trainer.recompute") + ": trainer.recompute: stages",
+                                  .expected = "a task in stages, as gpt is",
+                                  .found = "'" + configuration.task.name + "'",
+                                  .cause = error.what(),
+                                  .next = "remove the key, or derive the task from StagedTask (trainer/staged_task.h)"});
+    }
+  return with_precision(std::move(task), configuration.precision.compute);
+}
+
 }  // namespace
 
 Components build(const Configuration& configuration, at::Device place, bool is_check_only, Heartbeat* heartbeat) {
@@ -69,7 +86,7 @@ Components build(const Configuration& configuration, at::Device place, bool is_c
   for (const std::filesystem::path& plugin : plugins_of(configuration, directory)) registry.load_plugin(plugin.string());
   ComponentContext context{.directory = directory.string(), .is_check_only = is_check_only, .configuration = configuration.tree};
   torch::manual_seed(static_cast<std::uint64_t>(configuration.run.seed));  // of the initial weights
-  Components components{.task = registry.make_task(configuration.task, context)};
+  Components components{.task = make_task(registry, context, configuration)};
   if (!place.is_cpu()) components.task->model().to(place);
   components.metrics = components.task->metrics();
   require_names(components.metrics, configuration);

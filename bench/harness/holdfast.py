@@ -10,6 +10,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PROGRAMS = ROOT / "build" / "release" / "bin"
 CONFIGS = ROOT / "bench" / "configs"
+PEAK_MEMORY = ROOT / "bench" / "harness" / "peak_memory.py"
 # One thread a rank, as on the peer's side; no progress bar. mpirun refuses root unless told twice.
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 
@@ -19,9 +20,9 @@ def scratch_directory():
     return tempfile.TemporaryDirectory(prefix="bench-", dir=ROOT / "build")
 
 
-def start_training(config, ranks, run_directory, settings, log):
-    """mpirun of holdfast-train. Unbound, so that several mpiruns at once do not all bind to the first core."""
-    command = ["mpirun", "--bind-to", "none", "--oversubscribe", "-n", str(ranks), str(PROGRAMS / "holdfast-train"),
+def start_training(config, ranks, run_directory, settings, log, before=()):
+    """mpirun of holdfast-train, started by `before`. Unbound, so that several mpiruns at once do not all bind to the first core."""
+    command = ["mpirun", "--bind-to", "none", "--oversubscribe", "-n", str(ranks), *map(str, before), str(PROGRAMS / "holdfast-train"),
                str(CONFIGS / config), "--run-dir", str(run_directory)]
     for setting in settings:
         command += ["--set", setting]

@@ -187,5 +187,24 @@ TEST(GradientBuckets, ChannelsLastParametersKeepTheirStrides) {
   EXPECT_TRUE(torch::equal(buckets.gradient(0), factor * 2));
 }
 
+TEST(GradientBuckets, SentWithSixteenBitsTheyAreSumsOfRoundedNumbersRoundedOnce) {
+  for (const auto& [format, type] : {std::pair{NumberFormat::bf16, at::kBFloat16}, {NumberFormat::fp16, at::kHalf}}) {
+    const auto a = parameter("a", torch::randn({256, 512}).contiguous()), b = parameter("b", torch::ones({3})),
+               c = parameter("c", torch::ones({5}));
+    GradientBuckets buckets({a, b, c}, 1 << 20);
+    buckets.send_as(format);
+    const at::Tensor factor = torch::randn({256, 512}), small = torch::randn({3});
+    ((a.tensor * factor).sum() + (b.tensor * small).sum()).backward();
+    LateCommunicator ranks;  // of two equal ranks
+    buckets.all_reduce(ranks, true);
+    const auto sum = [type = type](const at::Tensor& gradient) { return (gradient.to(type).to(at::kFloat) * 2).to(type).to(at::kFloat); };
+    EXPECT_TRUE(torch::equal(buckets.gradient(0), sum(factor)));
+    EXPECT_FALSE(torch::equal(buckets.gradient(0), factor * 2));
+    EXPECT_TRUE(torch::equal(buckets.gradient(1), sum(small)));
+    EXPECT_TRUE(torch::equal(buckets.gradient(2), torch::zeros({5})));
+    EXPECT_TRUE(buckets.is_used(0) && buckets.is_used(1) && !buckets.is_used(2));
+  }
+}
+
 }  // namespace
 }  // namespace holdfast

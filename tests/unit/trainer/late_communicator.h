@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "dist/communicator.h"
+#include "dist/reduction_kernel.h"
 
 namespace holdfast {
 
@@ -18,20 +19,23 @@ class LateCommunicator : public Communicator {
   int local_size() const override { return 2; }
 
   Ticket start_all_reduce(std::span<std::byte> buffer, ReduceType type, ReduceOp op) override {
-    if (type != ReduceType::f32 || op != ReduceOp::sum) throw std::invalid_argument("only sums of float32");
+    if (op != ReduceOp::sum) throw std::invalid_argument("only sums");
     const Ticket ticket = next_--;  // out of order
     Operation& operation = pending_[ticket];
     operation.buffer = buffer;
-    operation.values.resize(buffer.size() / sizeof(float));
-    std::memcpy(operation.values.data(), buffer.data(), buffer.size());
+    operation.type = type;
+    operation.values.assign(buffer.begin(), buffer.end());
     std::memset(buffer.data(), 0xFF, buffer.size());  // NaN until finished
     return ticket;
   }
   void finish(Ticket ticket) override {
     const auto found = pending_.find(ticket);
     if (found == pending_.end()) throw std::logic_error("finished twice or never started");
-    for (float& value : found->second.values) value *= 2;
-    std::memcpy(found->second.buffer.data(), found->second.values.data(), found->second.buffer.size());
+    Operation& operation = found->second;
+    const std::vector<std::byte> same = operation.values;
+    std::byte* const both[] = {operation.values.data(), const_cast<std::byte*>(same.data())};
+    reduce(both, 0, 0, same.size() / size_of(operation.type), operation.type, ReduceOp::sum, /*is_shared_out=*/false);
+    std::memcpy(operation.buffer.data(), operation.values.data(), operation.values.size());
     pending_.erase(found);
   }
   Vote vote(const Vote& mine) override {
@@ -47,7 +51,8 @@ class LateCommunicator : public Communicator {
  private:
   struct Operation {
     std::span<std::byte> buffer;
-    std::vector<float> values;
+    ReduceType type = ReduceType::f32;
+    std::vector<std::byte> values;
   };
   std::map<Ticket, Operation> pending_;
   Ticket next_ = 1000;
