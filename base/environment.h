@@ -46,4 +46,7 @@ Number get_number(const char* name, Number otherwise) {
 /// The rank that the launcher gave this process: Open MPI's, PMIx's or Slurm's variable; 0 without a launcher.
 inline int launcher_rank() { return get_number("OMPI_COMM_WORLD_RANK", get_number("PMIX_RANK", get_number("SLURM_PROCID", 0))); }
 
+/// How many ranks it has started, by Open MPI's or Slurm's variable; 1 without a launcher.
+inline int launcher_size() { return get_number("OMPI_COMM_WORLD_SIZE", get_number("SLURM_NTASKS", 1)); }
+
 }  // namespace holdfast::environment
