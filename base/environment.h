@@ -52,4 +52,7 @@ inline int launcher_local_rank() {
   return get_number("OMPI_COMM_WORLD_LOCAL_RANK", get_number("PMIX_LOCAL_RANK", get_number("SLURM_LOCALID", 0)));
 }
 
+/// How many ranks it has started, by Open MPI's or Slurm's variable; 1 without a launcher.
+inline int launcher_size() { return get_number("OMPI_COMM_WORLD_SIZE", get_number("SLURM_NTASKS", 1)); }
+
 }  // namespace holdfast::environment

@@ -7,6 +7,7 @@
 #   bash bench/run.sh save [--mib 1024,4096] [--repeat 5]             saves, loads and verify against DCP and the raw disk
 #   bash bench/run.sh startup [--repeat 5]                            `holdfast --help`
 #   bash bench/run.sh precision [--recompute] [--repeat 5]            bf16 and re-computation against float32 without
+#   bash bench/run.sh scale [--ranks 2,100,10000] [--repeat 3]        votes, checkpoints, supervisor with simulated ranks; needs no PyTorch
 #   bash bench/run.sh environment                                     only installs PyTorch, the peer (2.7 GB to download)
 #
 # The peer lives in a virtual environment of its own, ~/.cache/holdfast/peer-venv (below XDG_CACHE_HOME where that is set).
@@ -42,11 +43,15 @@ if [[ $name == environment ]]; then
   exit
 fi
 if [[ -z $name || ! -e $here/$name.py ]]; then
-  sed -n 's/^# \{0,1\}//; 2,11p' "${BASH_SOURCE[0]}" >&2
+  sed -n 's/^# \{0,1\}//; 2,13p' "${BASH_SOURCE[0]}" >&2
   exit 64
 fi
 shift
 bash "$root/scripts/setup.sh" >&2
-bash "$root/scripts/build.sh" release --target holdfast holdfast-train holdfast-bench-checkpoint holdfast-bench-all-reduce >&2
-install_peer
+if [[ $name == scale ]]; then
+  bash "$root/scripts/build.sh" release --target holdfast-bench-scale >&2
+else
+  bash "$root/scripts/build.sh" release --target holdfast holdfast-train holdfast-bench-checkpoint holdfast-bench-all-reduce >&2
+  install_peer
+fi
 exec /usr/bin/python3 "$here/$name.py" "$@"

@@ -34,7 +34,7 @@ Journal::Journal(const Path& path, const Clock& clock, std::function<void()> mea
 
 Journal::~Journal() { ::close(fd_); }
 
-void Journal::write(const std::string& event, nlohmann::json fields) {
+void Journal::write(const std::string& event, nlohmann::json fields, Durability durability) {
   const double now = clock_.unix_seconds();
   fields["event"] = event;
   fields["time"] = utc_time(now);
@@ -43,7 +43,7 @@ void Journal::write(const std::string& event, nlohmann::json fields) {
   errno = 0;
   const bool is_written = ::write(fd_, line.data(), line.size()) == static_cast<ssize_t>(line.size());
   int failure = is_written ? 0 : errno != 0 ? errno : ENOSPC;  // a short write sets none
-  if (is_written) {
+  if (is_written && durability == Durability::now) {
     std::future<int> synced = std::async(std::launch::async, [this] { return ::fsync(fd_) == 0 ? 0 : errno; });
     while (synced.wait_for(kPatience) != std::future_status::ready)
       if (meanwhile_) meanwhile_();

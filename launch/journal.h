@@ -22,8 +22,11 @@ class Journal {
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
 
-  /// Adds "event", "time" (UTC) and "unix_seconds" to `fields`; returns when the line is on the device. Throws StorageError.
-  void write(const std::string& event, nlohmann::json fields);
+  /// When a line has to be on the device: before anything is done about it, or, where nothing is, with the next one.
+  enum class Durability { now, with_next_line };
+  /// Adds "event", "time" (UTC) and "unix_seconds" to `fields`; returns when the line is on the device, if it has to be. Throws
+  /// StorageError.
+  void write(const std::string& event, nlohmann::json fields, Durability durability = Durability::now);
 
   /// The lines of a journal; a torn last line is left out. None when there is no file.
   static std::vector<nlohmann::json> read(const Path& path);

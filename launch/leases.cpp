@@ -1,6 +1,7 @@
 #include "launch/leases.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace holdfast {
 namespace {
@@ -16,12 +17,11 @@ Leases::Leases(const Clock& clock, std::string token, Handlers handlers, Reachab
       handlers_(std::move(handlers)),
       listener_(reachability.reach),
       lease_seconds_(reachability.lease_seconds),
-      awake_at_(clock.seconds()) {}
-
-void Leases::add_to(std::vector<pollfd>& waiting) const {
-  waiting.push_back({.fd = listener_.fd(), .events = POLLIN, .revents = 0});
-  for (const Lease& lease : leases_) waiting.push_back({.fd = lease.line->fd(), .events = POLLIN, .revents = 0});
+      awake_at_(clock.seconds()) {
+  ready_.add(listener_.fd(), nullptr);
 }
+
+void Leases::add_to(std::vector<pollfd>& waiting) const { waiting.push_back({.fd = ready_.fd(), .events = POLLIN, .revents = 0}); }
 
 /// What the shims have said while this process stood still waits to be read.
 void Leases::forgive_own_stall() {
@@ -31,8 +31,8 @@ void Leases::forgive_own_stall() {
   awake_at_ = now;
 }
 
-void Leases::expire(Lease& lease) {
-  const double silent_seconds = clock_.seconds() - lease.heard_at;
+void Leases::expire(Lease& lease, double now) {
+  const double silent_seconds = now - lease.heard_at;
   if (!lease.rank || lease.has_ended || silent_seconds <= lease_seconds_) return;
   lease.line->close();
   lease.silent_seconds = silent_seconds;
@@ -44,22 +44,33 @@ std::list<Leases::Lease> Leases::take_gone() {
     const auto one = lease++;
     if (one->line->is_open()) continue;
     one->quiet_seconds = one->line->quiet_seconds();
+    ready_.remove(one->line->fd());
     gone.splice(gone.end(), leases_, one);
   }
   gone.sort([](const Lease& a, const Lease& b) { return a.quiet_seconds > b.quiet_seconds; });
   return gone;
 }
 
-void Leases::take_messages(int attempt) {
-  forgive_own_stall();
+void Leases::accept_all() {
   while (auto line = listener_.accept()) {
     line->set_patience(std::min(lease_seconds_, 3600.0));
     leases_.push_back({.line = std::move(line), .since = clock_.seconds(), .heard_at = clock_.seconds()});
+    ready_.add(leases_.back().line->fd(), &leases_.back());
   }
+}
+
+void Leases::take_messages(int attempt) {
+  forgive_own_stall();
+  for (void* lease : ready_.take())
+    if (lease) static_cast<Lease*>(lease)->is_ready = true;
+  accept_all();
+  for (Lease& lease : leases_)
+    if (std::exchange(lease.is_ready, false) || lease.line->is_behind())
+      lease.line->receive([&](const nlohmann::json& message) { take_message(lease, message, attempt); });
+  const double now = clock_.seconds();
   for (Lease& lease : leases_) {
-    lease.line->receive([&](const nlohmann::json& message) { take_message(lease, message, attempt); });
-    if (!lease.rank && clock_.seconds() - lease.since > kHelloSeconds) lease.line->close();
-    if (lease.line->is_open()) expire(lease);
+    if (!lease.rank && now - lease.since > kHelloSeconds) lease.line->close();
+    if (lease.line->is_open()) expire(lease, now);
   }
   for (const Lease& lease : take_gone()) {
     if (!lease.rank || lease.has_ended) continue;
@@ -100,9 +111,11 @@ void Leases::hand_over(Handlers handlers) {
     if (lease.rank) handlers_.joined(*lease.rank, lease.host);
 }
 
-std::string Leases::host_of(int rank) const {
-  const auto lease = std::find_if(leases_.begin(), leases_.end(), [rank](const Lease& one) { return one.rank == rank; });
-  return lease == leases_.end() ? "" : lease->host;
+std::map<int, std::string> Leases::hosts() const {
+  std::map<int, std::string> hosts;
+  for (const Lease& lease : leases_)
+    if (lease.rank) hosts.emplace(*lease.rank, lease.host);
+  return hosts;
 }
 
 std::ptrdiff_t Leases::connected() const {
@@ -111,8 +124,9 @@ std::ptrdiff_t Leases::connected() const {
 
 std::vector<int> Leases::silent_for(double seconds) const {
   std::vector<int> ranks;
+  const double now = clock_.seconds();
   for (const Lease& lease : leases_)
-    if (lease.rank && !lease.has_ended && clock_.seconds() - lease.heard_at >= seconds) ranks.push_back(*lease.rank);
+    if (lease.rank && !lease.has_ended && now - lease.heard_at >= seconds) ranks.push_back(*lease.rank);
   return ranks;
 }
 

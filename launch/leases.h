@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 
 #include "base/clock.h"
 #include "launch/line_connection.h"
+#include "launch/ready_files.h"
 
 namespace holdfast {
 
@@ -43,8 +45,8 @@ class Leases {
   void tell(const char* command, nlohmann::json fields = nlohmann::json::object());
   /// Others are told from now on; first, that every rank which is connected has joined. Not to be called by a handler.
   void hand_over(Handlers handlers);
-  /// Where `rank` is; empty: it is not connected.
-  std::string host_of(int rank) const;
+  /// Where the connected ranks are.
+  std::map<int, std::string> hosts() const;
   /// Ranks that are connected.
   std::ptrdiff_t connected() const;
   /// The ranks of connected shims, still without an exit record, that have said nothing for `seconds` or longer.
@@ -60,13 +62,15 @@ class Leases {
     std::optional<int> rank;
     std::string host;
     bool has_ended = false;
+    bool is_ready = true;       // there may be something to read
     double silent_seconds = 0;  // of one that has expired
     double quiet_seconds = 0;   // of one that is gone
   };
   void take_message(Lease& lease, const nlohmann::json& message, int attempt);
   void forgive_own_stall();
+  void accept_all();
   /// Closes the lease when its shim has been silent for too long.
-  void expire(Lease& lease);
+  void expire(Lease& lease, double now);
   /// Takes those out that are not connected any more, in the order in which they went: mpirun kills the others within milliseconds of
   /// the first, and this process may have been busy all the while.
   std::list<Lease> take_gone();
@@ -75,6 +79,7 @@ class Leases {
   std::string token_;
   Handlers handlers_;
   Listener listener_;
+  ReadyFiles ready_;  // of thousands of connections few have something to say at a time
   double lease_seconds_;
   double awake_at_;
   std::list<Lease> leases_;

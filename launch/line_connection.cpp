@@ -124,7 +124,7 @@ Listener::Listener(Reach reach) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEX
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(reach == Reach::this_host ? INADDR_LOOPBACK : INADDR_ANY);
   socklen_t size = sizeof address;
-  if (fd_ < 0 || ::bind(fd_, reinterpret_cast<sockaddr*>(&address), size) != 0 || ::listen(fd_, 128) != 0 ||
+  if (fd_ < 0 || ::bind(fd_, reinterpret_cast<sockaddr*>(&address), size) != 0 || ::listen(fd_, SOMAXCONN) != 0 ||
       ::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size) != 0)
     throw StorageError(ErrorText{.attempted = "open a port for the ranks' leases", .cause = std::strerror(errno)});
   port_ = ntohs(address.sin_port);

@@ -31,8 +31,8 @@ RunEvents::RunEvents(const RunLayout& layout, const HooksOptions& hooks, const C
       hooks_(hooks, layout.root, hooks_log_),
       display_(STDOUT_FILENO, ::isatty(STDOUT_FILENO)) {}
 
-void RunEvents::happened(const std::string& event, const nlohmann::json& fields, const std::string& line) {
-  journal_.write(event, fields);
+void RunEvents::happened(const std::string& event, const nlohmann::json& fields, const std::string& line, Journal::Durability durability) {
+  journal_.write(event, fields, durability);
   const std::string text = line.empty() ? line_of(event, fields) : line;
   if (!text.empty()) display_.line(text);
   hooks_.happened(event, fields);

@@ -22,7 +22,8 @@ class RunEvents {
   RunEvents(const RunLayout& layout, const HooksOptions& hooks, const Clock& clock, std::function<void()> meanwhile);
 
   /// One of the events of docs/journal.md. `line`: for people; empty: what the event says by itself, if it does. Throws StorageError.
-  void happened(const std::string& event, const nlohmann::json& fields, const std::string& line = "");
+  void happened(const std::string& event, const nlohmann::json& fields, const std::string& line = "",
+                Journal::Durability durability = Journal::Durability::now);
   /// Of hooks that have ended since the last call.
   void tell_ended_hooks();
   /// The run ends by an error of the supervisor itself, such as a journal that cannot be written: hooks are told in any case.

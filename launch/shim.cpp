@@ -38,6 +38,7 @@
 #include "launch/session_directory.h"
 #include "launch/stack_taker.h"
 #include "launch/stop_signals.h"
+#include "launch/word_seconds.h"
 
 namespace holdfast {
 namespace {
@@ -64,6 +65,7 @@ class Shim {
         rank_(environment::launcher_rank()),
         is_standby_(environment::get(environment::kStandby).has_value()),
         attempt_(environment::get_number(environment::kAttempt, 1)),
+        word_seconds_(word_seconds(environment::launcher_size())),
         lease_seconds_(std::atof(environment::get(environment::kLeaseSeconds).value_or("5").c_str())),
         layout_{environment::get(environment::kRunDirectory).value_or(".")},
         rank_tag_(fmt::format("{}/{}", environment::get(environment::kAttemptTag).value_or(random_token()), rank_)),
@@ -173,7 +175,7 @@ class Shim {
       lease_->receive([this](const nlohmann::json& message) { handle_message(message); });
       if (!lease_->is_open() || clock_.seconds() - heard_at_ > lease_seconds_) kill_rank(kLeaseBroke);
     }
-    if (clock_.seconds() - told_at_ >= kTickMilliseconds / 1000.0) {
+    if (clock_.seconds() - told_at_ >= word_seconds_) {
       if (lease_ && (is_standby_ || heartbeat_->block().is_standing_by != 0))
         tell_of_standby();
       else
@@ -272,19 +274,20 @@ class Shim {
     const std::optional<TimeRecord> times = read_times(block.times, ended_at_.value_or(told_at_));
     if (times && (status_ || told_at_ - wrote_times_at_ >= kTimesSeconds)) write_times(*times);
     if (!lease_) return;
-    if (times) lease_->send({{"times", to_json(*times)}, {"host", host_name()}});
-    lease_->send({{"status",
-                   {{"section", name_of(static_cast<Section>(block.section.load()))},
-                    {"step", block.step.load()},
-                    {"global_step", block.global_step.load()},
-                    {"beats", block.beats.load()},
-                    {"collectives", block.collectives.load()},
-                    {"is_inside_collective", block.is_inside_collective.load() != 0},
-                    {"last_step", block.last_step.load()},
-                    {"resumed_step", block.resumed_step.load()},
-                    {"steps_per_second", block.steps_per_second.load()},
-                    {"samples_per_second", block.samples_per_second.load()},
-                    {"loss", block.loss.load()}}}});
+    nlohmann::json word = {{"status",
+                            {{"section", name_of(static_cast<Section>(block.section.load()))},
+                             {"step", block.step.load()},
+                             {"global_step", block.global_step.load()},
+                             {"beats", block.beats.load()},
+                             {"collectives", block.collectives.load()},
+                             {"is_inside_collective", block.is_inside_collective.load() != 0},
+                             {"last_step", block.last_step.load()},
+                             {"resumed_step", block.resumed_step.load()},
+                             {"steps_per_second", block.steps_per_second.load()},
+                             {"samples_per_second", block.samples_per_second.load()},
+                             {"loss", block.loss.load()}}}};
+    if (times) word.update({{"times", to_json(*times)}, {"host", host_name()}});
+    lease_->send(word);
     if (rank_ == 0 && !lease_->is_behind())
       for (const std::string& line : log_->new_lines()) lease_->send({{"log", line}});
   }
@@ -337,6 +340,7 @@ class Shim {
   int rank_;
   bool is_standby_;  // nobody has said yet that the attempt before is over
   int attempt_;
+  double word_seconds_;
   double lease_seconds_;
   RunLayout layout_;
   std::string rank_tag_;

@@ -3,22 +3,28 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
-
-#include "base/median.h"
 
 namespace holdfast {
 namespace {
 
-constexpr std::int64_t kPartSteps = 4;
-constexpr double kPartSeconds = 0.35;
 constexpr std::size_t kParts = 4;
 constexpr double kLeastShare = 0.1;     // of the run's time
 constexpr double kSilenceSeconds = 60;  // between two namings of one rank in an attempt
 
-double median_of_others(std::vector<double> values, std::size_t rank) {
-  values.erase(values.begin() + static_cast<std::ptrdiff_t>(rank));
-  return median(std::move(values));
+/// For each of two values or more the median of the others. Of thousands of ranks every one is asked for: sorted once.
+std::vector<double> medians_of_others(const std::vector<double>& values) {
+  const std::size_t others = values.size() - 1;
+  std::vector<std::size_t> order(values.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
+  std::vector<double> medians(values.size());
+  for (std::size_t place = 0; place < order.size(); ++place) {
+    const auto other = [&](std::size_t number) { return values[order[number < place ? number : number + 1]]; };
+    medians[order[place]] = others % 2 == 1 ? other(others / 2) : (other(others / 2) + other(others / 2 - 1)) / 2;
+  }
+  return medians;
 }
 
 }  // namespace
@@ -40,6 +46,7 @@ nlohmann::json to_json(const StragglerFinding& finding, const std::string& host)
 
 void Stragglers::begin(int world_size) {
   newest_.assign(static_cast<std::size_t>(world_size), {});
+  behind_ = newest_.size();
   part_begin_.clear();
   is_warm_ = false;
   parts_.clear();
@@ -49,11 +56,9 @@ void Stragglers::begin(int world_size) {
 
 std::vector<StragglerFinding> Stragglers::on(int rank, std::int64_t step, double busy_seconds, double now) {
   if (!factor_ || newest_.size() < 2 || rank < 0 || rank >= static_cast<int>(newest_.size()) || step <= 0) return {};
-  newest_[static_cast<std::size_t>(rank)] = {step, busy_seconds};
+  take_reading(static_cast<std::size_t>(rank), {step, busy_seconds});
   if (part_begin_.empty()) {
-    if (std::any_of(newest_.begin(), newest_.end(), [](const Reading& reading) { return reading.step == 0; })) return {};
-    part_begin_ = newest_;
-    part_began_at_ = now;
+    if (behind_ == 0) begin_part(now);
     return {};
   }
   if (!is_part_over(now)) return {};
@@ -61,11 +66,22 @@ std::vector<StragglerFinding> Stragglers::on(int rank, std::int64_t step, double
   return parts_.size() < kParts ? std::vector<StragglerFinding>{} : judge(now);
 }
 
-bool Stragglers::is_part_over(double now) const {
-  if (now - part_began_at_ < kPartSeconds) return false;
-  for (std::size_t i = 0; i < newest_.size(); ++i)
-    if (newest_[i].step - part_begin_[i].step < kPartSteps) return false;
-  return true;
+bool Stragglers::is_behind(std::size_t rank) const {
+  return part_begin_.empty() ? newest_[rank].step == 0 : newest_[rank].step - part_begin_[rank].step < kPartSteps;
+}
+
+/// With every word of every rank: not the time to look at all of them.
+void Stragglers::take_reading(std::size_t rank, const Reading& reading) {
+  const bool was_behind = is_behind(rank);
+  newest_[rank] = reading;
+  if (was_behind && !is_behind(rank)) --behind_;
+  if (!was_behind && is_behind(rank)) ++behind_;
+}
+
+void Stragglers::begin_part(double now) {
+  part_begin_ = newest_;
+  part_began_at_ = now;
+  behind_ = newest_.size();
 }
 
 void Stragglers::close_part(double now) {
@@ -74,8 +90,7 @@ void Stragglers::close_part(double now) {
     part.ranks[i].step -= part_begin_[i].step;
     part.ranks[i].busy_seconds -= part_begin_[i].busy_seconds;
   }
-  part_begin_ = newest_;
-  part_began_at_ = now;
+  begin_part(now);
   if (!std::exchange(is_warm_, true)) return;
   parts_.push_back(std::move(part));
   if (parts_.size() > kParts) parts_.pop_front();
@@ -96,21 +111,23 @@ std::vector<double> Stragglers::seconds_per_step(std::size_t first, std::size_t 
 
 std::vector<StragglerFinding> Stragglers::judge(double now) {
   const double clearly = 1 + (*factor_ - 1) / 2;
-  const std::vector<double> total = seconds_per_step(0, kParts - 1);
-  std::vector<std::vector<double>> by_part;
+  const std::vector<double> total = seconds_per_step(0, kParts - 1), median = medians_of_others(total);
+  std::vector<std::vector<double>> by_part, median_by_part;
   double seconds = 0;
   for (std::size_t i = 0; i < kParts; ++i) {
     by_part.push_back(seconds_per_step(i, i));
+    median_by_part.push_back(medians_of_others(by_part.back()));
     seconds += parts_[i].seconds;
   }
   std::vector<StragglerFinding> findings;
   for (std::size_t rank = 0; rank < total.size(); ++rank) {
-    const double others = median_of_others(total, rank), factor = others > 0 ? total[rank] / others : 1;
+    const double others = median[rank], factor = others > 0 ? total[rank] / others : 1;
     std::int64_t steps = 0;
     for (const Part& part : parts_) steps += part.ranks[rank].step;
-    const auto is_slow_in = [&](const std::vector<double>& part) { return part[rank] >= clearly * median_of_others(part, rank); };
-    const bool is_slow = factor >= *factor_ && std::all_of(by_part.begin(), by_part.end(), is_slow_in) &&
-                         (total[rank] - others) * static_cast<double>(steps) >= kLeastShare * seconds;
+    bool is_slow_in_each = true;
+    for (std::size_t i = 0; i < kParts; ++i) is_slow_in_each = is_slow_in_each && by_part[i][rank] >= clearly * median_by_part[i][rank];
+    const bool is_slow =
+        factor >= *factor_ && is_slow_in_each && (total[rank] - others) * static_cast<double>(steps) >= kLeastShare * seconds;
     const int number = static_cast<int>(rank);
     const bool is_named = named_.count(number) > 0;
     if (is_named == (is_named ? factor >= clearly : is_slow)) continue;

@@ -49,14 +49,21 @@ class Stragglers {
     std::vector<Reading> ranks;  // what was added in it
     double seconds = 0;
   };
-  bool is_part_over(double now) const;
+  void take_reading(std::size_t rank, const Reading& reading);
+  bool is_part_over(double now) const { return now - part_began_at_ >= kPartSeconds && behind_ == 0; }
+  void begin_part(double now);
   void close_part(double now);
   std::vector<StragglerFinding> judge(double now);
   /// Of every rank, over the parts from `first` to `last`.
   std::vector<double> seconds_per_step(std::size_t first, std::size_t last) const;
 
+  static constexpr std::int64_t kPartSteps = 4;
+  static constexpr double kPartSeconds = 0.35;
+  bool is_behind(std::size_t rank) const;
+
   std::optional<double> factor_;
   std::vector<Reading> newest_, part_begin_;
+  std::size_t behind_ = 0;  // ranks that have not made their steps of this part; before the first one: that have not spoken
   double part_began_at_ = 0;
   bool is_warm_ = false;  // the first part, with all that is done once, is over
   std::deque<Part> parts_;

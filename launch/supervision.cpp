@@ -95,7 +95,9 @@ std::vector<Action> Supervision::handle(const event::RankEnded& event) {
   if (!ended_.insert(event.record.rank).second) return actions;
   current_.ends.push_back(event.record);
   if (has_forced_kill_ && event.record.error == kLauncherDied) current_.ends.back().error.clear();  // by this one's supervisor
-  if (is_failure(event.record) && !event.record.was_killed_by_us) actions.push_back(action::Journal{"rank_lost", to_json(event.record)});
+  // Where thousands say that a peer is lost, each sync of its own would hold up the restart.
+  if (is_failure(event.record) && !event.record.was_killed_by_us)
+    actions.push_back(action::Journal{"rank_lost", to_json(event.record), /*can_wait=*/has_told_kill_});
   if (is_consequence(event.record) && phase_ == Phase::running && static_cast<int>(ended_.size()) < world_size_) {
     phase_ = Phase::ending;  // the others get a moment to say why themselves
     actions.push_back(action::StartKillTimer{});

@@ -98,6 +98,7 @@ struct StartDelay {
 struct Journal {
   std::string event;  // name of the line; see docs/journal.md
   nlohmann::json fields;
+  bool can_wait = false;  // nothing is done about it: it may come to the disk with the next line
 };
 struct Finish {
   RestartDecision decision;

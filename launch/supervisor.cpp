@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -26,6 +27,7 @@
 #include "launch/journal.h"
 #include "launch/leftovers.h"
 #include "launch/log_tail.h"
+#include "launch/open_files.h"
 #include "launch/rank_watch.h"
 #include "launch/run_events.h"
 #include "launch/run_record.h"
@@ -65,6 +67,7 @@ class Supervisor {
 
   int run() try {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+    allow_open_files(open_files_for(options_.ranks, options_.restart.standby));
     started_at_ = clock_.seconds();
     reached_at_start_ = reached_before_ = reached_step_of_unfinished(told_before_, times_left());
     const nlohmann::json start = {{"host", host_name()},
@@ -134,7 +137,9 @@ class Supervisor {
     if (supervision_.phase() != Supervision::Phase::running || !leases().silent_for(kSilenceSeconds).empty()) return;
     std::optional<Hang> hang = ranks_.check(clock_.seconds());
     if (!hang) return;
-    for (Hang::Culprit& culprit : hang->culprits) culprit.host = leases().host_of(culprit.rank);
+    const std::map<int, std::string> hosts = leases().hosts();
+    for (Hang::Culprit& culprit : hang->culprits)
+      if (const auto host = hosts.find(culprit.rank); host != hosts.end()) culprit.host = host->second;
     act_on(event::Hung{*hang});
   }
 
@@ -179,6 +184,7 @@ class Supervisor {
   }
 
   void take_message(int rank, const nlohmann::json& message) {
+    if (message.contains("times")) take_times(rank, message);  // beside the status
     if (message.contains("status")) {
       ranks_.take_status(rank, message["status"], clock_.seconds());
       const auto resumed = message["status"].value("resumed_step", std::int64_t{-2});
@@ -187,8 +193,6 @@ class Supervisor {
           supervision_.phase() == Supervision::Phase::running)
         standby_.want(supervision_.attempt() + 1, hosts_.ranks(), hosts_.placement());
       if (rank == 0) display().status(message["status"], supervision_.attempt(), static_cast<int>(supervision_.outcomes().size()));
-    } else if (message.contains("times")) {
-      take_times(rank, message);
     } else if (message.contains("log")) {
       display().line(message["log"].get<std::string>());
     } else if (message.contains("launcher_stopped")) {
@@ -315,7 +319,7 @@ class Supervisor {
       fields["injected"] = record_.take_injected_fault(fields.at("rank"));
     }
     if (action.event == "hang") fields["injected"] = record_.take_injected_fault(fields.at("culprits").at(0).at("rank"));
-    events_.happened(action.event, fields);
+    events_.happened(action.event, fields, "", action.can_wait ? Journal::Durability::with_next_line : Journal::Durability::now);
   }
   void perform(const action::Finish& action) { finish_ = action.decision; }
 

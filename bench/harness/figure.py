@@ -22,7 +22,8 @@ def print_figure(name, unit, ours, peer, **more):
 
 def arguments_of(parser, argv=None):
     """Adds and parses what every driver takes."""
-    parser.add_argument("--repeat", type=int, default=5, help="turns of each side (default 5)")
+    default = parser.get_default("repeat") or 5
+    parser.add_argument("--repeat", type=int, default=default, help=f"turns of each side (default {default})")
     arguments = parser.parse_args(argv)
     if arguments.repeat < 1:
         parser.error("--repeat: expected 1 at least")

@@ -61,6 +61,16 @@ class HooksTest : public testing::Test {
 const json kFailed = {{"attempt", 1}, {"cause", {{"rank", 1}}}, {"reason", "rank 1 died"}};
 const json kEnd = {{"exit_code", 70}, {"reason", "hopeless"}};
 
+TEST_F(HooksTest, TellOfTheFailureOfThousandsOfRanks) {
+  json times = json::array();
+  for (int rank = 0; rank < 10000; ++rank) times.push_back({{"rank", rank}, {"host", "a"}, {"times", {{"age_seconds", 250.125}}}});
+  Hooks there = hooks();
+  there.happened("attempt_ended", {{"attempt", 1}, {"cause", {{"rank", 4711}}}, {"times", times}});
+  const std::vector<json> records = told_of(there, "restart", {{"after_attempt", 1}});
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_EQ(records[0]["cause"]["rank"], 4711);
+}
+
 TEST_F(HooksTest, EachIsCalledOnceForWhatItIsMeantFor) {
   Hooks hooks = this->hooks();
   std::vector<json> told = told_of(hooks, "run_started", {{"ranks", 2}, {"pid", 7}});

@@ -31,6 +31,15 @@ TEST_F(JournalTest, AddsEventAndTimeToTheFields) {
                                                       {"delay_seconds", 0.5}}}));
 }
 
+TEST_F(JournalTest, ShowsALineThatCanWaitAtOnceAndInItsPlace) {
+  Journal journal(path_, clock_);
+  journal.write("attempt_started", {{"attempt", 1}});
+  journal.write("rank_lost", {{"rank", 3}}, Journal::Durability::with_next_line);
+  EXPECT_EQ(Journal::read(path_).size(), 2u);
+  journal.write("attempt_ended", {{"attempt", 1}});
+  EXPECT_EQ(Journal::read(path_)[1]["rank"], 3);
+}
+
 TEST_F(JournalTest, IsReadableWhileItIsWritten) {
   Journal journal(path_, clock_);
   for (int n = 1; n <= 3; ++n) {

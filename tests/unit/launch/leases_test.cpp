@@ -273,17 +273,41 @@ TEST_F(LimitedLeasesTest, OfAShimThatHasSentItsRecordEndWithItsConnection) {
   EXPECT_THAT(happened_, ElementsAre("joined on a", "exit"));
 }
 
-TEST_F(LeasesTest, GiveEveryConnectionToPoll) {
+TEST_F(LeasesTest, AreOneFileToPollThatEveryConnectionMakesReadable) {
   std::vector<pollfd> waiting;
   leases_.add_to(waiting);
-  EXPECT_EQ(waiting.size(), 1u);
-  FakeShim rank0 = joined_shim(0);
-  waiting.clear();
-  leases_.add_to(waiting);
-  ASSERT_EQ(waiting.size(), 2u);
-  rank0.line->send({{"log", "a line"}});
-  EXPECT_GE(::poll(waiting.data(), waiting.size(), 5000), 1);
-  EXPECT_TRUE(waiting[1].revents & POLLIN);
+  ASSERT_EQ(waiting.size(), 1u);
+  const auto is_readable = [&](int milliseconds) { return ::poll(waiting.data(), waiting.size(), milliseconds) == 1; };
+  EXPECT_FALSE(is_readable(0));
+  FakeShim rank0 = shim(hello(0));
+  EXPECT_TRUE(is_readable(5000)) << "somebody calls";
+  FakeShim rank1 = joined_shim(1);
+  EXPECT_FALSE(is_readable(0));
+  for (FakeShim* one : {&rank0, &rank1}) {
+    one->line->send({{"log", "a line"}});
+    EXPECT_TRUE(is_readable(5000));
+    leases_.take_messages(kAttempt);
+    EXPECT_FALSE(is_readable(0));
+  }
+  rank1.line.reset();
+  EXPECT_TRUE(is_readable(5000)) << "its end is gone";
+  leases_.take_messages(kAttempt);
+  EXPECT_FALSE(is_readable(0)) << "who is gone is not asked again";
+  EXPECT_EQ(leases_.connected(), 1);
+}
+
+TEST_F(LeasesTest, KnowTheHostsOfThoseWhoAreConnected) {
+  FakeShim rank0 = joined_shim(0), rank2 = joined_shim(2);
+  EXPECT_EQ(leases_.hosts(), (std::map<int, std::string>{{0, "a"}, {2, "a"}}));
+}
+
+TEST_F(LeasesTest, TakeManyWhoCallAtOnceBeforeAnybodyHasListened) {
+  constexpr int kShims = 300;  // more than the 128 that a listener keeps waiting where nobody asks for more
+  std::vector<FakeShim> shims;
+  const auto start = std::chrono::steady_clock::now();
+  for (int rank = 0; rank < kShims; ++rank) shims.push_back(shim(hello(rank)));
+  EXPECT_TRUE(until([&] { return leases_.connected() == kShims; }));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1)) << "one that is not taken in calls again after a second";
 }
 
 }  // namespace

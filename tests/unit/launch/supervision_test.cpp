@@ -49,6 +49,23 @@ TEST_F(SupervisionTest, WritesDownTheAttemptBeforeItStartsIt) {
   EXPECT_THAT(on(event::Start{7}), ElementsAre("journal attempt_started", "launch 5"));
 }
 
+TEST_F(SupervisionTest, HasToHaveOnTheDiskAtOnceOnlyWhatItActsUpon) {
+  constexpr int kRanks = 100;
+  Supervision supervision{RestartOptions{}, kRanks, 1};
+  std::vector<std::string> at_once;
+  int waiting = 0;
+  const auto take = [&](const Event& event) {
+    for (const Action& action : supervision.on(event))
+      if (const auto* line = std::get_if<action::Journal>(&action)) line->can_wait ? void(++waiting) : at_once.push_back(line->event);
+  };
+  take(event::Start{7});
+  for (int rank = 0; rank < kRanks; ++rank) take(event::RankEnded{exited(rank, kExitUnavailable)});
+  take(all_gone(14));
+  EXPECT_THAT(at_once, ElementsAre("attempt_started", "rank_lost", "rank_lost", "attempt_ended", "restart"))
+      << "the first starts the timer, the second has the others killed";
+  EXPECT_EQ(waiting, kRanks - 2);
+}
+
 TEST_F(SupervisionTest, ADeadRankEndsTheOthersAndTheNextAttemptGoesOn) {
   start();
   EXPECT_THAT(on(event::RankEnded{killed(1, 9)}), ElementsAre("journal rank_lost", "tell kill", "kill timer"));

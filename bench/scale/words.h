@@ -1,0 +1,15 @@
+// What a shim says of its rank: the same fields that launch/shim.cpp sends, with made-up values.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+namespace holdfast {
+
+nlohmann::json hello_of(int rank, const std::string& token, int attempt);
+/// {"status": ..., "times": ..., "host": ...}; `seconds` since the rank began.
+nlohmann::json word_of(int rank, std::int64_t step, double seconds);
+
+}  // namespace holdfast
