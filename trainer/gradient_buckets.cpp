@@ -187,7 +187,10 @@ void GradientBuckets::start(Bucket& bucket, Communicator& ranks, long owners) {
       nonfinite_rank_ = ranks.rank();
   }
   const bool is_rounded = sent_as_ != NumberFormat::float32 && ranks.size() > 1, is_bf16 = sent_as_ == NumberFormat::bf16;
-  if (is_rounded) bucket.rounded = bucket.message.to(is_bf16 ? at::kBFloat16 : at::kHalf);
+  if (is_rounded) {
+    const GradientMemory memory(ranks);
+    bucket.rounded = bucket.message.to(is_bf16 ? at::kBFloat16 : at::kHalf);
+  }
   const at::Tensor& sent = is_rounded ? bucket.rounded : bucket.message;
   const ReduceType type = !is_rounded ? ReduceType::f32 : is_bf16 ? ReduceType::bf16 : ReduceType::f16;
   bucket.ticket = ranks.start_all_reduce({static_cast<std::byte*>(sent.mutable_data_ptr()), sent.nbytes()}, type, ReduceOp::sum);
