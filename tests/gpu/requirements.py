@@ -48,7 +48,8 @@ def torch_root():
         found = subprocess.run([python, "-c", "import importlib.util; print(importlib.util.find_spec('torch').submodule_search_locations[0])"],
                                capture_output=True, text=True)
         candidates += [pathlib.Path(found.stdout.strip())] if found.returncode == 0 else []
-    for root in [*candidates, cache / "torch-2.11.0-cpu"]:
+    own = cache / "torch-2.11.0-cpu"  # of scripts/setup.sh; it may lack the CUDA libraries
+    for root in [*candidates[:bool(os.environ.get("HOLDFAST_TORCH"))], *([own] if (own / "nvidia/nccl").exists() else []), *candidates]:
         for folder in (root, root / "torch"):
             if (folder / "lib/libtorch_cuda.so").exists() and version_of(folder).startswith("2.11."):
                 return folder
