@@ -23,7 +23,7 @@ namespace {
 
 constexpr int kAttempt = 1, kTickMilliseconds = 50;
 constexpr const char* kToken = "0123456789abcdef0123456789abcdef";
-constexpr double kSilenceSeconds = 1.5, kJoinLimitSeconds = 60, kLoadSeconds = 2, kPingSeconds = 1;
+constexpr double kSilenceSeconds = 1.5, kJoinLimitSeconds = 60, kLoadSeconds = 1, kPingSeconds = 1;
 
 /// The other side: connects and says hello for every rank, then speaks for each as often as a shim does, evenly spread, until it is killed.
 [[noreturn]] void play_shims(const std::string& address, int ranks) {

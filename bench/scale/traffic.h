@@ -1,6 +1,6 @@
 // What the collectives of a Communicator cost in messages, by the algorithms that Open MPI 4.1.4 takes by itself (coll/tuned's fixed
 // decisions, coll/basic's gatherv, coll/libnbc's ibcast; docs/scaling.md has the table). A model: pure functions of the number of ranks and
-// of the bytes, held against Open MPI's own count by tests/ranks/traffic_test.py. What the transport adds to a message (headers, handshakes
+// of the bytes. It was read off their sources, not measured. What the transport adds to a message (headers, handshakes
 // of long ones) is not in it.
 #pragma once
 

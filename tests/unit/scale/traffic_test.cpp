@@ -1,4 +1,4 @@
-// The model of messages, held against trees that are walked one message at a time. That it is Open MPI's own count: ranks.traffic.
+// The model of messages, held against trees that are walked one message at a time.
 #include "bench/scale/traffic.h"
 
 #include <gtest/gtest.h>
