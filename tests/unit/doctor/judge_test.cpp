@@ -161,7 +161,7 @@ const Wrong kWrongs[] = {
     {"NoPorts", [](Cluster& c) { c.hosts[1].machine->port_error = "no port can be opened: Address already in use"; }, Level::failure,
      "ports", "b: no port"},
     {"GpusThatAreNotUsed", [](Cluster& c) { c.hosts[1].machine->gpu_driver = "550.54"; }, Level::warning, "gpu",
-     "driver 550.54 on b; this version does not use"},
+     "driver 550.54 on b; what computes on GPUs has not been tried"},
     {"RanksThatDoNotTalk",
      [](Cluster& c) {
        c.pairs.error = "not done";
