@@ -1,13 +1,12 @@
 """scripts/gpu_check.sh on a machine that lacks what it needs. (Its dry run, which builds and trains, is cuda.gpu_check_dry, label long.)"""
-import ctypes
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
-import sys
 
 import pytest
+from driver import has_driver
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts/gpu_check.sh"
@@ -15,14 +14,6 @@ SCRIPT = ROOT / "scripts/gpu_check.sh"
 
 def check(*arguments, seconds=60, **variables):
     return subprocess.run(["bash", SCRIPT, *arguments], capture_output=True, text=True, timeout=seconds, env={**os.environ, **variables})
-
-
-def has_driver():
-    try:
-        ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return False
-    return True
 
 
 @pytest.mark.skipif(has_driver(), reason="this machine has a driver")

@@ -1,25 +1,15 @@
 """libholdfast_cuda.so is built, opens, resolves every name, and what a machine without a GPU is told."""
-import ctypes
 import os
 import pathlib
 import subprocess
 import time
 
 import pytest
-
+from driver import has_driver
 from runs import BIN, Run, configuration, environment, write_config
 
 PLUGIN = pathlib.Path(os.environ["HOLDFAST_CUDA_FILE"])
 TO_REFUSE = 30  # seconds
-
-
-def has_driver():
-    try:
-        ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return False
-    return True
-
 
 is_built = pytest.mark.skipif(os.environ["HOLDFAST_HAS_CUDA"] != "ON",
                               reason="this build has no CUDA part: HOLDFAST_WITH_CUDA=1 bash scripts/setup.sh, then build again")
