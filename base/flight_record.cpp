@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <stdexcept>
+#include <system_error>
 
 #include "base/json_value.h"
 #include "base/same_texts.h"
@@ -90,6 +93,14 @@ FlightRecord flight_record_from_json(const json& stored) {
                                  .started_at = moment(one.at("started_at")),
                                  .ended_at = moment(one.at("ended_at"))});
   return record;
+}
+
+void write_device_record(const Path& path, const FlightRing& ring, int rank, const std::string& reason) {
+  if (ring.queued == 0) return;
+  const Path unfinished = path.string() + ".tmp";
+  std::ofstream(unfinished) << to_json(read_ring(ring, rank, reason)).dump(2, ' ', false, json::error_handler_t::replace) << "\n";
+  std::error_code failed;
+  std::filesystem::rename(unfinished, path, failed);
 }
 
 std::optional<Laggards> laggards(std::span<const FlightRecord> records) {

@@ -9,6 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/file_system.h"
 #include "base/flight_ring.h"
 
 namespace holdfast {
@@ -43,6 +44,9 @@ FlightRecord read_ring(const FlightRing& ring, int rank, std::string reason);
 nlohmann::json to_json(const FlightRecord& record);
 /// Throws nlohmann::json::exception or std::invalid_argument.
 FlightRecord flight_record_from_json(const nlohmann::json& json);
+
+/// A reader sees the old file or the new one. Writes nothing where no operation was queued. A file that cannot be written is left out.
+void write_device_record(const Path& path, const FlightRing& ring, int rank, const std::string& reason);
 
 /// Who is behind, of ranks that all queue the same operations in the same order.
 struct Laggards {

@@ -10,7 +10,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <functional>
 #include <stdexcept>
+#include <string_view>
 
 namespace holdfast {
 
@@ -24,6 +26,13 @@ int usable_cores() {
   cpu_set_t set;
   CPU_ZERO(&set);
   return ::sched_getaffinity(0, sizeof set, &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
+}
+
+std::int64_t usable_cores_digest() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  ::sched_getaffinity(0, sizeof set, &set);
+  return static_cast<std::int64_t>(std::hash<std::string_view>()({reinterpret_cast<const char*>(&set), sizeof set}));
 }
 
 bool keep_cores(int part, int parts) {

@@ -1,6 +1,7 @@
 // Facts about this machine and process.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -10,6 +11,8 @@ namespace holdfast {
 std::string host_name();
 /// Processor cores that this process may use (its affinity mask).
 int usable_cores();
+/// The same number for the same cores.
+std::int64_t usable_cores_digest();
 /// Leaves this process, whose other threads are to be started after this, the cores of part `part` of `parts` of those that it may use;
 /// neighbours are neighbours. False, and nothing is changed: there are fewer cores than parts.
 bool keep_cores(int part, int parts);

@@ -42,11 +42,11 @@ constexpr std::array<NamedKind, 11> kKinds = {{{"kill", "", FaultKind::kill},
 constexpr int kLongestStallSeconds = 1'000'000;
 
 [[noreturn]] void refuse(std::string_view text, const std::string& why) {
-  throw UsageError(
-      fmt::format("--inject {}: {}\n  form: KIND:rank=R,step=S[,section=NAME][,occurrence=N][,seconds=T], KIND one of {}; NAME one of data (if none is "
-                  "given; nan and spike: backward), forward, backward, reduce, update, checkpoint, commit, validation, finish, restore "
-                  "(whose step is 0)",
-                  text, why, fault_kinds()));
+  throw UsageError(fmt::format(
+      "--inject {}: {}\n  form: KIND:rank=R,step=S[,section=NAME][,occurrence=N][,seconds=T], KIND one of {}; NAME one of data (if none is "
+      "given; nan and spike: backward), forward, backward, reduce, update, checkpoint, commit, validation, finish, restore "
+      "(whose step is 0)",
+      text, why, fault_kinds()));
 }
 
 FaultKind kind_from(std::string_view text, std::string_view name) {

@@ -15,7 +15,7 @@ import sys
 from harness import holdfast, peer
 from harness.figure import arguments_of, median, print_figure, rounded
 
-SIZES_KIB = (4, 64, 512, 2048, 4800, 13000, 25600)  # those of peers/allreduce.py
+SIZES_KIB = (4, 64, 512, 2048, 4800, 13000, 25600)
 CALLS = 40
 TIMEOUT_SECONDS = 300
 
@@ -26,8 +26,7 @@ def times_in(output):
 
 
 def ours(kind, ranks):
-    command = ["mpirun", "--bind-to", "none", "--oversubscribe", "-n", str(ranks), str(holdfast.PROGRAMS / "holdfast-bench-all-reduce"),
-               kind, str(CALLS), *map(str, SIZES_KIB)]
+    command = holdfast.mpirun(ranks, holdfast.PROGRAMS / "holdfast-bench-all-reduce", kind, CALLS, *SIZES_KIB)
     done = subprocess.run(command, env=holdfast.ENVIRONMENT, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
     if done.returncode != 0:
         sys.exit(f"our side failed ({done.returncode}): {' '.join(command)}\n{done.stdout}{done.stderr}")
@@ -35,7 +34,7 @@ def ours(kind, ranks):
 
 
 def theirs(ranks):
-    return times_in(peer.output([*peer.torchrun(ranks), "allreduce.py", "--repeat", str(CALLS)], TIMEOUT_SECONDS))
+    return times_in(peer.output([*peer.torchrun(ranks), "allreduce.py", "--repeat", str(CALLS), *map(str, SIZES_KIB)], TIMEOUT_SECONDS))
 
 
 def main():

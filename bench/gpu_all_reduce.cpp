@@ -1,9 +1,12 @@
 // Time of an all-reduce between GPUs (float32, sum, in place) by size of the message, as bench/peers/allreduce.py measures NCCL's through
-// PyTorch: one JSON line for each size, the median over calls that begin together and end when the GPU has the sum. Start it with mpirun.
+// PyTorch: one JSON line for each size, the median over calls that begin together and end when the GPU has the sum.
+//
+//   mpirun -n 2 holdfast-bench-gpu-all-reduce KIB...
 #include <fmt/format.h>
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <vector>
 
 #include "base/environment.h"
@@ -15,7 +18,6 @@ namespace {
 
 using namespace holdfast;
 
-constexpr std::int64_t kSizesKib[] = {4, 64, 512, 2048, 4800, 13000, 25600};
 constexpr int kRepeat = 40;
 
 double median_seconds(Communicator& ranks, at::Device place, std::int64_t kib) {
@@ -35,15 +37,14 @@ double median_seconds(Communicator& ranks, at::Device place, std::int64_t kib) {
   return seconds[kRepeat / 2];
 }
 
-int measure() {
+int measure(const std::vector<std::int64_t>& sizes_kib) {
   std::string note;
-  const auto device =
-      open_device(DeviceChoice::cuda, {.local_rank = environment::launcher_local_rank()}, default_cuda_parts(), note);
+  const auto device = open_device(DeviceChoice::cuda, {.local_rank = environment::launcher_local_rank()}, default_cuda_parts(), note);
   SectionTracker sections(nullptr);
   const SystemClock clock;
   const auto hosts = make_mpi_communicator(sections);
   const auto ranks = device->connect({*hosts, sections, clock, nullptr, "rank.operations.json"});
-  for (const std::int64_t kib : kSizesKib) {
+  for (const std::int64_t kib : sizes_kib) {
     const double seconds = median_seconds(*ranks, device->place(), kib);
     if (ranks->rank() == 0) fmt::print("{{\"kib\": {}, \"milliseconds\": {:.4f}}}\n", kib, seconds * 1e3);
   }
@@ -53,8 +54,10 @@ int measure() {
 
 }  // namespace
 
-int main() try {
-  return measure();
+int main(int argc, char** argv) try {
+  std::vector<std::int64_t> sizes;
+  for (int i = 1; i < argc; ++i) sizes.push_back(std::strtoll(argv[i], nullptr, 10));
+  return measure(sizes);
 } catch (const Error& error) {
   log_error("{}", error.what());
   return error.exit_code();

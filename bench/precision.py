@@ -16,6 +16,7 @@ from harness.figure import arguments_of, median, rounded
 SIDES = {"float32": [], "bf16": ["precision.compute=bf16"],
          "bf16_sent_as_bf16": ["precision.compute=bf16", "parallel.gradient_dtype=bf16"]}
 DEEP = ["task.options.layers=8", "data.global_batch_size=8", "trainer.log_every_steps=2", "trainer.max_steps=6"]
+RANKS = 2
 TIMEOUT_SECONDS = 300
 
 
@@ -55,7 +56,7 @@ def main():
     arguments = arguments_of(parser)
     for workload in filter(None, [] if arguments.recompute else arguments.workloads.split(",")):
         settings = train.settings_of(workload, train.GLOBAL_BATCH[workload])
-        show(f"precision.{workload}", {side: lambda more=more: run(f"train_{workload}.yaml", train.RANKS, settings + more) for side, more in SIDES.items()},
+        show(f"precision.{workload}", {side: lambda more=more: run(f"train_{workload}.yaml", RANKS, settings + more) for side, more in SIDES.items()},
              arguments.repeat)
     for compute in ("float32", "bf16"):
         show(f"recompute.{compute}",

@@ -1,12 +1,12 @@
 #!/bin/bash
 # Times Holdfast beside PyTorch doing the same work, in turns, in one run. Prints one JSON line for each figure.
 #
-#   bash bench/run.sh train [--workloads mlp,cnn,gpt] [--repeat 5]    training throughput against DDP, and the ceiling
+#   bash bench/run.sh train [--workloads mlp,cnn,gpt] [--ranks 2] [--repeat 5]   training throughput against DDP, and the ceiling
 #   bash bench/run.sh all_reduce [--ranks 2] [--repeat 5]             all-reduce by size of the message against gloo
 #   bash bench/run.sh restart [--repeat 5]                            kill -9 of a rank until the next new step
 #   bash bench/run.sh save [--mib 1024,4096] [--repeat 5]             saves, loads and verify against DCP and the raw disk
 #   bash bench/run.sh startup [--repeat 5]                            `holdfast --help`
-#   bash bench/run.sh precision [--recompute] [--repeat 5]            bf16 and re-computation against float32 without
+#   bash bench/run.sh precision [--recompute] [--repeat 5]            bf16 and re-computation against float32 without; needs no PyTorch
 #   bash bench/run.sh scale [--ranks 2,100,10000] [--repeat 3]        votes, checkpoints, supervisor with simulated ranks; needs no PyTorch
 #   bash bench/run.sh environment                                     only installs PyTorch, the peer (2.7 GB to download)
 #
@@ -50,6 +50,8 @@ shift
 bash "$root/scripts/setup.sh" >&2
 if [[ $name == scale ]]; then
   bash "$root/scripts/build.sh" release --target holdfast-bench-scale >&2
+elif [[ $name == precision ]]; then
+  bash "$root/scripts/build.sh" release --target holdfast-train >&2
 else
   bash "$root/scripts/build.sh" release --target holdfast holdfast-train holdfast-bench-checkpoint holdfast-bench-all-reduce >&2
   install_peer

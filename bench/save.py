@@ -36,8 +36,7 @@ def lines_of(command, environment, cwd=None):
 
 
 def ours(directory, mib, tensor_kib):
-    command = ["mpirun", "--bind-to", "none", "--oversubscribe", "-n", str(RANKS),
-               str(holdfast.PROGRAMS / "holdfast-bench-checkpoint"), directory, "--mib", str(mib), "--repeat", "1"]
+    command = holdfast.mpirun(RANKS, holdfast.PROGRAMS / "holdfast-bench-checkpoint", directory, "--mib", mib, "--repeat", 1)
     return lines_of(command + (["--tensor-kib", str(tensor_kib)] if tensor_kib else []), holdfast.ENVIRONMENT)
 
 

@@ -74,9 +74,14 @@ def main():
     unknown = [name for name in workloads if name not in WINDOW_STEPS]
     if unknown:
         parser.error(f"--workloads: {', '.join(unknown)}: expected some of {','.join(WINDOW_STEPS)}")
+    numbers = [int(ranks) for ranks in arguments.ranks.split(",")]
     for workload in workloads:
-        for ranks in arguments.ranks.split(","):
-            measure(workload, int(ranks), arguments.repeat)
+        for ranks in numbers:
+            if ranks < 1 or GLOBAL_BATCH[workload] % ranks:  # DDP would train what is left of the division on no rank
+                parser.error(f"--ranks: {ranks} does not divide {workload}'s global batch of {GLOBAL_BATCH[workload]}")
+    for workload in workloads:
+        for ranks in numbers:
+            measure(workload, ranks, arguments.repeat)
 
 
 if __name__ == "__main__":

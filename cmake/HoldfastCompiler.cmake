@@ -3,6 +3,7 @@ add_library(holdfast_headers INTERFACE)
 target_include_directories(holdfast_headers INTERFACE
   $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/holdfast>)
 target_compile_features(holdfast_headers INTERFACE cxx_std_20)
+target_compile_definitions(holdfast_headers INTERFACE _GLIBCXX_USE_CXX11_ABI=1) # LibTorch's
 add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers)
 if(HOLDFAST_WARNINGS_AS_ERRORS)
   add_compile_options(-Werror)

@@ -1,6 +1,7 @@
 # What libholdfast_cuda.so is made of: LibTorch's CUDA part, CUDA's runtime and NCCL, each with its headers. They are looked for beside
 # LibTorch first, where the wheels of torch lay them, then in a CUDA toolkit. Targets by hand: find_package(Torch) of a CUDA build demands a
-# toolkit. Sets HOLDFAST_HAS_CUDA; where something is missing, HOLDFAST_CUDA=ON ends with its name, and AUTO builds without.
+# toolkit. Sets HOLDFAST_HAS_CUDA; where something is missing, HOLDFAST_CUDA=ON ends with its name, and AUTO builds without. Paths are not
+# cached: another HOLDFAST_TORCH has others.
 set(HOLDFAST_CUDA AUTO CACHE STRING "The CUDA part (libholdfast_cuda.so): ON, OFF, or AUTO: where all that it needs is found")
 set_property(CACHE HOLDFAST_CUDA PROPERTY STRINGS AUTO ON OFF)
 
@@ -13,13 +14,12 @@ set(cuda_lacks)
 function(holdfast_cuda_part name header library)
   list(TRANSFORM ARGN PREPEND ${nvidia}/ OUTPUT_VARIABLE roots)
   list(APPEND roots ${toolkits})
-  find_path(HOLDFAST_${name}_INCLUDE ${header} PATHS ${roots} PATH_SUFFIXES include NO_DEFAULT_PATH)
-  find_file(HOLDFAST_${name}_LIBRARY ${library} PATHS ${roots} PATH_SUFFIXES lib lib64 NO_DEFAULT_PATH)
-  mark_as_advanced(HOLDFAST_${name}_INCLUDE HOLDFAST_${name}_LIBRARY)
-  if(NOT HOLDFAST_${name}_INCLUDE)
+  find_path(header_folder ${header} PATHS ${roots} PATH_SUFFIXES include NO_DEFAULT_PATH NO_CACHE)
+  find_file(library_file ${library} PATHS ${roots} PATH_SUFFIXES lib lib64 NO_DEFAULT_PATH NO_CACHE)
+  if(NOT header_folder)
     list(APPEND cuda_lacks ${header})
   endif()
-  if(NOT HOLDFAST_${name}_LIBRARY)
+  if(NOT library_file)
     list(APPEND cuda_lacks ${library})
   endif()
   set(cuda_lacks ${cuda_lacks} PARENT_SCOPE)
@@ -27,8 +27,8 @@ function(holdfast_cuda_part name header library)
     return()
   endif()
   add_library(cuda::${name} SHARED IMPORTED)
-  set_target_properties(cuda::${name} PROPERTIES IMPORTED_LOCATION "${HOLDFAST_${name}_LIBRARY}")
-  target_include_directories(cuda::${name} SYSTEM INTERFACE ${HOLDFAST_${name}_INCLUDE})
+  set_target_properties(cuda::${name} PROPERTIES IMPORTED_LOCATION "${library_file}")
+  target_include_directories(cuda::${name} SYSTEM INTERFACE ${header_folder})
 endfunction()
 
 set(HOLDFAST_HAS_CUDA OFF)
@@ -51,7 +51,9 @@ if(HOLDFAST_CUDA)
       add_library(torch::${name} SHARED IMPORTED)
       set_target_properties(torch::${name} PROPERTIES IMPORTED_LOCATION ${HOLDFAST_TORCH_ROOT}/lib/lib${name}.so)
     endforeach()
-    message(STATUS "CUDA part: with ${HOLDFAST_nccl_INCLUDE}/nccl.h and ${HOLDFAST_runtime_LIBRARY}")
+    get_target_property(nccl_include cuda::nccl INTERFACE_INCLUDE_DIRECTORIES)
+    get_target_property(runtime_library cuda::runtime IMPORTED_LOCATION)
+    message(STATUS "CUDA part: with ${nccl_include}/nccl.h and ${runtime_library}")
   else()
     list(JOIN cuda_lacks ", " cuda_lacks)
     set(why "looked for ${cuda_lacks} beside ${HOLDFAST_TORCH_ROOT}, in CUDA_HOME='$ENV{CUDA_HOME}' and in /usr/local/cuda: not found.\n"

@@ -42,17 +42,17 @@ message(STATUS "LibTorch: ${HOLDFAST_TORCH_ROOT}")
 file(READ ${HOLDFAST_TORCH_ROOT}/include/torch/headeronly/version.h version_header)
 string(REGEX REPLACE ".*TORCH_VERSION_MAJOR ([0-9]+).*TORCH_VERSION_MINOR ([0-9]+).*TORCH_VERSION_PATCH ([0-9]+).*" "\\1.\\2.\\3"
   HOLDFAST_TORCH_VERSION "${version_header}")
+# Its include folder brings an fmt of its own, newer than Debian's and without a library to link with: Debian's comes before it.
+get_target_property(fmt_include fmt::fmt INTERFACE_INCLUDE_DIRECTORIES)
+file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/fmt_of_the_system)
+file(CREATE_LINK ${fmt_include}/fmt ${CMAKE_BINARY_DIR}/fmt_of_the_system/fmt SYMBOLIC)
 foreach(name IN ITEMS c10 torch_cpu)
   add_library(torch::${name} SHARED IMPORTED)
-  set_target_properties(torch::${name} PROPERTIES
-    IMPORTED_LOCATION ${HOLDFAST_TORCH_ROOT}/lib/lib${name}.so
-    INTERFACE_COMPILE_DEFINITIONS "_GLIBCXX_USE_CXX11_ABI=1")
-  target_include_directories(torch::${name} SYSTEM INTERFACE
+  set_target_properties(torch::${name} PROPERTIES IMPORTED_LOCATION ${HOLDFAST_TORCH_ROOT}/lib/lib${name}.so)
+  target_include_directories(torch::${name} SYSTEM INTERFACE ${CMAKE_BINARY_DIR}/fmt_of_the_system
     ${HOLDFAST_TORCH_ROOT}/include ${HOLDFAST_TORCH_ROOT}/include/torch/csrc/api/include)
 endforeach()
-target_link_libraries(torch::torch_cpu INTERFACE torch::c10)
-# LibTorch's include folder brings an fmt of its own, newer than Debian's library: header only where LibTorch is used.
-target_compile_definitions(torch::torch_cpu INTERFACE FMT_HEADER_ONLY=1)
+target_link_libraries(torch::torch_cpu INTERFACE torch::c10 fmt::fmt)
 
 if(HOLDFAST_TESTS)
   find_package(GTest REQUIRED)

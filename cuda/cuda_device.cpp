@@ -2,9 +2,10 @@
 #include <c10/cuda/CUDAFunctions.h>
 #include <cuda_runtime_api.h>
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cstdlib>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -80,30 +81,43 @@ class CudaDevice final : public Device {
   }
 
   std::unique_ptr<Communicator> connect(const DeviceConnection& connection) override {
-    require_own_number(connection.ranks);
-    settle_sharing(connection.ranks);
+    settle_devices(connection.ranks);
     return make_nccl_communicator(place(), connection, request_.options.collective_seconds);
   }
 
  private:
   std::string capability() const { return fmt::format("{}.{}", properties_.major, properties_.minor); }
 
-  /// The device was chosen by what the launcher said, before the ranks could ask each other.
-  void require_own_number(Communicator& ranks) const {
-    if (ranks.local_rank() == request_.local_rank || c10::cuda::device_count() == 1) return;
-    throw ConfigError(
+  /// The device was chosen by what the launcher said, before the ranks could ask each other. Empty: it was right.
+  std::string wrong_number(Communicator& ranks) const {
+    if (ranks.local_rank() == request_.local_rank || c10::cuda::device_count() == 1) return {};
+    return to_string(
         ErrorText{.attempted = fmt::format("give each rank on {} a GPU of its own", host_name()),
                   .expected = fmt::format("the launcher to number rank {} as {} on its host", ranks.rank(), ranks.local_rank()),
                   .found = fmt::format("{} (OMPI_COMM_WORLD_LOCAL_RANK, PMIX_LOCAL_RANK or SLURM_LOCALID)", request_.local_rank),
                   .next = "start the ranks with mpirun or srun, or let the launcher show each rank one GPU"});
   }
 
-  /// Collective. NCCL refuses two ranks with one GPU, unless it takes them for ranks of two hosts.
-  void settle_sharing(Communicator& ranks) const {
+  std::string identity() const {
     const auto* uuid = reinterpret_cast<const unsigned char*>(properties_.uuid.bytes);
     std::string identity = host_name() + " ";
     for (std::size_t i = 0; i < sizeof properties_.uuid.bytes; ++i) identity += fmt::format("{:02x}", uuid[i]);
-    const std::string sharing = broadcast_text(ranks, sharing_ranks(ranks.gather(identity, 0)), 0);
+    return identity;
+  }
+
+  /// Collective. What is wrong on one rank is thrown on all: the others would wait for it. NCCL refuses two ranks with one GPU, unless it
+  /// takes them for ranks of two hosts.
+  void settle_devices(Communicator& ranks) const {
+    std::vector<std::string> devices;
+    std::string wrong;
+    for (const std::string& told : ranks.gather(identity() + "\n" + wrong_number(ranks), 0)) {
+      const std::size_t end = told.find('\n');
+      devices.push_back(told.substr(0, end));
+      if (wrong.empty()) wrong = told.substr(end + 1);
+    }
+    wrong = broadcast_text(ranks, std::move(wrong), 0);
+    if (!wrong.empty()) throw ConfigError(wrong);
+    const std::string sharing = broadcast_text(ranks, sharing_ranks(devices), 0);
     if (sharing.empty()) return;
     if (!request_.options.share_devices)
       throw ConfigError(ErrorText{.attempted = "give each rank a GPU of its own",

@@ -5,14 +5,15 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <fstream>
 #include <map>
 #include <optional>
 
 #include "base/error.h"
+#include "base/flight_record.h"
 #include "base/log.h"
 #include "cuda/nccl_connection.h"
 #include "cuda/operation_marks.h"
+#include "dist/reduction_kernel.h"
 #include "dist/stream_order.h"
 #include "dist/tear_down.h"
 #include "trainer/device_streams.h"
@@ -22,18 +23,13 @@ namespace {
 
 constexpr std::chrono::milliseconds kWatchInterval{50};
 
-struct Element {
-  ncclDataType_t type;
-  std::size_t bytes;
-};
-
-Element element_of(ReduceType type) {
+ncclDataType_t nccl_type(ReduceType type) {
   switch (type) {
-    case ReduceType::f32: return {ncclFloat32, 4};
-    case ReduceType::f64: return {ncclFloat64, 8};
-    case ReduceType::i64: return {ncclInt64, 8};
-    case ReduceType::bf16: return {ncclBfloat16, 2};
-    case ReduceType::f16: return {ncclFloat16, 2};
+    case ReduceType::f32: return ncclFloat32;
+    case ReduceType::f64: return ncclFloat64;
+    case ReduceType::i64: return ncclInt64;
+    case ReduceType::bf16: return ncclBfloat16;
+    case ReduceType::f16: return ncclFloat16;
   }
   throw std::logic_error("unknown reduce type");
 }
@@ -83,14 +79,13 @@ class NcclCommunicator final : public Communicator {
     const std::uint64_t sequence = watchdog_.begin(OperationKind::all_reduce, buffer.size());
     order_.before();
     auto marks = std::make_unique<StreamMarks>(streams_);
-    const Element element = element_of(type);
     const c10::cuda::CUDAStream stream(streams_.stream(StreamName::communication));
     parts_.sections.collective(true);
-    connection_->all_reduce(buffer.data(), buffer.size() / element.bytes, element.type, nccl_op(op), stream.stream());
+    connection_->all_reduce(buffer.data(), buffer.size() / size_of(type), nccl_type(type), nccl_op(op), stream.stream());
     parts_.sections.collective(false);
     marks->end();
     order_.after(ticket);
-    watchdog_.watch(sequence, OperationKind::all_reduce, buffer.size(), std::move(marks));
+    watchdog_.watch(sequence, buffer.size(), std::move(marks));
     return ticket;
   }
   void finish(Ticket ticket) override {
@@ -119,7 +114,7 @@ class NcclCommunicator final : public Communicator {
                 [this](const std::string& why) {
                   if (parts_.heartbeat) parts_.heartbeat->set_error(why);
                   log_error("{}", why);
-                  std::ofstream(parts_.record) << to_json(read_ring(ring(), rank(), why)).dump(2) << "\n";
+                  write_device_record(parts_.record, ring(), rank(), why);
                 },
             .abort = [this] { connection_->abort(); },
             .leave = [](int code) { ::_exit(code); }};

@@ -13,17 +13,30 @@
 namespace holdfast {
 namespace {
 
-constexpr std::chrono::milliseconds kAbortLimit{10000};
 constexpr std::chrono::seconds kLockLimit{2};
 constexpr std::chrono::microseconds kPollInterval{50};
 
+std::string text_of(ncclResult_t result) {
+  const char* details = ncclGetLastError(nullptr);  // of the process: NCCL keeps none for each communicator
+  return fmt::format("{}{}{}", ncclGetErrorString(result), details && *details ? ": " : "", details ? details : "");
+}
+
+/// Collective.
+ncclUniqueId identifier_for(Communicator& ranks) {
+  ncclUniqueId id{};
+  std::string failure;
+  if (ranks.rank() == 0)
+    if (const ncclResult_t result = ncclGetUniqueId(&id); result != ncclSuccess) failure = "ncclGetUniqueId on rank 0: " + text_of(result);
+  failure = broadcast_text(ranks, std::move(failure), 0);
+  if (!failure.empty()) throw PeerLost(failure);
+  ranks.broadcast(std::as_writable_bytes(std::span(&id, 1)), 0);
+  return id;
+}
+
 }  // namespace
 
-NcclConnection::NcclConnection(Communicator& ranks, const Clock& clock, double seconds) : clock_(clock), seconds_(seconds) {
-  ncclUniqueId id{};
-  if (ranks.rank() == 0)
-    if (const ncclResult_t result = ncclGetUniqueId(&id); result != ncclSuccess) fail(result, "ncclGetUniqueId");
-  ranks.broadcast(std::as_writable_bytes(std::span(&id, 1)), 0);
+NcclConnection::NcclConnection(Communicator& ranks, const Clock& clock, double seconds) : NcclConnection(clock, seconds) {
+  const ncclUniqueId id = identifier_for(ranks);
   ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
   config.blocking = 0;
   wait_for(ncclCommInitRankConfig(&connection_, ranks.size(), id, ranks.rank(), &config), "ncclCommInitRankConfig");
@@ -35,9 +48,12 @@ NcclConnection::~NcclConnection() {
 
 void NcclConnection::fail(ncclResult_t result, const char* what) {
   const std::lock_guard lock(mutex_);
-  const char* details = connection_ && !is_aborted_ ? ncclGetLastError(connection_) : "";
-  failure_ = fmt::format("{}: {}{}{}", what, ncclGetErrorString(result), details && *details ? ": " : "", details ? details : "");
+  failure_ = fmt::format("{}: {}", what, text_of(result));
   throw PeerLost(failure_);
+}
+
+void NcclConnection::require_not_aborted(const char* what) const {
+  if (is_aborted_) throw PeerLost(fmt::format("{}: the connection between the GPUs was aborted", what));
 }
 
 void NcclConnection::wait_for(ncclResult_t result, const char* what) {
@@ -50,7 +66,7 @@ void NcclConnection::wait_for(ncclResult_t result, const char* what) {
     }
     std::this_thread::sleep_for(kPollInterval);
     const std::lock_guard lock(mutex_);
-    if (is_aborted_) throw PeerLost(fmt::format("{}: the connection between the GPUs was aborted", what));
+    require_not_aborted(what);
     if (const ncclResult_t asked = ncclCommGetAsyncError(connection_, &result); asked != ncclSuccess) result = asked;
   }
   if (result != ncclSuccess) fail(result, what);
@@ -60,7 +76,7 @@ void NcclConnection::all_reduce(void* buffer, std::size_t count, ncclDataType_t 
   ncclResult_t result = ncclSuccess;
   {
     const std::lock_guard lock(mutex_);
-    if (is_aborted_) throw PeerLost("the connection between the GPUs was aborted");
+    require_not_aborted("ncclAllReduce");
     result = ncclAllReduce(buffer, buffer, count, type, op, connection_, stream);
   }
   wait_for(result, "ncclAllReduce");
@@ -74,15 +90,19 @@ std::string NcclConnection::failure() {
   const ncclResult_t asked = ncclCommGetAsyncError(connection_, &state);
   if (asked != ncclSuccess) state = asked;
   if (state == ncclSuccess || state == ncclInProgress) return {};
-  const char* details = ncclGetLastError(connection_);
-  return fmt::format("NCCL: {}{}{}", ncclGetErrorString(state), details && *details ? ": " : "", details ? details : "");
+  return "NCCL: " + text_of(state);
 }
 
 void NcclConnection::abort() {
-  // Not while another thread is in a call; one that does not come back is no reason to wait for ever.
-  std::unique_lock lock(mutex_, kLockLimit);
-  if (is_aborted_.exchange(true) || !connection_) return;
-  if (const ncclResult_t result = ncclCommAbort(connection_); result != ncclSuccess)
+  ncclComm_t connection = nullptr;
+  {
+    // Not while another thread is in a call; one that does not come back is no reason to wait for ever.
+    const std::unique_lock lock(mutex_, kLockLimit);
+    if (!is_aborted_.exchange(true)) connection = connection_;
+  }
+  // What follows does not touch this object: it may be gone when a call that the destructor has left behind comes back.
+  if (!connection) return;
+  if (const ncclResult_t result = ncclCommAbort(connection); result != ncclSuccess)
     throw PeerLost(fmt::format("ncclCommAbort: {}", ncclGetErrorString(result)));
 }
 
@@ -90,11 +110,13 @@ void NcclConnection::close() {
   ncclResult_t result = ncclSuccess;
   {
     const std::lock_guard lock(mutex_);
+    require_not_aborted("ncclCommFinalize");
     result = ncclCommFinalize(connection_);
   }
   wait_for(result, "ncclCommFinalize");
   {
     const std::lock_guard lock(mutex_);
+    require_not_aborted("ncclCommDestroy");
     result = ncclCommDestroy(std::exchange(connection_, nullptr));
   }
   if (result != ncclSuccess) fail(result, "ncclCommDestroy");

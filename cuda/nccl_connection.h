@@ -17,7 +17,7 @@ namespace holdfast {
 class NcclConnection {
  public:
   /// Collective, blocks: `ranks` carries the identifier by which they find each other. The current device is this rank's. Throws PeerLost
-  /// where that takes longer than `seconds`, or fails.
+  /// where that takes longer than `seconds`, or fails; on every rank where rank 0 cannot make an identifier.
   NcclConnection(Communicator& ranks, const Clock& clock, double seconds);
   /// Aborts what was not closed, in a thread of its own that is left behind where it does not come back.
   ~NcclConnection();
@@ -34,6 +34,10 @@ class NcclConnection {
   void close();
 
  private:
+  /// Not connected. That the other constructor goes by this one has a failed start aborted by the destructor.
+  NcclConnection(const Clock& clock, double seconds) : clock_(clock), seconds_(seconds) {}
+  /// Under mutex_, before a call. Throws PeerLost: an aborted communicator is not to be touched.
+  void require_not_aborted(const char* what) const;
   /// After a call: until NCCL is through with it. Throws PeerLost.
   void wait_for(ncclResult_t result, const char* what);
   [[noreturn]] void fail(ncclResult_t result, const char* what);

@@ -15,7 +15,8 @@
 
 namespace holdfast {
 
-/// bf16 and f16 are summed, nothing else: in float32 among the ranks of a host, rounded once there and once for each further host.
+/// bf16 and f16 are summed, nothing else: in shared memory in float32, rounded once there and once for each further host; by MPI rounded at
+/// each addition; by NCCL as it does.
 enum class ReduceType { f32, f64, i64, bf16, f16 };
 enum class ReduceOp { sum, max, min };
 

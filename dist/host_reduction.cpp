@@ -37,7 +37,7 @@ struct HostReduction::Control {
 
 namespace {
 
-constexpr std::size_t kSliceAlign = 16;  // elements: ranks do not write to one another's cache lines
+constexpr std::size_t kSliceAlign = 32;  // elements: ranks do not write to one another's cache lines
 constexpr int kSpins = 100'000;          // a millisecond or two: the slowest rank of a step is seldom later
 constexpr timespec kSleep{.tv_sec = 0, .tv_nsec = 100'000'000};
 

@@ -14,6 +14,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "dist/communicator.h"
 #include "dist/host_reduction.h"
 #include "dist/mpi_error.h"
@@ -39,7 +40,7 @@ MPI_Datatype mpi_type(ReduceType type) {
 }
 
 template <ReduceType type>
-void sum_halfs(void* from, void* into, int* count, MPI_Datatype*) {
+void sum_halves(void* from, void* into, int* count, MPI_Datatype*) {
   std::byte* const terms[] = {static_cast<std::byte*>(into), static_cast<std::byte*>(from)};
   reduce(terms, 0, 0, static_cast<std::size_t>(*count), type, ReduceOp::sum, false);
 }
@@ -66,8 +67,8 @@ class MpiCommunicator final : public Communicator {
     check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &host_), "MPI_Comm_split_type");
     check(MPI_Comm_rank(host_, &local_rank_), "MPI_Comm_rank");
     check(MPI_Comm_size(host_, &local_size_), "MPI_Comm_size");
-    sum_bf16_ = half_op(sum_halfs<ReduceType::bf16>);
-    sum_f16_ = half_op(sum_halfs<ReduceType::f16>);
+    sum_bf16_ = half_op(sum_halves<ReduceType::bf16>);
+    sum_f16_ = half_op(sum_halves<ReduceType::f16>);
     if (transport == HostTransport::shared_memory) share_memory();
   }
   MpiCommunicator(const MpiCommunicator&) = delete;
@@ -97,7 +98,8 @@ class MpiCommunicator final : public Communicator {
     sections_.collective(false);
   }
   std::shared_ptr<std::byte> allocate(std::size_t bytes) override {
-    void* const memory = shared_ ? regions_->allocate(bytes) : nullptr;
+    // The other half is for copies of what lies elsewhere: there is always room for them.
+    void* const memory = shared_ ? regions_->allocate(bytes, region_bytes() / 2) : nullptr;
     if (memory == nullptr) return nullptr;
     return {static_cast<std::byte*>(memory), [regions = regions_](std::byte* at) { regions->deallocate(at); }};
   }
@@ -182,6 +184,10 @@ class MpiCommunicator final : public Communicator {
                             -local_size_};
     check(MPI_Allreduce(MPI_IN_PLACE, facts, 3, MPI_INT32_T, MPI_MIN, MPI_COMM_WORLD), "MPI_Allreduce");
     if (facts[0] == 0 || facts[1] != -facts[2]) {
+      if (rank_ == 0 && facts[1] > 1)
+        log_warning("gradients are summed by MPI: {}", facts[0] == 0
+                                                           ? "the ranks of a host cannot share memory (namespaces, or ulimit -v or -f)"
+                                                           : "hosts have different numbers of ranks");
       regions_.reset();
       return;
     }
@@ -193,12 +199,16 @@ class MpiCommunicator final : public Communicator {
       };
     }
     cpu_set_t cores;
-    const bool has_core = ::sched_getaffinity(0, sizeof cores, &cores) == 0 && CPU_COUNT(&cores) >= local_size_;
+    CPU_ZERO(&cores);
+    ::sched_getaffinity(0, sizeof cores, &cores);  // on failure there are none
+    for (const cpu_set_t& others : gather_from_host(cores)) CPU_OR(&cores, &cores, &others);
+    const bool has_core = CPU_COUNT(&cores) >= local_size_;
     shared_.emplace(*regions_, static_cast<std::size_t>(local_rank_), has_core, std::move(over_hosts));
   }
-  /// Address space, not memory: there cannot be more gradients than memory.
-  static std::size_t region_bytes() {
-    return static_cast<std::size_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  /// Address space, not memory: there cannot be more gradients on a host than memory. Every rank maps the regions of all: twice the memory.
+  std::size_t region_bytes() const {
+    const std::size_t page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    return 2 * static_cast<std::size_t>(::sysconf(_SC_PHYS_PAGES)) / static_cast<std::size_t>(local_size_) * page;
   }
   template <class Value>
   std::vector<Value> gather_from_host(const Value& mine) {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -43,6 +44,8 @@ std::span<std::byte> map_region(int fd, const SharedRegions::Handle& handle) {
 }  // namespace
 
 SharedRegions::SharedRegions(std::size_t bytes) {
+  rlimit largest{};  // of files, which memory of this kind counts as: beyond it there is a signal
+  if (::getrlimit(RLIMIT_FSIZE, &largest) == 0 && largest.rlim_cur < bytes) return;
   const int fd = ::memfd_create("holdfast-gradients", MFD_CLOEXEC);
   if (fd < 0) return;
   if (::ftruncate(fd, static_cast<off_t>(bytes)) == 0) own_ = map_file(fd, bytes);
@@ -80,7 +83,7 @@ bool SharedRegions::map(std::span<const Handle> all, std::size_t mine) {
   return true;
 }
 
-void* SharedRegions::allocate(std::size_t bytes) {
+void* SharedRegions::allocate(std::size_t bytes, std::size_t end) {
   const std::size_t size = (bytes + kPage - 1) / kPage * kPage;
   const std::lock_guard lock(mutex_);
   std::size_t offset = 0, taken = size;
@@ -90,7 +93,8 @@ void* SharedRegions::allocate(std::size_t bytes) {
     if (fit->second.has_pages) kept_bytes_ -= taken;
     free_.erase(fit);
   } else {
-    if (size > own_.size() - std::min(own_.size(), end_)) return nullptr;
+    end = std::min(end, own_.size());
+    if (size > end - std::min(end, end_)) return nullptr;
     offset = end_;
     end_ += size;
   }

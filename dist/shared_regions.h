@@ -37,8 +37,9 @@ class SharedRegions {
   std::size_t size() const { return regions_.size(); }
   static constexpr std::size_t kControlBytes = 128 * 1024;
 
-  /// A whole number of pages in the own region; nullptr: there is no room. What is freed is kept for the next of about its size.
-  void* allocate(std::size_t bytes);
+  /// A whole number of pages in the own region, before `end`; nullptr: there is no room. What is freed is kept for the next of about its
+  /// size.
+  void* allocate(std::size_t bytes, std::size_t end = SIZE_MAX);
   void deallocate(void* pointer);
   bool contains(const void* pointer) const;
   std::size_t offset_of(const void* pointer) const {

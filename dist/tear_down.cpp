@@ -11,7 +11,7 @@
 
 namespace holdfast {
 
-bool run_within(std::chrono::milliseconds limit, const char* what, std::function<void()> work) {
+void run_within(std::chrono::milliseconds limit, const char* what, std::function<void()> work) {
   const auto is_over = std::make_shared<std::promise<void>>();
   std::future<void> over = is_over->get_future();
   std::thread([is_over, what, work = std::move(work)] {
@@ -24,9 +24,8 @@ bool run_within(std::chrono::milliseconds limit, const char* what, std::function
     }
     is_over->set_value();
   }).detach();
-  if (over.wait_for(limit) == std::future_status::ready) return true;
+  if (over.wait_for(limit) == std::future_status::ready) return;
   log_error("{}: not done after {} ms; going on without", what, limit.count());
-  return false;
 }
 
 void DeviceTearDown::run(const std::string& why) const {

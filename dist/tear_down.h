@@ -11,13 +11,16 @@
 
 namespace holdfast {
 
-/// Runs `work` in a thread of its own, and leaves it behind after `limit`: false. What it throws is logged.
-bool run_within(std::chrono::milliseconds limit, const char* what, std::function<void()> work);
+/// Runs `work` in a thread of its own, and leaves it behind after `limit`. That is logged, as is what it throws.
+void run_within(std::chrono::milliseconds limit, const char* what, std::function<void()> work);
+
+/// What an abort of the connection between devices is given.
+inline constexpr std::chrono::milliseconds kAbortLimit{10000};
 
 struct DeviceTearDown {
   std::function<void(const std::string& why)> write_down;  // may throw, or never return
   std::function<void()> abort;                             // likewise
-  std::chrono::milliseconds write_limit{5000}, abort_limit{10000};
+  std::chrono::milliseconds write_limit{5000}, abort_limit = kAbortLimit;
   std::function<void(int exit_code)> leave;  // does not return, but in tests
 
   /// Ends with leave(kExitUnavailable), after both limits at the latest. Each part runs in a thread of its own, which is left behind where

@@ -8,9 +8,9 @@ std::uint64_t Watchdog::begin(OperationKind kind, std::uint64_t bytes) {
   return parts_.recorder.begin(kind, bytes, parts_.clock.unix_seconds());
 }
 
-void Watchdog::watch(std::uint64_t sequence, OperationKind kind, std::uint64_t bytes, std::unique_ptr<OperationMarks> marks) {
+void Watchdog::watch(std::uint64_t sequence, std::uint64_t bytes, std::unique_ptr<OperationMarks> marks) {
   const std::lock_guard lock(mutex_);
-  watched_.push_back({.sequence = sequence, .kind = kind, .bytes = bytes, .marks = std::move(marks), .started_at = {}});
+  watched_.push_back({.sequence = sequence, .bytes = bytes, .marks = std::move(marks), .started_at = {}});
 }
 
 bool Watchdog::advance(Watched& operation) {

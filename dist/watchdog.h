@@ -38,14 +38,13 @@ class Watchdog {
   /// An operation is about to be queued, behind all that are watched. Its number.
   std::uint64_t begin(OperationKind kind, std::uint64_t bytes);
   /// It is queued: its marks are in the stream.
-  void watch(std::uint64_t sequence, OperationKind kind, std::uint64_t bytes, std::unique_ptr<OperationMarks> marks);
+  void watch(std::uint64_t sequence, std::uint64_t bytes, std::unique_ptr<OperationMarks> marks);
   /// What is wrong, in words; nullopt: nothing. To be called every now and then.
   std::optional<std::string> poll();
 
  private:
   struct Watched {
     std::uint64_t sequence;
-    OperationKind kind;
     std::uint64_t bytes;
     std::unique_ptr<OperationMarks> marks;
     std::optional<double> started_at;  // seconds of the clock

@@ -3,25 +3,25 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <set>
 #include <vector>
 
 #include "base/flight_record.h"
 
 namespace holdfast {
 
-void write_device_record(const Path& path, const FlightRing& ring, int rank, const std::string& reason) {
-  if (ring.queued == 0) return;
-  const Path unfinished = path.string() + ".tmp";
-  std::ofstream(unfinished) << to_json(read_ring(ring, rank, reason)).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
-  std::error_code failed;
-  std::filesystem::rename(unfinished, path, failed);
-}
-
 std::string who_is_behind(const RunLayout& layout, int attempt, int world_size) {
+  // One look at the directory: ranks on CPUs leave none, and to ask for thousands of files takes a network file system long.
+  std::set<std::string> there;
+  std::error_code failed;
+  for (std::filesystem::directory_iterator entry(layout.attempt_logs(attempt), failed), end; !failed && entry != end;
+       entry.increment(failed))
+    there.insert(entry->path().filename());
   std::vector<FlightRecord> records;
   for (int rank = 0; rank < world_size; ++rank) {
-    std::ifstream file(layout.operations(attempt, rank));
-    if (!file) continue;
+    const Path path = layout.operations(attempt, rank);
+    if (!there.contains(path.filename())) continue;
+    std::ifstream file(path);
     try {
       records.push_back(flight_record_from_json(nlohmann::json::parse(std::string(std::istreambuf_iterator<char>(file), {}))));
     } catch (const std::exception&) {

@@ -4,16 +4,12 @@
 
 #include <string>
 
-#include "base/heartbeat.h"
 #include "checkpoint/format/layout.h"
 
 namespace holdfast {
 
-/// Writes nothing where no operation was queued. A file that cannot be written is left out.
-void write_device_record(const Path& path, const FlightRing& ring, int rank, const std::string& reason);
-
-/// "rank 1 has not begun operation 8 (…), which rank 0 has", by the files of the attempt; empty: they do not tell, or there are none. A file
-/// that cannot be read is taken for one that is not there.
+/// "rank 1 has not begun operation 8 (…), which rank 0 has", by the files of the attempt; empty: they do not tell, or there are none. A
+/// file that cannot be read is taken for one that is not there.
 std::string who_is_behind(const RunLayout& layout, int attempt, int world_size);
 
 }  // namespace holdfast

@@ -20,7 +20,9 @@ namespace {
 
 /// mpirun's agents may be several with options, "ssh -p 22 : rsh": the first counts.
 std::vector<std::string> words_of(const std::string& agents) {
-  std::istringstream words(agents.substr(0, agents.find(':')));
+  std::string first;
+  std::getline(std::istringstream(agents), first, ':');
+  std::istringstream words(first);
   std::vector<std::string> found;
   for (std::string word; words >> word;) found.push_back(word);
   return found;

@@ -23,12 +23,12 @@
 #include "base/environment.h"
 #include "base/error.h"
 #include "base/exec_array.h"
+#include "base/flight_record.h"
 #include "base/heartbeat.h"
 #include "base/host.h"
 #include "base/process_files.h"
 #include "base/times_file.h"
 #include "checkpoint/format/layout.h"
-#include "launch/device_records.h"
 #include "launch/exit_record.h"
 #include "launch/guardian.h"
 #include "launch/host_list.h"
@@ -37,6 +37,7 @@
 #include "launch/memory_kill.h"
 #include "launch/session_directory.h"
 #include "launch/stack_taker.h"
+#include "launch/status_word.h"
 #include "launch/stop_signals.h"
 #include "launch/word_seconds.h"
 
@@ -167,7 +168,7 @@ class Shim {
   void wait_and_act() {
     pollfd waiting[2] = {{.fd = signal_fd_, .events = POLLIN, .revents = 0},
                          {.fd = lease_ ? lease_->fd() : -1, .events = POLLIN, .revents = 0}};
-    ::poll(waiting, 2, kTickMilliseconds);
+    ::poll(waiting, 2, milliseconds_until(told_at_ + word_seconds_, clock_.seconds(), kTickMilliseconds));
     forgive_own_stall();
     signalfd_siginfo info{};
     while (::read(signal_fd_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) handle_signal(static_cast<int>(info.ssi_signo));
@@ -274,20 +275,7 @@ class Shim {
     const std::optional<TimeRecord> times = read_times(block.times, ended_at_.value_or(told_at_));
     if (times && (status_ || told_at_ - wrote_times_at_ >= kTimesSeconds)) write_times(*times);
     if (!lease_) return;
-    nlohmann::json word = {{"status",
-                            {{"section", name_of(static_cast<Section>(block.section.load()))},
-                             {"step", block.step.load()},
-                             {"global_step", block.global_step.load()},
-                             {"beats", block.beats.load()},
-                             {"collectives", block.collectives.load()},
-                             {"is_inside_collective", block.is_inside_collective.load() != 0},
-                             {"last_step", block.last_step.load()},
-                             {"resumed_step", block.resumed_step.load()},
-                             {"steps_per_second", block.steps_per_second.load()},
-                             {"samples_per_second", block.samples_per_second.load()},
-                             {"loss", block.loss.load()}}}};
-    if (times) word.update({{"times", to_json(*times)}, {"host", host_name()}});
-    lease_->send(word);
+    lease_->send(status_word(block, times, host_name()));
     if (rank_ == 0 && !lease_->is_behind())
       for (const std::string& line : log_->new_lines()) lease_->send({{"log", line}});
   }

@@ -34,18 +34,16 @@
 #include "launch/standby.h"
 #include "launch/stop_signals.h"
 #include "launch/supervision.h"
+#include "launch/supervisor_loop.h"
 #include "launch/sweep.h"
 #include "launch/timer.h"
 
 namespace holdfast {
 namespace {
 
-constexpr int kTickMilliseconds = 50;
 constexpr double kKillSeconds = 0.3;  // from telling the shims to kill to killing the launcher
 constexpr double kSweepSeconds = 5;
-constexpr double kPingSeconds = 1;
-constexpr double kStackSeconds = 3;      // a shim gives its rank's stacks less
-constexpr double kSilenceSeconds = 1.5;  // seven words of a shim are missing
+constexpr double kStackSeconds = 3;  // a shim gives its rank's stacks less
 constexpr std::size_t kLauncherLines = 20;
 
 class Supervisor {
@@ -115,7 +113,7 @@ class Supervisor {
     std::vector<pollfd> waiting = {{.fd = signals_.fd(), .events = POLLIN, .revents = 0}};
     leases().add_to(waiting);
     standby_.add_to(waiting);
-    ::poll(waiting.data(), waiting.size(), kTickMilliseconds);
+    ::poll(waiting.data(), waiting.size(), kLoopMilliseconds);
     ranks_.awake(clock_.seconds());
     signals_.take([this](bool is_first) { take_stop(is_first); });
     reap();

@@ -1,16 +1,17 @@
 #!/bin/bash
 # Builds what GPUs need and tries it on those of this host: all tests that need a GPU, a training whose ranks are killed and which has to
-# end with the bits of one that nobody disturbed, a rank that stops in the middle of a step, and the speed beside PyTorch's. Takes at most
-# 10 minutes and no package from anywhere. Writes one Markdown table.
+# end with the bits of one that nobody disturbed, a rank that stops in the middle of a step, and the speed beside PyTorch's. Takes no package
+# from anywhere. Builds in build/gpu-check-release. Writes one Markdown table.
 #
 #   bash scripts/gpu_check.sh [--output FILE] [--minutes N] [--device cuda|cpu]
 #
 #   --output FILE   where the table goes besides standard output (default build/gpu-check.md)
-#   --minutes N     what is not begun by then is left out, and the table says so (default 9)
+#   --minutes N     all of it ends by then; what was not done is left out, and the table says so (default 10)
 #   --device cpu    a dry run without a GPU: everything that can be started is, on the CPU, with few steps
 #   HOLDFAST_TORCH=/path   the installed LibTorch 2.11 with CUDA; default: that of `python3 -c 'import torch'`, then the one of setup.sh
 #
-# Exit codes: 0 all passed; 1 something failed (the table says what); 64 usage; 69 this host lacks something (it is named).
+# Exit codes: 0 nothing failed; 1 something did (the table says what); 64 usage; 69 this host lacks a program, LibTorch, a header of CUDA or
+# NCCL, or a driver (it is named; what else is missing is told by CMake, and the build has failed).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 case " $* " in

@@ -5,8 +5,8 @@
 #   bash scripts/setup.sh
 #
 #   HOLDFAST_TORCH=/path   use this LibTorch 2.11 (the folder that holds lib/ and include/, or torch/) and download none
-#   HOLDFAST_WITH_SLURM=1  Slurm too, for tests/cluster/slurm_test.py
-#   HOLDFAST_WITH_CUDA=1   the CUDA libraries of that LibTorch too (2.0 GB to download), for GPUs and for tests/cuda
+#   HOLDFAST_WITH_SLURM=1  Slurm too, for tests/cluster/slurm_test.py; 0 or empty: without
+#   HOLDFAST_WITH_CUDA=1   the CUDA libraries of that LibTorch too (2.0 GB to download), for GPUs and for tests/cuda; 0 or empty: without
 #   XDG_CACHE_HOME=/path   where downloads are kept (default ~/.cache); cmake/HoldfastDependencies.cmake looks there too
 #
 # Exit codes: 0 all there; 69 a package is missing that this account may not install, or a download failed;
@@ -27,7 +27,8 @@ packages=(
   clang libclang-rt-14-dev                                                                     # to fuzz
   dataset-fashion-mnist bible-kjv                                                              # data
 )
-[[ -z ${HOLDFAST_WITH_SLURM:-} ]] || packages+=(slurmctld slurmd slurm-client munge)
+is_wanted() { [[ -n ${!1:-} && ${!1} != 0 ]]; }
+! is_wanted HOLDFAST_WITH_SLURM || packages+=(slurmctld slurmd slurm-client munge)
 torch_version=2.11.0
 torch_wheels=("torch==$torch_version" nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85) # enough for the CPU part
 # What the wheel of torch asks for besides: with these below nvidia/, LibTorch's CUDA part finds all that it needs.
@@ -177,4 +178,4 @@ write_text() {
 install_packages
 write_text
 if [[ -n ${HOLDFAST_TORCH:-} ]]; then check_given_torch; else download_torch; fi
-[[ ${HOLDFAST_WITH_CUDA:-0} != 1 ]] || if [[ -n ${HOLDFAST_TORCH:-} ]]; then check_given_cuda; else download_cuda; fi
+! is_wanted HOLDFAST_WITH_CUDA || if [[ -n ${HOLDFAST_TORCH:-} ]]; then check_given_cuda; else download_cuda; fi

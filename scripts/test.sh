@@ -6,6 +6,11 @@
 #   bash scripts/test.sh -R Retention      those of them whose names match
 #   bash scripts/test.sh -L long           the long ones instead (any -L or -LE takes the place of `-L ci`)
 #
+# The first call downloads LibTorch's CUDA libraries (2.0 GB), which cuda.opening opens on any machine, and ends with 69 where it cannot.
+#
+#   HOLDFAST_WITH_CUDA=0   without them: that test says what it lacks, and is skipped
+#   HOLDFAST_TORCH=/path   no LibTorch is downloaded: this one, with its CUDA part or without
+#
 # Ends with ctest's exit code.
 set -euo pipefail
 if [[ ${1:-} == -h || ${1:-} == --help ]]; then
@@ -19,9 +24,8 @@ is_long=no
 for argument in "$@"; do
   [[ $argument != long && $argument != -L*long* && $argument != --label-regex*long* ]] || is_long=yes
 done
-[[ $is_long == no ]] || export HOLDFAST_WITH_SLURM=1
-# tests/cuda opens the CUDA part, on any machine. HOLDFAST_WITH_CUDA=0: without; that test then says what it lacks, and is skipped.
-[[ -n ${HOLDFAST_TORCH:-} ]] || export HOLDFAST_WITH_CUDA=${HOLDFAST_WITH_CUDA:-1}
+[[ $is_long == no ]] || export HOLDFAST_WITH_SLURM=${HOLDFAST_WITH_SLURM-1}
+[[ -n ${HOLDFAST_TORCH:-} ]] || export HOLDFAST_WITH_CUDA=${HOLDFAST_WITH_CUDA-1}
 bash "$here/scripts/setup.sh"
 
 # Nothing of the system's is replaced by it. pip lays a prefix out below local/ where Debian has changed it.

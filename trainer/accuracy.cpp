@@ -1,7 +1,7 @@
 #include "trainer/accuracy.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace holdfast {
 namespace {

@@ -1,9 +1,11 @@
 #include "trainer/autocast.h"
 
 #include <ATen/autocast_mode.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <utility>
+
+#include "trainer/forwarding_task.h"
 
 namespace holdfast {
 namespace {
@@ -16,31 +18,26 @@ void set(at::DeviceType device, AutocastState state) {
 /// Sums of losses are compared and added up as float32, whatever they were computed with.
 Loss in_float32(const Loss& loss) { return {loss.sum.to(at::kFloat), loss.count}; }
 
-class MixedPrecisionTask final : public Task {
+class MixedPrecisionTask final : public ForwardingTask {
  public:
-  MixedPrecisionTask(std::unique_ptr<Task> task, at::ScalarType type) : task_(std::move(task)), type_(type) {}
-
-  torch::nn::Module& model() override { return task_->model(); }
-  std::vector<Metric> metrics() const override { return task_->metrics(); }
-  bool has_samples() const override { return task_->has_samples(); }
-  bool is_manual() const override { return task_->is_manual(); }
+  MixedPrecisionTask(std::unique_ptr<Task> task, at::ScalarType type) : ForwardingTask(std::move(task)), type_(type) {}
 
   Loss loss(const Batch& batch) override {
     const AutocastScope scope(device(), {true, type_});
-    return in_float32(task_->loss(batch));
+    return in_float32(ForwardingTask::loss(batch));
   }
   Evaluation evaluate(const Batch& batch) override {
     const AutocastScope scope(device(), {true, type_});
-    return task_->evaluate(batch);
+    return ForwardingTask::evaluate(batch);
   }
   std::vector<std::string> samples(std::int64_t count, at::Generator& generator) override {
     const AutocastScope scope(device(), {true, type_});
-    return task_->samples(count, generator);
+    return ForwardingTask::samples(count, generator);
   }
   void train_batch(const Batch& batch, ManualOptimization& optimization) override {
     const AutocastScope scope(device(), {true, type_});
     Outside outside(optimization, device());
-    task_->train_batch(batch, outside);
+    ForwardingTask::train_batch(batch, outside);
   }
 
  private:
@@ -68,7 +65,6 @@ class MixedPrecisionTask final : public Task {
     return *device_;
   }
 
-  std::unique_ptr<Task> task_;
   at::ScalarType type_;
   std::optional<at::DeviceType> device_;  // where the model was at the first batch
 };

@@ -95,7 +95,7 @@ class Callback {
   virtual void on_fit_start(const RunView&, Communicator&) {}
   virtual void on_epoch_start(const RunView&, Communicator&) {}
   virtual void on_batch_start(const RunView&, const Batch&) {}
-  /// This rank's gradients have this batch's added, and nobody else's.
+  /// This rank's gradients have this batch's added. With parallel.overlap those of an update's last batch are being summed over the ranks.
   virtual void on_backward_end(const RunView&) {}
   virtual void on_optimizer_step(const RunView&, const OptimizerStep&) {}
   virtual void on_step_end(const RunView&, const StepFacts&, Communicator&) {}

@@ -31,8 +31,8 @@ struct DriverState {
 /// Asks the driver alone, without opening anything else.
 DriverState ask_driver(const std::string& driver);
 
-/// cpu: the CPU. automatic: a GPU where the driver has one and the plugin can be opened, else the CPU; `note` says why. cuda: a GPU, or
-/// ConfigError that names what is missing and how to get it. The plugin stays open for good.
+/// cpu: the CPU. cuda: a GPU, or ConfigError that names what is missing and how to get it. automatic: the CPU where the driver has no GPU
+/// or the plugin's file is not there, and `note` says so; else as cuda. The plugin stays open for good.
 std::unique_ptr<Device> open_device(DeviceChoice choice, const DeviceRequest& request, const CudaParts& parts, std::string& note);
 
 /// The plugin's one entry point. Throws ConfigError where there is no such device.

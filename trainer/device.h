@@ -10,9 +10,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
+#include "base/file_system.h"
 #include "base/heartbeat.h"
 #include "base/section.h"
-#include "checkpoint/format/layout.h"
 #include "dist/communicator.h"
 #include "options/run_options.h"
 

@@ -1,6 +1,6 @@
 #include "trainer/device_loader.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <utility>
 

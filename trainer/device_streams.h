@@ -26,7 +26,6 @@ class DeviceStreams final : public Streams {
   /// Has the stream come to the mark? Does not block.
   bool is_reached(Mark mark);
   at::Stream stream(StreamName name) const;
-  at::Device device() const { return device_; }
 
  private:
   // Events are used again: making and destroying one costs a call of the driver, and destroying may hang where the device does.

@@ -1,7 +1,7 @@
 // The model in evaluation mode and without gradients, for as long as this lives; then in training mode again, whatever was thrown.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace holdfast {
 

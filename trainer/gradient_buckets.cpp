@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <torch/csrc/autograd/function_hook.h>
 #include <torch/csrc/autograd/variable.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cmath>
@@ -57,7 +57,7 @@ StateEntry gradient_entry(std::string name, const at::Tensor& parameter) {
 class GradientBuckets::Hook final : public torch::autograd::PostAccumulateGradHook {
  public:
   Hook(GradientBuckets& buckets, std::size_t parameter) : buckets_(buckets), parameter_(parameter) {}
-  void operator()(const torch::autograd::Variable&) override { buckets_.is_ready(parameter_); }
+  void operator()(const torch::autograd::Variable&) override { buckets_.take_ready(parameter_); }
 
  private:
   GradientBuckets& buckets_;
@@ -133,6 +133,11 @@ void GradientBuckets::set_order(std::vector<std::int64_t> order) {
   fill_buckets(places);
 }
 
+void GradientBuckets::keep_order() {
+  order_.clear();
+  for (const Bucket& bucket : buckets_) order_.insert(order_.end(), bucket.members.begin(), bucket.members.end());
+}
+
 void GradientBuckets::zero() {
   for (const NamedParameter& parameter : parameters_) parameter.tensor.mutable_grad() = at::Tensor();
   used_.zero_();
@@ -202,7 +207,7 @@ void GradientBuckets::reduce_during_backward(Communicator& ranks) {
   for (Bucket& bucket : buckets_) bucket.missing = bucket.members.size();
 }
 
-void GradientBuckets::is_ready(std::size_t parameter) {
+void GradientBuckets::take_ready(std::size_t parameter) {
   if (order_.empty() && !is_used(parameter)) ready_.push_back(static_cast<std::int64_t>(parameter));
   used_.data_ptr<std::uint8_t>()[parameter] = 1;
   if (std::exchange(does_spoil_, false)) {
@@ -253,13 +258,12 @@ void GradientBuckets::agree_on_order(Communicator& ranks) {
 
 double GradientBuckets::squares(int part, int parts) const {
   const torch::NoGradGuard no_grad;
-  double sum = 0;
+  std::vector<at::Tensor> norms;
   for (const at::Tensor& message : reduced_) {
     const std::int64_t begin = message.numel() * part / parts, end = message.numel() * (part + 1) / parts;
-    const double norm = begin == end ? 0 : at::linalg_vector_norm(message.narrow(0, begin, end - begin)).item<float>();
-    sum += norm * norm;
+    if (begin < end) norms.push_back(at::linalg_vector_norm(message.narrow(0, begin, end - begin)));
   }
-  return sum;
+  return norms.empty() ? 0 : at::stack(norms).cpu().to(at::kDouble).square().sum().item<double>();  // a device is waited for once
 }
 
 double GradientBuckets::norm() const {

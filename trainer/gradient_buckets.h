@@ -75,6 +75,8 @@ class GradientBuckets {
   const std::vector<std::int64_t>& order() const { return order_; }
   /// For a run that goes on. Throws std::invalid_argument: not a permutation of the parameters' indices.
   void set_order(std::vector<std::int64_t> order);
+  /// Manual optimization, where no bucket starts before all are complete: the order in force stays.
+  void keep_order();
 
  private:
   class Hook;
@@ -96,7 +98,7 @@ class GradientBuckets {
   /// gradient that is nobody else's.
   at::Tensor packed(Bucket& bucket, Communicator& ranks, long owners);
   void start(Bucket& bucket, Communicator& ranks, long owners);
-  void is_ready(std::size_t parameter);
+  void take_ready(std::size_t parameter);
   void agree_on_order(Communicator& ranks);
 
   std::vector<NamedParameter> parameters_;

@@ -1,7 +1,7 @@
 #include "trainer/gradient_memory.h"
 
 #include <c10/core/CPUAllocator.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <memory>
 #include <mutex>
@@ -18,7 +18,7 @@ thread_local Communicator* source = nullptr;
 class Allocator final : public c10::Allocator {
  public:
   static Allocator& instance() {
-    static Allocator allocator;  // LibTorch keeps it for good
+    static Allocator& allocator = *new Allocator;  // never destroyed: LibTorch frees by it until the process has ended
     return allocator;
   }
   c10::DataPtr allocate(std::size_t bytes) override {

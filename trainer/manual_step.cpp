@@ -1,6 +1,6 @@
 // TrainingStep: a batch of a task that steps its optimizers itself.
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cmath>

@@ -1,7 +1,7 @@
 #include "trainer/model_state.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <map>
 

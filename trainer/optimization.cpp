@@ -1,7 +1,7 @@
 #include "trainer/optimization.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cmath>
@@ -31,6 +31,17 @@ std::string owner_of(const std::string& parameter, const std::map<std::string, O
   return owner;
 }
 
+/// Two names of one tensor would be two gradients of it.
+void require_distinct(const std::vector<NamedParameter>& parameters) {
+  for (auto later = parameters.begin(); later != parameters.end(); ++later)
+    for (auto first = parameters.begin(); first != later; ++first)
+      if (first->tensor.is_same(later->tensor))
+        throw ConfigError(ErrorText{.attempted = "train the model",
+                                    .expected = "every parameter under one name",
+                                    .found = fmt::format("one tensor that is registered as '{}' and as '{}'", first->name, later->name),
+                                    .next = "register it once and use it in both places (tied weights)"});
+}
+
 void require_match(const std::string& where, const std::vector<std::string>& prefixes, const std::vector<NamedParameter>& parameters) {
   for (const std::string& prefix : prefixes)
     if (std::none_of(parameters.begin(), parameters.end(), [&](const NamedParameter& p) { return has_prefix(p.name, prefix); }))
@@ -48,6 +59,7 @@ Optimization::Optimization(const Configuration& configuration, std::vector<Named
       update_samples_(configuration.data.global_batch_size * configuration.trainer.accumulate_batches) {
   for (const auto& [name, schedule] : schedules_)
     if (schedule.type == ScheduleKind::plateau) plateaus_[name] = {};
+  require_distinct(parameters);
   require_match("trainer.frozen", configuration.trainer.frozen, parameters);
   for (const auto& [name, options] : configuration.optimizers)
     require_match("optimizers." + name + ".parameters", options.parameters, parameters);
@@ -113,8 +125,12 @@ double Optimization::gradient_seed() const {
 
 void Optimization::take_in_batch(bool has_overflowed) {
   const double before = scaler_.scale();
-  if (!scaler_.take(has_overflowed)) return;
-  for (const auto& optimizer : optimizers_) optimizer->gradients().multiply(scaler_.scale() / before);
+  if (scaler_.take(has_overflowed)) multiply_waiting(scaler_.scale() / before);
+}
+
+void Optimization::multiply_waiting(double factor) {
+  if (factor == 1) return;
+  for (const auto& optimizer : optimizers_) optimizer->gradients().multiply(factor);
 }
 
 double Optimization::divisor(std::int64_t count) const { return static_cast<double>(std::max<std::int64_t>(count, 1)) * gradient_seed(); }

@@ -49,6 +49,8 @@ class Optimization {
   void take_in_update(bool has_overflowed) { scaler_.take(has_overflowed); }
   /// Likewise, where gradients may wait for an update: they are multiplied as the scale is.
   void take_in_batch(bool has_overflowed);
+  /// Gradients that wait for an update are multiples of another seed now.
+  void multiply_waiting(double factor);
   /// What gradients of automatic optimization are divided by, so that they are means over the global `count`.
   double divisor(std::int64_t count) const;
   /// Updates with the mean gradient over the global `count` of samples (or tokens) that the loss has counted, clipped to

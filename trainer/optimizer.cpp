@@ -3,7 +3,7 @@
 #include <ATen/ops/_foreach_add.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/_fused_sgd.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "trainer/state_entry.h"
 

@@ -1,19 +1,19 @@
 #include "trainer/recomputation.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <stdexcept>
 
+#include "trainer/forwarding_task.h"
 #include "trainer/recomputed_stage.h"
 
 namespace holdfast {
 namespace {
 
-class RecomputedTask final : public Task {
+class RecomputedTask final : public ForwardingTask {
  public:
-  RecomputedTask(std::unique_ptr<Task> task, StagedTask& staged) : task_(std::move(task)), staged_(staged) {}
+  RecomputedTask(std::unique_ptr<Task> task, StagedTask& staged) : ForwardingTask(std::move(task)), staged_(staged) {}
 
-  torch::nn::Module& model() override { return staged_.model(); }
   Loss loss(const Batch& batch) override {
     StagedTask::Tensors tensors = staged_.inputs_of(batch);
     const std::size_t last = staged_.stage_count() - 1;
@@ -21,14 +21,9 @@ class RecomputedTask final : public Task {
     // What the last one computes is needed at once: nothing would be saved by computing it again.
     return staged_.loss_of(staged_.run_stage(last, tensors), batch);
   }
-  Evaluation evaluate(const Batch& batch) override { return staged_.evaluate(batch); }
-  std::vector<Metric> metrics() const override { return staged_.metrics(); }
-  bool has_samples() const override { return staged_.has_samples(); }
-  std::vector<std::string> samples(std::int64_t count, at::Generator& generator) override { return staged_.samples(count, generator); }
 
  private:
-  std::unique_ptr<Task> task_;
-  StagedTask& staged_;  // the same
+  StagedTask& staged_;  // the same task
 };
 
 }  // namespace

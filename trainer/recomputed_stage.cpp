@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <torch/csrc/autograd/functions/accumulate_grad.h>
 #include <torch/csrc/autograd/functions/utils.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <set>
@@ -27,6 +27,13 @@ Tensors as_leaves(const Tensors& inputs) {
   for (const at::Tensor& input : inputs)
     leaves.push_back(input.defined() ? input.detach().set_requires_grad(input.requires_grad()) : input);
   return leaves;
+}
+
+/// Counted up by every change in place.
+std::vector<std::int64_t> versions_of(const Tensors& tensors) {
+  std::vector<std::int64_t> versions;
+  for (const at::Tensor& tensor : tensors) versions.push_back(tensor.defined() ? tensor._version() : 0);
+  return versions;
 }
 
 Tensors that_require_grad(const Tensors& tensors) {
@@ -67,14 +74,20 @@ class ChangedBuffers {
   void keep_changed() {
     std::erase_if(changes_, [](const Change& change) { return change.buffer.equal(change.value); });
   }
-  /// Exchanges what they hold now for what they held then, or back. No graph takes notice.
-  void exchange() {
+  Tensors values_now() const {
+    Tensors values;
+    for (const Change& change : changes_) values.push_back(change.buffer.detach().clone());
+    return values;
+  }
+  Tensors values_then() const {
+    Tensors values;
+    for (const Change& change : changes_) values.push_back(change.value);
+    return values;
+  }
+  /// No graph takes notice.
+  void set(const Tensors& values) {
     const torch::NoGradGuard no_grad;
-    for (Change& change : changes_) {
-      const at::Tensor now = change.buffer.clone();
-      change.buffer.variable_data().copy_(change.value);
-      change.value = now;
-    }
+    for (std::size_t i = 0; i < changes_.size(); ++i) changes_[i].buffer.variable_data().copy_(values[i]);
   }
 
  private:
@@ -88,20 +101,21 @@ class ChangedBuffers {
 class FirstRunAgain {
  public:
   FirstRunAgain(ChangedBuffers& buffers, const GeneratorPositions& generators, at::Device place)
-      : buffers_(buffers), now_(generator_positions(place)) {
-    buffers_.exchange();
+      : buffers_(buffers), values_(buffers.values_now()), positions_(generator_positions(place)) {
+    buffers_.set(buffers_.values_then());
     put_back(generators);
   }
   ~FirstRunAgain() {
-    put_back(now_);
-    buffers_.exchange();
+    put_back(positions_);
+    buffers_.set(values_);
   }
   FirstRunAgain(const FirstRunAgain&) = delete;
   FirstRunAgain& operator=(const FirstRunAgain&) = delete;
 
  private:
   ChangedBuffers& buffers_;
-  GeneratorPositions now_;
+  Tensors values_;  // these and the positions: as they are outside
+  GeneratorPositions positions_;
 };
 
 /// The backward pass of a stage. Its edges lead to the inputs that require a gradient, and then to the leaves that the stage has used: so
@@ -117,13 +131,21 @@ class StageBackward final : public Node {
     ChangedBuffers buffers;
   };
   StageBackward(FirstRun first, const Tensors& inputs, Tensors leaves)
-      : Node(edges(inputs, leaves)), first_(std::move(first)), inputs_(as_leaves(inputs)), leaves_(std::move(leaves)) {}
+      : Node(edges(inputs, leaves)),
+        first_(std::move(first)),
+        inputs_(as_leaves(inputs)),
+        versions_(versions_of(inputs_)),
+        leaves_(std::move(leaves)) {}
 
   std::string name() const override { return "RecomputedStage"; }
   void release_variables() override { inputs_.clear(); }
 
   variable_list apply(variable_list&& gradients) override {
     if (inputs_.empty()) throw std::logic_error("a second backward pass through a stage that is computed again: its input is kept for one");
+    if (versions_of(inputs_) != versions_)
+      throw std::logic_error(fmt::format(
+          "an input of stage {} was changed in place after the stage had run; it cannot be run once more on it (trainer.recompute)",
+          first_.stage));
     const FirstRunAgain again(first_.buffers, first_.generators, first_.place);
     const Tensors inputs = as_leaves(inputs_);
     Tensors outputs;
@@ -154,7 +176,9 @@ class StageBackward final : public Node {
   }
 
   FirstRun first_;
-  Tensors inputs_, leaves_;
+  Tensors inputs_;
+  std::vector<std::int64_t> versions_;
+  Tensors leaves_;
 };
 
 }  // namespace
@@ -163,14 +187,11 @@ Tensors run_recomputed(StagedTask& task, std::size_t stage, const Tensors& input
   const at::Device place = place_of(task.model());
   StageBackward::FirstRun first{task, stage, place, autocast_state(place.type()), generator_positions(place), ChangedBuffers(task.model())};
   const Tensors leaves_in = as_leaves(inputs);
-  std::vector<std::int64_t> versions;
-  for (const at::Tensor& input : inputs) versions.push_back(input.defined() ? input._version() : 0);
+  const std::vector<std::int64_t> versions = versions_of(inputs);
   // With a graph, which tells what the stage has used, and is gone when this function returns.
   Tensors outputs = task.run_stage(stage, leaves_in);
-  for (std::size_t i = 0; i < inputs.size(); ++i)
-    if (inputs[i].defined() && inputs[i]._version() != versions[i])
-      throw std::logic_error(
-          fmt::format("stage {} changes its input in place; it cannot be run once more on it (trainer.recompute)", stage));
+  if (versions_of(inputs) != versions)
+    throw std::logic_error(fmt::format("stage {} changes its input in place; it cannot be run once more on it (trainer.recompute)", stage));
   first.buffers.keep_changed();
   const Tensors leaves = leaves_behind(outputs, leaves_in);
   const auto backward = std::make_shared<StageBackward>(std::move(first), inputs, leaves);

@@ -1,6 +1,6 @@
 // Trainer: what a run tells of itself while it trains.
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <sstream>
 
@@ -49,9 +49,9 @@ void Trainer::write_metrics_line() {
                 {{"unix_seconds", parts_.clock.unix_seconds()},
                  {"steps_per_second", rates.steps_per_second},
                  {"samples_per_second", rates.samples_per_second}}}};
-  if (state_.gradient_scale) {
-    line["gradient_scale"] = state_.gradient_scale->scale;
-    line["skipped_updates"] = state_.gradient_scale->skipped_updates;
+  if (const auto scale = optimization_.scaler().state()) {
+    line["gradient_scale"] = scale->scale;
+    line["skipped_updates"] = scale->skipped_updates;
   }
   parts_.callbacks.add_metrics(line);
   metrics_->write(line);

@@ -1,7 +1,7 @@
 #include "trainer/rng.h"
 
 #include <ATen/CPUGeneratorImpl.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <array>
 #include <cstring>

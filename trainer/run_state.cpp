@@ -44,6 +44,7 @@ json to_json(const RunState& state) {
                  {"left_out", to_json(state.left_out)},   {"left_out_in_a_row", state.left_out_in_a_row},
                  {"recent_losses", state.recent_losses}};
   if (state.gradient_scale) stored["gradient_scale"] = to_json(*state.gradient_scale);
+  if (state.gradient_seed != 1) stored["gradient_seed"] = state.gradient_seed;
   return stored;
 }
 
@@ -63,6 +64,7 @@ RunState run_state_from_json(const json& stored) {
     for (const json& loss : list_from_json(stored.at("recent_losses"))) state.recent_losses.push_back(number_from_json(loss));
   }
   if (stored.contains("gradient_scale")) state.gradient_scale = gradient_scale_from_json(stored["gradient_scale"]);
+  if (stored.contains("gradient_seed")) state.gradient_seed = number_from_json(stored["gradient_seed"]);
   for (const auto& [name, updates] : stored.at("optimizer_updates").items()) state.optimizer_updates[name] = count(updates);
   for (const auto& record : list_from_json(stored.at("validations"))) {
     state.validations.push_back({.step = count(record.at("step")), .metrics = {}, .weights = record.value("weights", "")});

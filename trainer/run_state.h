@@ -39,7 +39,8 @@ struct RunState {
   nlohmann::json callbacks = nlohmann::json::object();  // their states, as of the newest update
   std::vector<SampleRange> left_out;                    // of updates that were not made because of bad numbers; all lie behind
   std::int64_t left_out_in_a_row = 0;                   // updates that were not made since the last one that was
-  std::optional<GradientScale> gradient_scale;          // where a scaler is on
+  std::optional<GradientScale> gradient_scale;          // where a scaler is on, or was in the run
+  double gradient_seed = 1;                             // manual optimization: what gradients that wait for an update are multiples of
   std::vector<double> recent_losses;                    // of the newest updates, where spikes are looked for
   bool owes_validation = false;  // one is due at global_step: a run that is asked to stop leaves it to the next start
 };

@@ -1,6 +1,6 @@
 #include "trainer/sampling.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "trainer/evaluation_mode.h"
 

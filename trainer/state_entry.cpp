@@ -1,4 +1,4 @@
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cstring>
 #include <memory>
@@ -51,23 +51,15 @@ StateEntry entry_of(std::string name, at::Tensor tensor, TensorKind kind, bool c
   StateEntry entry{.info = {.name = std::move(name), .dtype = dtype_of(tensor.scalar_type()), .shape = tensor.sizes().vec(), .kind = kind},
                    .slice = {0, tensor.numel()},
                    .changes_only_in_update = changes_only_in_update};
-  if (!tensor.is_cpu()) {
+  if (tensor.is_cpu())
+    entry.copy_to = [tensor](std::uint64_t offset, std::span<std::byte> into) {
+      if (!into.empty()) std::memcpy(into.data(), flat_part(tensor, offset, into.size()).data_ptr(), into.size());
+    };
+  else
     entry.copy_to = [copy = std::make_shared<HostCopy>(tensor)](std::uint64_t offset, std::span<std::byte> into) {
       copy->copy(offset, into);
     };
-    entry.copy_from = [tensor](std::uint64_t offset, std::span<const std::byte> from) { copy_to_device(tensor, offset, from); };
-    return entry;
-  }
-  entry.copy_to = [tensor](std::uint64_t offset, std::span<std::byte> into) {
-    if (!into.empty()) std::memcpy(into.data(), flat_part(tensor, offset, into.size()).data_ptr(), into.size());
-  };
-  entry.copy_from = [tensor](std::uint64_t offset, std::span<const std::byte> from) {
-    if (from.empty()) return;
-    const torch::NoGradGuard no_grad;
-    const at::Tensor rows = tensor.is_contiguous() ? tensor : tensor.contiguous();
-    std::memcpy(flat_part(rows, offset, from.size()).data_ptr(), from.data(), from.size());
-    if (!tensor.is_contiguous()) tensor.copy_(rows);
-  };
+  entry.copy_from = [tensor](std::uint64_t offset, std::span<const std::byte> from) { copy_from_host(tensor, offset, from); };
   return entry;
 }
 

@@ -1,7 +1,7 @@
 #include "trainer/trainer.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <limits>
@@ -78,7 +78,10 @@ Trainer::Trainer(const Parts& parts, Configuration configuration, json resolved_
       stop_sources_(parts_.clock, parts_.files, is_rank_0() ? settings_.layout.stop() : Path(), settings_.deadlines) {
   const auto saves_on_exception = [](const CheckpointOptions& entry) { return entry.on_exception; };
   saves_on_exception_ = std::any_of(configuration_.checkpoints.begin(), configuration_.checkpoints.end(), saves_on_exception);
-  if (parts_.task.is_manual()) check_manual_task();
+  if (parts_.task.is_manual()) {
+    check_manual_task();
+    for (const auto& optimizer : optimization_.all()) optimizer->gradients().keep_order();
+  }
   optimization_.set_last_step(run_.last_step);
 }
 
@@ -151,7 +154,7 @@ void Trainer::begin() {
   else
     start_from_scratch();
   state_.plateaus = optimization_.plateaus();
-  state_.gradient_scale = optimization_.scaler().state();
+  if (const auto scale = optimization_.scaler().state()) state_.gradient_scale = scale;
   parts_.training.seek(state_.samples_seen);
   parts_.task.model().train();
   if (is_rank_0()) begin_metrics(restored && restored->is_of_this_run ? restored->manifest.options : json());
@@ -214,6 +217,7 @@ void Trainer::go_on_from(const Restored& restored) {
   optimization_.set_plateaus(state_.plateaus);
   restore_bucket_order(restored.manifest.environment, optimization_);
   if (state_.gradient_scale) optimization_.restore_scale(*state_.gradient_scale);
+  if (parts_.task.is_manual()) optimization_.multiply_waiting(optimization_.manual_seed() / state_.gradient_seed);
   const at::Device place = place_of(parts_.task.model());
   const auto seed = static_cast<std::uint64_t>(configuration_.run.seed);
   const auto is_of_device = [name = generator_name(place)](const TensorInfo& tensor) { return tensor.name == name; };

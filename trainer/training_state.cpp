@@ -1,6 +1,6 @@
 #include "trainer/training_state.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "trainer/model_state.h"
 #include "trainer/rng.h"

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cctype>
@@ -48,6 +48,7 @@ std::string without_numbers(std::string text) {
 }  // namespace
 
 Vote TrainingStep::run(RunState& state) {
+  parts_.ranks.take_nonfinite_rank();  // of what callbacks have summed up
   const std::int64_t updates_before = parts_.optimization.updates();
   const std::optional<Vote> left = leave_out(state);
   const Vote facts = left ? *left : parts_.task.is_manual() ? run_manual(state) : run_automatic(state);
@@ -56,7 +57,8 @@ Vote TrainingStep::run(RunState& state) {
     state.left_out_in_a_row = 0;
     if (parts_.copies) parts_.copies->update(state.global_step);  // part of the update: what is saved has been copied before it began
   }
-  state.gradient_scale = parts_.optimization.scaler().state();
+  if (const auto scale = parts_.optimization.scaler().state()) state.gradient_scale = scale;
+  if (parts_.task.is_manual()) state.gradient_seed = parts_.optimization.manual_seed();
   for (const auto& optimizer : parts_.optimization.all()) state.optimizer_updates[optimizer->name()] = optimizer->updates();
   if (parts_.left_out) state.left_out = parts_.left_out->before(state.samples_seen);
   state.window_loss_sum += facts.loss_sum;

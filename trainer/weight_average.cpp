@@ -1,6 +1,6 @@
 #include "trainer/weight_average.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <map>
 

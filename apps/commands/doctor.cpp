@@ -105,6 +105,7 @@ int doctor_command(const std::vector<std::string>& words) {
       .run_directory = run_directory(arguments->run_directory.value_or(configuration ? configuration->run.directory : "."))};
   if (configuration) {
     options.threads = configuration->trainer.threads_per_rank;
+    options.is_on_cpu = configuration->run.device == DeviceChoice::cpu;
     options.describe = {"--describe", std::filesystem::absolute(arguments->config).string()};
     add_overrides(options.describe, arguments->overrides);
     options.take_sizes = [&configuration](const json& sizes, JobFacts& job) { take_sizes(*configuration, sizes, job); };

@@ -1,8 +1,9 @@
 #include "apps/train/components.h"
 
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -100,12 +101,30 @@ Components build(const Configuration& configuration, at::Device place, bool is_c
   return components;
 }
 
+namespace {
+
+/// Collective. A launcher that binds ranks has given each cores of its own.
+bool share_their_cores(Communicator& ranks) {
+  std::int64_t lowest = usable_cores_digest(), highest = lowest;
+  ranks.all_reduce(std::as_writable_bytes(std::span(&lowest, 1)), ReduceType::i64, ReduceOp::min);
+  ranks.all_reduce(std::as_writable_bytes(std::span(&highest, 1)), ReduceType::i64, ReduceOp::max);
+  return lowest == highest;
+}
+
+void bind_to_cores(Communicator& ranks) {
+  if (!share_their_cores(ranks))
+    log_info("parallel.bind_to_cores: the launcher has bound the ranks to cores already");
+  else if (!keep_cores(ranks.local_rank(), ranks.local_size()))
+    log_warning("parallel.bind_to_cores: this host has fewer cores ({}) than ranks ({}); they share them", usable_cores(),
+                ranks.local_size());
+}
+
+}  // namespace
+
 std::int64_t set_threads(const Configuration& configuration, Communicator& ranks) {
   std::int64_t threads = configuration.trainer.threads_per_rank.value_or(std::max(1, usable_cores() / ranks.local_size()));
   ranks.broadcast(std::as_writable_bytes(std::span(&threads, 1)), 0);
-  if (configuration.parallel.bind_to_cores && !keep_cores(ranks.local_rank(), ranks.local_size()))
-    log_warning("parallel.bind_to_cores: this host has fewer cores ({}) than ranks ({}); they share them", usable_cores(),
-                ranks.local_size());
+  if (configuration.parallel.bind_to_cores) bind_to_cores(ranks);
   at::set_num_threads(static_cast<int>(threads));
   at::init_num_threads();  // now, in this thread: the number is otherwise looked up at its first parallel loop
   return threads;

@@ -25,8 +25,8 @@ struct Components {
   CallbackList callbacks;
 };
 
-/// The model is on `place`, its initial weights are the same wherever that is. `is_check_only`: opens no data. `heartbeat` (may be null) tells the shim of a plugin that ends this process. Throws ConfigError,
-/// DataError, and Error where a plugin throws.
+/// The model is on `place`, its initial weights are the same wherever that is. `is_check_only`: opens no data. `heartbeat` (may be null)
+/// tells the shim of a plugin that ends this process. Throws ConfigError, DataError, and Error where a plugin throws.
 Components build(const Configuration& configuration, at::Device place, bool is_check_only, Heartbeat* heartbeat);
 
 /// Collective. The same number on every rank: bits depend on it.

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <torch/nn/module.h>
 #include <unistd.h>
 
 #include <cerrno>

@@ -11,8 +11,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PROGRAMS = ROOT / "build" / "release" / "bin"
 CONFIGS = ROOT / "bench" / "configs"
 PEAK_MEMORY = ROOT / "bench" / "harness" / "peak_memory.py"
-# One thread a rank, as on the peer's side; no progress bar. mpirun refuses root unless told twice.
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+# mpirun refuses root unless told twice.
+ALLOW_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", **ALLOW_ROOT}  # one thread a rank, as on the peer's side
 
 
 def scratch_directory():
@@ -20,13 +21,19 @@ def scratch_directory():
     return tempfile.TemporaryDirectory(prefix="bench-", dir=ROOT / "build")
 
 
+def mpirun(ranks, *command):
+    """Unbound, so that several mpiruns at once do not all bind to the first core."""
+    return ["mpirun", "--bind-to", "none", "--oversubscribe", "-n", str(ranks), *map(str, command)]
+
+
+def training(config, ranks, run_directory, settings, before=(), programs=PROGRAMS):
+    """The command: mpirun of holdfast-train, started by `before`."""
+    options = [word for setting in settings for word in ("--set", setting)]
+    return mpirun(ranks, *before, programs / "holdfast-train", CONFIGS / config, "--run-dir", run_directory, *options)
+
+
 def start_training(config, ranks, run_directory, settings, log, before=()):
-    """mpirun of holdfast-train, started by `before`. Unbound, so that several mpiruns at once do not all bind to the first core."""
-    command = ["mpirun", "--bind-to", "none", "--oversubscribe", "-n", str(ranks), *map(str, before), str(PROGRAMS / "holdfast-train"),
-               str(CONFIGS / config), "--run-dir", str(run_directory)]
-    for setting in settings:
-        command += ["--set", setting]
-    return subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    return subprocess.Popen(training(config, ranks, run_directory, settings, before), env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
 
 def finish(process, log_path, timeout):

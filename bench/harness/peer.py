@@ -16,8 +16,8 @@ def python():
     return os.path.join(root, "bin", "python")
 
 
-def torchrun(ranks):
-    return [python(), "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
+def torchrun(ranks, interpreter=None):
+    return [interpreter or python(), "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
 
 
 def output(command, timeout):
@@ -30,6 +30,10 @@ def output(command, timeout):
     return done.stdout
 
 
+def figures(output_of_a_script):
+    """The JSON line that it ends with."""
+    return json.loads(output_of_a_script.strip().split("\n")[-1])
+
+
 def run(command, timeout):
-    """The last line of the output as JSON."""
-    return json.loads(output(command, timeout).strip().split("\n")[-1])
+    return figures(output(command, timeout))

@@ -1,6 +1,6 @@
 """Time of an all-reduce of PyTorch (float32, sum, in place) by size of the message: gloo's on CPUs, NCCL's between GPUs.
 
-  OMP_NUM_THREADS=1 torchrun --nproc-per-node 2 allreduce.py [--backend gloo|nccl] [--repeat 40]
+  OMP_NUM_THREADS=1 torchrun --nproc-per-node 2 allreduce.py [--backend gloo|nccl] [--repeat 40] KIB...
 
 Prints one JSON line for each size: the median over --repeat calls, each begun together.
 """
@@ -12,8 +12,6 @@ import time
 
 import torch
 import torch.distributed as dist
-
-SIZES_KIB = (4, 64, 512, 2048, 4800, 13000, 25600)
 
 
 def median_seconds(size_kib, repeat, device):
@@ -33,12 +31,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeat", type=int, default=40)
     parser.add_argument("--backend", choices=("gloo", "nccl"), default="gloo")
+    parser.add_argument("sizes", type=int, nargs="+", metavar="KIB")
     arguments = parser.parse_args()
     device = f"cuda:{os.environ['LOCAL_RANK']}" if arguments.backend == "nccl" else "cpu"
     if device != "cpu":
         torch.cuda.set_device(device)
     dist.init_process_group(arguments.backend)
-    for size_kib in SIZES_KIB:
+    for size_kib in arguments.sizes:
         seconds = median_seconds(size_kib, arguments.repeat, device)
         if dist.get_rank() == 0:
             print(json.dumps({"peer": arguments.backend, "world": dist.get_world_size(), "kib": size_kib,

@@ -16,14 +16,15 @@
 #include "launch/leases.h"
 #include "launch/open_files.h"
 #include "launch/rank_watch.h"
+#include "launch/supervisor_loop.h"
 #include "launch/word_seconds.h"
 
 namespace holdfast {
 namespace {
 
-constexpr int kAttempt = 1, kTickMilliseconds = 50;
+constexpr int kAttempt = 1;
 constexpr const char* kToken = "0123456789abcdef0123456789abcdef";
-constexpr double kSilenceSeconds = 1.5, kJoinLimitSeconds = 60, kLoadSeconds = 1, kPingSeconds = 1;
+constexpr double kJoinLimitSeconds = 60, kLoadSeconds = 1;
 
 /// The other side: connects and says hello for every rank, then speaks for each as often as a shim does, evenly spread, until it is killed.
 [[noreturn]] void play_shims(const std::string& address, int ranks) {
@@ -73,7 +74,7 @@ class Listening {
   void turn() {
     std::vector<pollfd> waiting;
     leases_.add_to(waiting);
-    ::poll(waiting.data(), waiting.size(), kTickMilliseconds);
+    ::poll(waiting.data(), waiting.size(), kLoopMilliseconds);
     watch_.awake(clock_.seconds());
     leases_.take_messages(kAttempt);
     if (leases_.silent_for(kSilenceSeconds).empty() && watch_.check(clock_.seconds()))

@@ -1,4 +1,4 @@
-// What a shim says of its rank: the same fields that launch/shim.cpp sends, with made-up values.
+// What a shim says of its rank, with made-up values.
 #pragma once
 
 #include <cstdint>

@@ -196,6 +196,7 @@ class Examiner {
   void place_ranks() {
     examination_.job.ranks = options_.ranks;
     examination_.job.threads = options_.threads;
+    examination_.job.is_on_cpu = options_.is_on_cpu;
     std::vector<int>& counts = examination_.job.ranks_of_host;
     counts = options_.programs.hosts.empty() ? std::vector<int>{options_.ranks} : ranks_by_host(options_.programs.hosts, options_.ranks);
     counts.insert(counts.begin(), 0);

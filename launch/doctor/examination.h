@@ -19,6 +19,7 @@ struct ExaminationOptions {
   std::vector<std::string> describe = {};  // words for the trainer that make it print the sizes of the run; empty: not asked
   std::function<void(const nlohmann::json& sizes, JobFacts& job)> take_sizes = {};
   std::optional<std::int64_t> threads = {};  // of a rank
+  bool is_on_cpu = false;                    // run.device: cpu
 };
 
 struct Examination {

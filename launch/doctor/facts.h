@@ -99,6 +99,7 @@ struct JobFacts {
   std::int64_t most_bytes = 0;                   // of all states at one time; 0: not known
   std::int64_t state_bytes = 0, rank_bytes = 0;  // of one state: what all ranks share, what each has for itself
   std::int64_t gradient_bytes = 0;               // that cross the network in an update
+  bool is_on_cpu = false;                        // run.device: cpu
 };
 
 }  // namespace holdfast

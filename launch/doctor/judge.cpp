@@ -18,7 +18,7 @@ std::vector<HostFinding> judge(const std::vector<HostFacts>& hosts, const PairsF
   }
   for (std::vector<HostFinding>& part : std::vector<std::vector<HostFinding>>{
            judge_launch(hosts), judge_versions(there), judge_sharing(there), judge_disks(there, job_there), judge_clocks(there),
-           judge_machines(there, job_there), judge_limits(there, job_there), judge_gpus(there), judge_pairs(pairs, job_there)})
+           judge_machines(there, job_there), judge_limits(there, job_there), judge_gpus(there, job_there), judge_pairs(pairs, job_there)})
     all.insert(all.end(), std::make_move_iterator(part.begin()), std::make_move_iterator(part.end()));
   return all;
 }

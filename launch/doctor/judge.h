@@ -18,7 +18,7 @@ std::vector<HostFinding> judge_clocks(const std::vector<HostFacts>& hosts);
 std::vector<HostFinding> judge_machines(const std::vector<HostFacts>& hosts, const JobFacts& job);
 /// Open files, locked memory, file size, processes; huge pages; ports.
 std::vector<HostFinding> judge_limits(const std::vector<HostFacts>& hosts, const JobFacts& job);
-std::vector<HostFinding> judge_gpus(const std::vector<HostFacts>& hosts);
+std::vector<HostFinding> judge_gpus(const std::vector<HostFacts>& hosts, const JobFacts& job);
 /// The run directory is one and the same everywhere.
 std::vector<HostFinding> judge_sharing(const std::vector<HostFacts>& hosts);
 /// Direct I/O, fsync, speed, free space.

@@ -124,13 +124,13 @@ std::vector<HostFinding> judge_machines(const std::vector<HostFacts>& hosts, con
   return findings;
 }
 
-std::vector<HostFinding> judge_gpus(const std::vector<HostFacts>& hosts) {
+std::vector<HostFinding> judge_gpus(const std::vector<HostFacts>& hosts, const JobFacts& job) {
   const auto drivers = by_text(hosts, [](const HostFacts& host) { return host.machine ? host.machine->gpu_driver : ""; });
-  if (drivers.empty())
-    return {{Level::ok, "gpu", "no NVIDIA driver on any host; ranks compute on CPUs"}};
+  if (drivers.empty()) return {{Level::ok, "gpu", "no NVIDIA driver on any host; ranks compute on CPUs"}};
   std::string text;
   for (const auto& [driver, names] : drivers)
     text += fmt::format("{}driver {} on {}", text.empty() ? "" : ", ", driver, host_list(names, hosts.size()));
+  if (job.is_on_cpu) return {{Level::ok, "gpu", text + "; not used (run.device: cpu)"}};
   return {{Level::warning, "gpu", text + "; what computes on GPUs has not been tried on one yet",
            "run scripts/gpu_check.sh on such a host first (docs/gpus.md), or set run.device: cpu"}};
 }

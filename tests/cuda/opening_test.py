@@ -11,6 +11,7 @@ from runs import BIN, Run, configuration, environment, write_config
 PLUGIN = pathlib.Path(os.environ["HOLDFAST_CUDA_FILE"])
 TO_REFUSE = 30  # seconds
 
+# Those that need it have "built_plugin" in their names: a ctest of its own, so that it shows as skipped where they all are.
 is_built = pytest.mark.skipif(os.environ["HOLDFAST_HAS_CUDA"] != "ON",
                               reason="this build has no CUDA part: HOLDFAST_WITH_CUDA=1 bash scripts/setup.sh, then build again")
 without_driver = pytest.mark.skipif(has_driver(), reason="this machine has a driver; scripts/gpu_check.sh tests what it is for")
@@ -28,7 +29,7 @@ def refused(directory, config, **variables):
 
 
 @is_built
-def test_every_name_of_the_plugin_is_found_in_the_libraries_that_it_asks_for():
+def test_every_name_of_the_built_plugin_is_found_in_the_libraries_that_it_asks_for():
     done = subprocess.run(["ldd", "-r", PLUGIN], capture_output=True, text=True, timeout=60)
     for library in ("libtorch_cuda.so", "libc10_cuda.so", "libnccl.so.2", "libcudart.so"):
         assert library in done.stdout, f"{library} is not asked for:\n{done.stdout}"
@@ -38,7 +39,7 @@ def test_every_name_of_the_plugin_is_found_in_the_libraries_that_it_asks_for():
 
 @is_built
 @without_driver
-def test_a_gpu_that_is_asked_for_is_missed_after_the_plugin_was_opened(tmp_path):
+def test_a_gpu_that_is_asked_for_is_missed_after_the_built_plugin_was_opened(tmp_path):
     config = write_config(tmp_path / "config.yaml", configuration("mlp", run={"device": "cuda"}))
     said = refused(tmp_path / "run", config, LD_DEBUG="files", LD_DEBUG_OUTPUT=str(tmp_path / "loader"))
     for words in ("run.device: cuda", "no driver", "libcuda.so.1", "nvidia-smi", "run.device: cpu"):
@@ -51,7 +52,7 @@ def test_a_gpu_that_is_asked_for_is_missed_after_the_plugin_was_opened(tmp_path)
 
 @is_built
 @without_driver
-def test_a_supervised_run_that_asks_for_a_gpu_ends_at_once_and_is_not_started_again(tmp_path):
+def test_a_supervised_run_that_asks_the_built_plugin_for_a_gpu_ends_at_once_and_is_not_started_again(tmp_path):
     config = write_config(tmp_path / "config.yaml", configuration("mlp", run={"device": "cuda"}))
     run = Run(tmp_path / "run").supervised(config, ranks=2, check=False)
     assert run.code == 78 and "no driver" in run.output and run.seconds < TO_REFUSE

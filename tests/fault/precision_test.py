@@ -128,7 +128,32 @@ def test_another_precision_is_told_when_a_run_goes_on(tmp_path):
     other = runs.configuration("mlp", precision={"compute": "bf16"}, max_steps=20)
     run.supervised(runs.write_config(tmp_path / "other.yaml", other))
     assert 'the configuration has changed: precision.compute: "fp16" -> "bf16"' in run.output
-    assert "gradient_scale" not in json.loads((run.checkpoint() / "manifest.json").read_text())["state"]
+    assert scale_of(run) == {"scale": 4096, "good_updates": 14, "skipped_updates": 0}, "what it was, for a run that computes in fp16 again"
+    lines = [line for line in run.metrics() if line["kind"] == "train"]
+    assert "gradient_scale" in lines[0] and "gradient_scale" not in lines[-1]
+
+
+def test_an_epoch_is_over_in_another_precision_though_updates_were_skipped(tmp_path):
+    trainer = {"max_epochs": 6, "max_steps": 8}
+    file = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", precision=RESTLESS, trainer=trainer))
+    run = runs.Run(tmp_path / "run").supervised(file)
+    skipped = scale_of(run)["skipped_updates"]
+    assert run.done()["global_step"] == 8 and skipped > 0
+    run.supervised(file, arguments=["--set", "precision.compute=bf16", "--set", "trainer.max_steps=null"])
+    assert run.done()["samples_seen"] == 720 and run.done()["global_step"] == 24 - skipped
+
+
+def test_gradients_that_wait_for_their_update_are_worth_the_same_in_another_precision(tmp_path):
+    """b is stepped with every third batch, and a save lies between two of its updates."""
+    config = stepping(every=(1, 3), max_steps=20, precision={"compute": "fp16", "init_scale": 1024})
+    plain = runs.Run(tmp_path / "plain").supervised(runs.write_config(tmp_path / "plain.yaml", runs.merged(config, {"precision": {"compute": "float32"}})))
+    file = runs.write_config(tmp_path / "config.yaml", config)
+    run = runs.Run(tmp_path / "run").supervised(file, arguments=["--set", "trainer.max_steps=7"])
+    run.supervised(file, arguments=["--set", "precision.compute=float32"])
+    assert "resumed from" in run.output and updates(run) == updates(plain)
+    ours, theirs = runs.tensors(run.checkpoint()), runs.tensors(plain.checkpoint())
+    for name in filter(lambda name: name.startswith("model/"), theirs):
+        assert abs(ours[name] - theirs[name]).max() < 0.02 * abs(theirs[name]).max(), name
 
 
 @pytest.mark.parametrize("compute", ["bf16", pytest.param("float32", id="float32 (everywhere)")])

@@ -2,21 +2,24 @@
 import argparse
 import datetime
 import json
+import math
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import time
 
 import measures
 import requirements
+from measures import holdfast
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = ROOT / "build/release"
+BUILD = ROOT / "build/gpu-check-release"  # of its own: its LibTorch and its options are not those of build/release
+WORK = ROOT / "build/gpu-check"
 TARGETS = ("holdfast", "holdfast-train", "holdfast_cuda", "gpu_state_test", "gpu_ranks_test", "holdfast-bench-gpu-all-reduce")
-ENVIRONMENT = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_mpi_yield_when_idle": "1",
-               "OMPI_MCA_rmaps_base_oversubscribe": "1"}
+ENVIRONMENT = {**os.environ, **holdfast.ALLOW_ROOT, "OMPI_MCA_mpi_yield_when_idle": "1", "OMPI_MCA_rmaps_base_oversubscribe": "1"}
 HANG_SECONDS = 5  # cuda.collective_seconds of the training whose rank stops
 HANG_BOUND = 60   # until a rank that waits for it has ended, with start-up and all
 
@@ -29,23 +32,38 @@ class LeftOut(Exception):
     """It cannot be done here; the words say why."""
 
 
-def run(command, seconds, variables=None, codes=(0,)):
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=seconds, cwd=ROOT,
-                          env={**ENVIRONMENT, **(variables or {})})
-    if done.returncode not in codes:
-        raise Failed(f"{' '.join(str(word) for word in command)} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-4000:]}")
-    return done
-
-
 class Check:
     def __init__(self, arguments):
         self.device, self.is_dry = arguments.device, arguments.device == "cpu"
+        self.environment = {**ENVIRONMENT, **({"CUDA_VISIBLE_DEVICES": ""} if self.is_dry else {})}
         self.end = time.monotonic() + 60 * arguments.minutes
+        self.programs = BUILD / "bin"
         self.names, _ = requirements.gpus() if not self.is_dry else ([], None)
-        self.work = ROOT / "build/gpu-check"
+        self.work = WORK
         shutil.rmtree(self.work, ignore_errors=True)
         self.work.mkdir(parents=True)
         self.rows, self.has_failed = [], False
+
+    def run(self, command, seconds, codes=(0,)):
+        """Within its own limit and what is left of the time of all."""
+        command = [str(word) for word in command]
+        left = self.end - time.monotonic()
+        if left <= 0:
+            raise LeftOut("the time was over")
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=self.environment,
+                              start_new_session=True) as process:
+            try:
+                stdout, stderr = process.communicate(timeout=min(seconds, left))
+            except BaseException as error:
+                os.killpg(process.pid, signal.SIGKILL)  # what it has started, too
+                if not isinstance(error, subprocess.TimeoutExpired):
+                    raise
+                if left < seconds:
+                    raise LeftOut(f"the time was over in {command[0]}") from None
+                raise Failed(f"{' '.join(command)} was not over after {seconds} s") from None
+        if process.returncode not in codes:
+            raise Failed(f"{' '.join(command)} ended with {process.returncode}:\n{(stdout + stderr)[-4000:]}")
+        return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
 
     def step(self, name, work):
         """A row of the table, however it ends."""
@@ -56,7 +74,7 @@ class Check:
             result, what = "passed", work()
         except LeftOut as reason:
             result, what = "left out", str(reason)
-        except (Failed, AssertionError, subprocess.TimeoutExpired, OSError, ValueError, KeyError) as error:
+        except (Exception, SystemExit) as error:  # the benchmarks' parts end their process
             result, what, self.has_failed = "FAILED", f"{type(error).__name__}: {error}".strip(), True
             print(what, file=sys.stderr)
         self.rows.append((name, result, what.splitlines()[0] if what else "", time.monotonic() - started))
@@ -66,14 +84,17 @@ class Check:
 
     def build(self):
         root = requirements.torch_root()
-        run(["cmake", "--preset", "release", f"-DHOLDFAST_TORCH={root}", "-DHOLDFAST_CUDA=ON"], 120)
-        run(["cmake", "--build", BUILD, "--parallel", str(os.cpu_count()), "--target", *TARGETS], 480)
+        try:
+            self.run(["cmake", "--preset", "release", "-B", BUILD, f"-DHOLDFAST_TORCH={root}", "-DHOLDFAST_CUDA=ON"], 120)
+            self.run(["cmake", "--build", BUILD, "--parallel", os.cpu_count(), "--target", *TARGETS], math.inf)
+        except LeftOut as reason:  # with it all the rest
+            raise Failed(f"{reason}; what is built stays: run it again, or with --minutes") from None
         return f"LibTorch {requirements.version_of(root)}"
 
     # --- the tests that need a GPU ---
 
     def gpu_tests(self):
-        done = run(["ctest", "--test-dir", BUILD, "-L", "gpu", "--output-on-failure", "--no-tests=error"], 300)
+        done = self.run(["ctest", "--test-dir", BUILD, "-L", "gpu", "--output-on-failure", "--no-tests=error"], 300)
         skipped = done.stdout.count("***Skipped")
         if self.is_dry:
             assert skipped == 3, f"without a GPU each of the three is skipped:\n{done.stdout}"
@@ -98,10 +119,10 @@ class Check:
 
     def train(self, name, ranks, injections=()):
         directory = self.work / name
-        command = [BUILD / "bin/holdfast", "run", self.config(), "-n", ranks, "--run-dir", directory]
+        command = [self.programs / "holdfast", "run", self.config(), "-n", ranks, "--run-dir", directory]
         for injection in injections:
             command += ["--inject", injection]
-        run(command, 180)
+        self.run(command, 180)
         return directory
 
     def same_bits(self, ranks):
@@ -113,7 +134,7 @@ class Check:
         assert struck == faults, f"the faults that struck: {struck}"
         hashes = [json.loads((run_directory / "DONE.json").read_text())["parameter_hash"] for run_directory in (undisturbed, killed)]
         assert hashes[0] == hashes[1], f"parameter hashes {hashes}"
-        run([BUILD / "bin/holdfast", "ckpt", "diff", "--verify", undisturbed, killed], 60)
+        self.run([self.programs / "holdfast", "ckpt", "diff", "--verify", undisturbed, killed], 60)
         manifest = json.loads(max((killed / "checkpoints").glob("step-*/manifest.json")).read_text())
         on = manifest["environment"]["device"]
         assert self.is_dry == (on == "cpu"), f"it was trained on {on}"
@@ -126,8 +147,9 @@ class Check:
             raise LeftOut("the watchdog looks after operations between GPUs")
         directory = self.work / "hang"
         started = time.monotonic()
-        done = run(["mpirun", "--bind-to", "none", "-n", 2, BUILD / "bin/holdfast-train", self.config(), "--run-dir", directory, "--set",
-                    f"cuda.collective_seconds={HANG_SECONDS}", "--inject", "hang:rank=1,step=12,section=backward"], HANG_BOUND, codes=(69,))
+        command = holdfast.mpirun(2, self.programs / "holdfast-train", self.config(), "--run-dir", directory, "--set",
+                                  f"cuda.collective_seconds={HANG_SECONDS}", "--inject", "hang:rank=1,step=12,section=backward")
+        done = self.run(command, HANG_BOUND, codes=(69,))
         seconds = time.monotonic() - started
         record = json.loads((directory / "logs/attempt-001/rank-0.operations.json").read_text())
         assert record["started"] > record["ended"] and "is not over" in record["reason"], record
@@ -148,7 +170,7 @@ class Check:
 def parse_arguments():
     parser = argparse.ArgumentParser(prog="gpu_check.sh", description="See bash scripts/gpu_check.sh --help")
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / "build/gpu-check.md")
-    parser.add_argument("--minutes", type=float, default=9)
+    parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     try:
         return parser.parse_args()
@@ -170,7 +192,7 @@ def main():
         for ranks in (1, 2):
             check.step(f"killed and resumed, {ranks} rank{'s' * (ranks > 1)}", lambda ranks=ranks: check.same_bits(ranks))
         check.step("a rank that stops in backward", check.hang)
-        for name, measure in measures.all_of(check, run, LeftOut):
+        for name, measure in measures.all_of(check, LeftOut):
             check.step(name, measure)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(check.table())

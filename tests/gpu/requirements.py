@@ -7,6 +7,9 @@ import subprocess
 import sys
 
 PROGRAMS = ("cmake", "ninja", "g++", "mpirun")
+HEADERS = ("cuda_runtime_api.h", "nccl.h")
+TOOLKIT = "/usr/local/cuda"
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "holdfast"
 
 
 def gpus():
@@ -29,8 +32,7 @@ def gpus():
 
 def torch_python():
     """A Python that imports torch, for the peers; None."""
-    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "holdfast"
-    for python in (sys.executable, str(cache / "peer-venv/bin/python")):
+    for python in (sys.executable, str(CACHE / "peer-venv/bin/python")):
         if not os.path.exists(python):
             continue
         done = subprocess.run([python, "-c", "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is None)"])
@@ -40,20 +42,25 @@ def torch_python():
 
 
 def torch_root():
-    """Where LibTorch's headers and libraries are; None."""
-    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "holdfast"
-    candidates = [pathlib.Path(os.environ["HOLDFAST_TORCH"])] if os.environ.get("HOLDFAST_TORCH") else []
-    python = torch_python()
-    if python:
-        found = subprocess.run([python, "-c", "import importlib.util; print(importlib.util.find_spec('torch').submodule_search_locations[0])"],
-                               capture_output=True, text=True)
-        candidates += [pathlib.Path(found.stdout.strip())] if found.returncode == 0 else []
-    own = cache / "torch-2.11.0-cpu"  # of scripts/setup.sh; it may lack the CUDA libraries
-    for root in [*candidates[:bool(os.environ.get("HOLDFAST_TORCH"))], *([own] if (own / "nvidia/nccl").exists() else []), *candidates]:
-        for folder in (root, root / "torch"):
-            if (folder / "lib/libtorch_cuda.so").exists() and version_of(folder).startswith("2.11."):
-                return folder
-    return None
+    """Where LibTorch's headers and libraries are; None. HOLDFAST_TORCH stands for itself alone, as in scripts/setup.sh."""
+    if os.environ.get("HOLDFAST_TORCH"):
+        places = [pathlib.Path(os.environ["HOLDFAST_TORCH"])]
+    else:
+        places = [CACHE / "torch-2.11.0-cpu"]  # of scripts/setup.sh; it may lack the CUDA libraries
+        if python := torch_python():
+            found = subprocess.run([python, "-c", "import importlib.util; print(importlib.util.find_spec('torch').submodule_search_locations[0])"],
+                                   capture_output=True, text=True)
+            places = [pathlib.Path(found.stdout.strip()), *places] if found.returncode == 0 else places
+    roots = [folder for place in places for folder in (place, place / "torch")
+             if (folder / "lib/libtorch_cuda.so").exists() and version_of(folder).startswith("2.11.")]
+    return min(roots, key=lambda root: len(absent_headers(root)), default=None)  # the first of several
+
+
+def absent_headers(root):
+    """Those that cmake/HoldfastCuda.cmake will not find: beside LibTorch, or in a toolkit."""
+    toolkits = [os.environ.get("CUDA_HOME"), os.environ.get("CUDA_PATH"), TOOLKIT]
+    folders = [*(root.parent / "nvidia").glob("*/include"), *(pathlib.Path(toolkit) / "include" for toolkit in toolkits if toolkit)]
+    return [header for header in HEADERS if not any((folder / header).exists() for folder in folders)]
 
 
 def version_of(root):
@@ -71,8 +78,13 @@ def version_of(root):
 def missing(device):
     """One line for each thing that this host lacks."""
     lacks = [f"the program {program}" for program in PROGRAMS if not shutil.which(program)]
-    if torch_root() is None:
-        lacks.append("LibTorch 2.11 with its CUDA part (HOLDFAST_TORCH=/path/to/torch, or a Python with torch 2.11)")
+    root = torch_root()
+    if root is None:
+        given = os.environ.get("HOLDFAST_TORCH")
+        lacks.append("LibTorch 2.11 with its CUDA part " + (f"in HOLDFAST_TORCH={given}" if given else
+                                                            "(HOLDFAST_TORCH=/path/to/torch, or a Python with torch 2.11)"))
+    else:
+        lacks += [f"the header {header} beside {root}, in CUDA_HOME or in {TOOLKIT}" for header in absent_headers(root)]
     if device == "cuda":
         _, why = gpus()
         lacks += [why] if why else []

@@ -30,8 +30,10 @@ def read_mutations(file=ROOT / "tests/mutations/mutations.yaml"):
 def misfits(mutations, root=ROOT):
     """What the list says of the code that the code no longer is, one line each."""
     for one in mutations:
+        texts = {edit["file"]: (root / edit["file"]).read_text() for edit in one["edits"]}
         for edit in one["edits"]:
-            count = (root / edit["file"]).read_text().count(edit["find"])
+            count = texts[edit["file"]].count(edit["find"])
+            texts[edit["file"]] = texts[edit["file"]].replace(edit["find"], edit["replace"])  # the next one comes after it
             if count != 1:
                 yield f"{one['guarantee']}: {edit['file']} has {edit['find']!r} {count} times, expected once; mend tests/mutations/mutations.yaml"
 
@@ -84,7 +86,9 @@ class Copy:
         self.originals = {edit["file"]: (self.source / edit["file"]).read_text() for edit in edits}
         for edit in edits:
             path = self.source / edit["file"]
-            path.write_text(path.read_text().replace(edit["find"], edit["replace"]))
+            text = path.read_text()
+            assert text.count(edit["find"]) == 1, edit
+            path.write_text(text.replace(edit["find"], edit["replace"]))
 
     def restore(self):
         for file, text in self.originals.items():

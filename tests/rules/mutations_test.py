@@ -24,3 +24,10 @@ def test_a_line_that_is_gone_or_there_twice_is_named(tmp_path):
     mutations = [{"guarantee": "on the disk", "edits": [{"file": "code.cpp", "find": find, "replace": ""}]} for find in ("sync()", "flush()")]
     twice, gone = mutate.misfits(mutations, tmp_path)
     assert "code.cpp has 'sync()' 2 times" in twice and "code.cpp has 'flush()' 0 times" in gone
+
+
+def test_a_line_that_an_edit_before_has_taken_away_is_named(tmp_path):
+    (tmp_path / "code.cpp").write_text("write();\nsync();\n")
+    edits = [{"file": "code.cpp", "find": find, "replace": ""} for find in ("write();\nsync();", "sync();")]
+    (gone,) = mutate.misfits([{"guarantee": "on the disk", "edits": edits}], tmp_path)
+    assert "code.cpp has 'sync();' 0 times" in gone

@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
+#include "tests/unit/base/temporary_directory.h"
+
 namespace holdfast {
 namespace {
 
@@ -24,6 +28,18 @@ TEST(FlightRecord, OfAnUnknownOperationIsRefused) {
   nlohmann::json json = to_json(record(0, {1, 0, 0}, {{.sequence = 1}}));
   json["operations"][0]["operation"] = "reduce_scatter_of_tomorrow";
   EXPECT_THROW(flight_record_from_json(json), std::invalid_argument);
+}
+
+TEST(FlightRecord, IsWrittenInOneStepWhateverTheReasonSays) {
+  const TemporaryDirectory directory;
+  static FlightRing ring{};
+  ring.queued = 1;
+  write_device_record(directory.path() / "record.json", ring, 3, "a name in Latin-1: M\xfcller");
+  std::ifstream file(directory.path() / "record.json");
+  const FlightRecord read = flight_record_from_json(nlohmann::json::parse(file));
+  EXPECT_EQ(read.rank, 3);
+  EXPECT_THAT(read.reason, testing::StartsWith("a name in Latin-1: M"));
+  EXPECT_FALSE(std::filesystem::exists(directory.path() / "record.json.tmp"));
 }
 
 TEST(FlightRecord, OfARingThatIsBeingWrittenLeavesTheUnfinishedSlotOut) {

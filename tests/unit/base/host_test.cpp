@@ -35,7 +35,10 @@ TEST(KeepCores, EachPartHasCoresOfItsOwnAndTogetherTheyAreAll) {
   CPU_ZERO(&together);
   const auto put_back = [&] { ASSERT_EQ(::sched_setaffinity(0, sizeof before, &before), 0); };
   for (int part = 0; part < cores; ++part) {
+    const std::int64_t all = usable_cores_digest();
+    EXPECT_EQ(usable_cores_digest(), all);
     ASSERT_TRUE(keep_cores(part, cores));
+    EXPECT_EQ(usable_cores_digest() == all, cores == 1);
     EXPECT_EQ(usable_cores(), 1);
     cpu_set_t kept, common;
     ASSERT_EQ(::sched_getaffinity(0, sizeof kept, &kept), 0);

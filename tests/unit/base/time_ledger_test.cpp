@@ -8,8 +8,8 @@
 #include "base/section.h"
 #include "base/time_record.h"
 #include "base/times_file.h"
+#include "tests/unit/base/fake_clock.h"
 #include "tests/unit/base/temporary_directory.h"
-#include "tests/unit/launch/fake_clock.h"
 
 namespace holdfast {
 namespace {

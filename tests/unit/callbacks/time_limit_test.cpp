@@ -2,15 +2,10 @@
 #include <torch/torch.h>
 
 #include "callbacks/time_limit.h"
+#include "tests/unit/base/fake_clock.h"
 
 namespace holdfast {
 namespace {
-
-struct FakeClock final : Clock {
-  double seconds() const override { return now; }
-  double unix_seconds() const override { return now; }
-  double now = 0;
-};
 
 class Limit : public testing::Test {
  protected:

@@ -22,7 +22,8 @@ namespace {
 constexpr std::size_t kRegion = std::size_t{1} << 30;
 
 /// Ranks of one process, each with regions and a thread of its own: the same maps, and failures that gtest sees.
-void on_ranks(std::size_t count, const std::function<void(std::size_t rank, SharedRegions&, HostReduction&)>& body, bool has_core = false) {
+void on_ranks(std::size_t count, const std::function<void(std::size_t rank, SharedRegions&, HostReduction&)>& body,
+              const HostReduction::OverHosts& over_hosts = {}) {
   std::vector<std::unique_ptr<SharedRegions>> regions;
   std::vector<SharedRegions::Handle> handles;
   for (std::size_t rank = 0; rank < count; ++rank) {
@@ -33,7 +34,7 @@ void on_ranks(std::size_t count, const std::function<void(std::size_t rank, Shar
   for (std::size_t rank = 0; rank < count; ++rank) {
     ASSERT_TRUE(regions[rank]->map(handles, rank));
     threads.emplace_back([&, rank] {
-      HostReduction reduction(*regions[rank], rank, has_core);
+      HostReduction reduction(*regions[rank], rank, false, over_hosts);
       body(rank, *regions[rank], reduction);
     });
   }
@@ -162,24 +163,14 @@ TEST(HostReductionTest, RanksThatReduceDifferentThingsAreToldSo) {
 }
 
 TEST(HostReductionTest, OverSeveralHostsTheSlicesAreSummedByTheFunctionThatWasPassed) {
-  std::vector<std::unique_ptr<SharedRegions>> regions;
-  std::vector<SharedRegions::Handle> handles;
-  for (std::size_t rank = 0; rank < 2; ++rank) {
-    regions.push_back(std::make_unique<SharedRegions>(kRegion));
-    handles.push_back(regions.back()->handle());
-  }
-  std::vector<std::jthread> threads;
-  for (std::size_t rank = 0; rank < 2; ++rank) {
-    ASSERT_TRUE(regions[rank]->map(handles, rank));
-    threads.emplace_back([&, rank] {
-      HostReduction reduction(*regions[rank], rank, false, [](std::span<std::byte> slice, ReduceType, ReduceOp) {
-        for (std::size_t i = 0; i < slice.size() / sizeof(float); ++i) reinterpret_cast<float*>(slice.data())[i] += 100;
-      });
-      std::vector<float> values(1001, static_cast<float>(rank + 1));
-      reduction.finish(reduction.start(bytes_of(values), ReduceType::f32, ReduceOp::sum));
-      EXPECT_EQ(values, std::vector<float>(1001, 103));
-    });
-  }
+  const auto check = [](std::size_t rank, SharedRegions&, HostReduction& reduction) {
+    std::vector<float> values(1001, static_cast<float>(rank + 1));
+    reduction.finish(reduction.start(bytes_of(values), ReduceType::f32, ReduceOp::sum));
+    EXPECT_EQ(values, std::vector<float>(1001, 103));
+  };
+  on_ranks(2, check, [](std::span<std::byte> slice, ReduceType, ReduceOp) {
+    for (std::size_t i = 0; i < slice.size() / sizeof(float); ++i) reinterpret_cast<float*>(slice.data())[i] += 100;
+  });
 }
 
 TEST(HostReductionTest, ProcessesShareWhatThreadsDo) {
@@ -227,6 +218,15 @@ TEST(SharedRegionsTest, AProcessThatIsNotMeantIsNotMapped) {
     SharedRegions again(kRegion);
     EXPECT_FALSE(again.map(std::vector{again.handle(), handle}, 0)) << what;
   }
+}
+
+TEST(SharedRegionsTest, WhatEndsBeforeAPlaceLeavesTheRestToOthers) {
+  SharedRegions regions(1 << 20);
+  ASSERT_TRUE(regions.map({{regions.handle()}}, 0));
+  int count = 0;
+  while (regions.allocate(64 << 10, 1 << 19) != nullptr) ++count;
+  EXPECT_EQ(count, ((1 << 19) - static_cast<int>(SharedRegions::kControlBytes)) / (64 << 10));
+  EXPECT_NE(regions.allocate(1 << 18), nullptr);
 }
 
 TEST(SharedRegionsTest, MemoryThatIsFreedIsUsedAgainAndWhatDoesNotFitIsRefused) {

@@ -109,7 +109,7 @@ struct Watched {
   Watchdog watchdog;
   explicit Watched(double deadline_seconds)
       : watchdog({.recorder = recorder, .clock = clock, .deadline_seconds = deadline_seconds, .failure = [] { return std::string(); }}) {
-    watchdog.watch(watchdog.begin(OperationKind::all_reduce, 64), OperationKind::all_reduce, 64, std::make_unique<NeverEnds>());
+    watchdog.watch(watchdog.begin(OperationKind::all_reduce, 64), 64, std::make_unique<NeverEnds>());
   }
 };
 

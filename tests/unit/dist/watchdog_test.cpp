@@ -3,16 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/unit/base/fake_clock.h"
+
 namespace holdfast {
 namespace {
 
 using testing::HasSubstr;
-
-struct FakeClock final : Clock {
-  double seconds() const override { return now; }
-  double unix_seconds() const override { return 1000 + now; }
-  double now = 0;
-};
 
 /// What a device says of one operation; shared with the test, which decides when it happens.
 struct Fate {
@@ -33,14 +29,14 @@ class WatchdogTest : public testing::Test {
   std::shared_ptr<Fate> queue(std::uint64_t bytes = 64) {
     const auto fate = std::make_shared<Fate>();
     const std::uint64_t sequence = watchdog.begin(OperationKind::all_reduce, bytes);
-    watchdog.watch(sequence, OperationKind::all_reduce, bytes, std::make_unique<FakeMarks>(fate));
+    watchdog.watch(sequence, bytes, std::make_unique<FakeMarks>(fate));
     return fate;
   }
   FlightProgress progress() const { return read_ring(*ring, 0, "").progress; }
 
   std::unique_ptr<FlightRing> ring = std::make_unique<FlightRing>();
   FlightRecorder recorder{*ring};
-  FakeClock clock;
+  FakeClock clock{0, 1000};
   std::string connection_failure;
   Watchdog watchdog{{.recorder = recorder, .clock = clock, .deadline_seconds = 10, .failure = [this] { return connection_failure; }}};
 };

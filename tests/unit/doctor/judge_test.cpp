@@ -160,7 +160,7 @@ const Wrong kWrongs[] = {
      "b: transparent huge pages are off"},
     {"NoPorts", [](Cluster& c) { c.hosts[1].machine->port_error = "no port can be opened: Address already in use"; }, Level::failure,
      "ports", "b: no port"},
-    {"GpusThatAreNotUsed", [](Cluster& c) { c.hosts[1].machine->gpu_driver = "550.54"; }, Level::warning, "gpu",
+    {"GpusThatNobodyHasTried", [](Cluster& c) { c.hosts[1].machine->gpu_driver = "550.54"; }, Level::warning, "gpu",
      "driver 550.54 on b; what computes on GPUs has not been tried"},
     {"RanksThatDoNotTalk",
      [](Cluster& c) {
@@ -191,6 +191,13 @@ TEST_P(Of, IsFoundAloneWithItsHostAndANextStep) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Doctor, Of, testing::ValuesIn(kWrongs), [](const auto& one) { return std::string(one.param.name); });
+
+TEST(Doctor, IsNotWorriedAboutGpusThatTheRunDoesNotUse) {
+  Cluster cluster = sound();
+  cluster.hosts[1].machine->gpu_driver = "550.54";
+  cluster.job.is_on_cpu = true;
+  EXPECT_TRUE(bad_findings(cluster).empty());
+}
 
 TEST(Doctor, NamesTheSlowPairOfHostsByItsBestPairOfRanks) {
   Cluster cluster = sound();

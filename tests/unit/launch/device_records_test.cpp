@@ -36,6 +36,8 @@ TEST_F(DeviceRecords, AreNotWrittenByARankThatHasQueuedNothing) {
   EXPECT_EQ(who_is_behind(layout, 2, 2), "");
 }
 
+TEST_F(DeviceRecords, OfAnAttemptWithoutADirectoryOfLogsTellNothing) { EXPECT_EQ(who_is_behind(layout, 3, 2), ""); }
+
 TEST_F(DeviceRecords, ThatAreDamagedAreLeftOut) {
   write(0, {8, 8, 7});
   write(1, {7, 7, 7});

@@ -6,9 +6,9 @@
 
 #include <fstream>
 
+#include "tests/unit/base/fake_clock.h"
 #include "tests/unit/base/temporary_directory.h"
 #include "tests/unit/base/wait_until.h"
-#include "tests/unit/launch/fake_clock.h"
 
 namespace holdfast {
 namespace {

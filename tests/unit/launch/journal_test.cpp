@@ -5,8 +5,8 @@
 #include <fstream>
 
 #include "base/error.h"
+#include "tests/unit/base/fake_clock.h"
 #include "tests/unit/base/temporary_directory.h"
-#include "tests/unit/launch/fake_clock.h"
 
 namespace holdfast {
 namespace {

@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "base/error.h"
-#include "tests/unit/launch/fake_clock.h"
+#include "tests/unit/base/fake_clock.h"
 
 namespace holdfast {
 namespace {

@@ -12,7 +12,7 @@
 #include "launch/attempt_times.h"
 #include "launch/exit_record.h"
 #include "launch/journal.h"
-#include "tests/unit/launch/fake_clock.h"
+#include "tests/unit/base/fake_clock.h"
 
 namespace holdfast {
 

@@ -8,10 +8,8 @@
 #include <random>
 
 #include "base/error.h"
-#include "late_communicator.h"
+#include "lone_step.h"
 #include "trainer/gradient_scaler.h"
-#include "trainer/training_state.h"
-#include "trainer/training_step.h"
 
 namespace holdfast {
 namespace {
@@ -124,27 +122,18 @@ class HalvedByHand final : public Task {
   std::int64_t batches_ = 0;
 };
 
-struct Training {
-  Training(Task& task, const PrecisionOptions& precision) {
-    configuration.precision = precision;
-    configuration.data.global_batch_size = 4;
-    for (const std::string name : {"a", "b"})
-      configuration.optimizers[name] = {.type = OptimizerKind::sgd, .lr = 1, .weight_decay = 0, .parameters = {name}};
-    optimization = std::make_unique<Optimization>(configuration, named_parameters(task.model()));
-    step = std::make_unique<TrainingStep>(TrainingStep::Parts{ranks, sections, task, loader, *optimization, 1});
-  }
+LoneStep with_precision(Task& task, const PrecisionOptions& precision) {
   Configuration configuration;
-  LateCommunicator ranks;
-  SectionTracker sections{nullptr};
-  Ones loader;
-  std::unique_ptr<Optimization> optimization;
-  std::unique_ptr<TrainingStep> step;
-  RunState state;
-};
+  configuration.precision = precision;
+  configuration.data.global_batch_size = 4;
+  for (const std::string name : {"a", "b"})
+    configuration.optimizers[name] = {.type = OptimizerKind::sgd, .lr = 1, .weight_decay = 0, .parameters = {name}};
+  return {task, std::move(configuration), std::make_unique<Ones>()};
+}
 
 TEST(Overflow, AnUpdateThatIsSkippedConsumesItsBatchAndIsNoStep) {
   Halved task;
-  Training run(task, fp16(kScale));
+  LoneStep run = with_precision(task, fp16(kScale));
   // 2^20 over 4 samples, each with half of it: 65504 is not passed from 2^17 on.
   for (int i = 0; i < 3; ++i) {
     const Vote facts = run.step->run(run.state);
@@ -165,9 +154,19 @@ TEST(Overflow, AnUpdateThatIsSkippedConsumesItsBatchAndIsNoStep) {
   EXPECT_EQ(task.model().named_parameters()["b"].item<float>(), 0);
 }
 
+TEST(Overflow, OfWhatACallbackHasSummedUpIsNotThatOfTheGradients) {
+  Halved task;
+  LoneStep run = with_precision(task, fp16(1024));
+  run.step->run(run.state);
+  run.ranks.nonfinite_rank = 1;
+  run.step->run(run.state);
+  EXPECT_EQ(run.state.global_step, 2);
+  EXPECT_EQ(*run.state.gradient_scale, (GradientScale{.scale = 1024, .good_updates = 2, .skipped_updates = 0}));
+}
+
 TEST(Overflow, AtTheSmallestScaleIsABadNumber) {
   Halved task;
-  Training run(task, fp16(kScale, 2000, kScale / 2));
+  LoneStep run = with_precision(task, fp16(kScale, 2000, kScale / 2));
   run.step->run(run.state);
   EXPECT_THAT([&] { run.step->run(run.state); }, testing::ThrowsMessage<FutileError>(testing::HasSubstr("precision.min_scale")));
   EXPECT_EQ(run.state.global_step, 0);
@@ -175,7 +174,7 @@ TEST(Overflow, AtTheSmallestScaleIsABadNumber) {
 
 TEST(Overflow, UnderManualOptimizationSkipsTheOptimizerThatHasItAndWhatWaitsKeepsItsMeaning) {
   HalvedByHand task;
-  Training run(task, fp16(kScale));  // as above: too high three times
+  LoneStep run = with_precision(task, fp16(kScale));  // as above: too high three times
   run.step->run(run.state);
   EXPECT_EQ(run.state.gradient_scale->scale, kScale / 2);
   EXPECT_EQ(run.state.global_step, 0) << "nothing was stepped";

@@ -131,6 +131,20 @@ TEST(OverlapTest, BucketsAreFilledInTheOrderInWhichRank0HadItsGradientsFirst) {
     EXPECT_THROW(restored.set_order(wrong), std::invalid_argument);
 }
 
+TEST(OverlapTest, AnOrderThatIsKeptIsNotAgreedOn) {
+  const NamedParameter a = parameter("a", 3), b = parameter("b", 4), large = parameter("c", 100'000), d = parameter("d", 5);
+  GradientBuckets buckets({a, b, large, d}, 1 << 20);
+  const std::vector<std::int64_t> layout = buckets.layout();
+  buckets.keep_order();
+  Recorder ranks;
+  for (const NamedParameter* one : {&b, &a, &large}) one->tensor.sum().backward();
+  buckets.all_reduce(ranks, true);
+  EXPECT_EQ(buckets.layout(), layout);
+  GradientBuckets restored({parameter("a", 3), parameter("b", 4), parameter("c", 100'000), parameter("d", 5)}, 1 << 20);
+  restored.set_order(buckets.order());
+  EXPECT_EQ(restored.layout(), layout);
+}
+
 TEST(OverlapTest, PartsOfTheSquaredNormAddUp) {
   Three three;
   Recorder ranks;

@@ -123,6 +123,21 @@ TEST(Recomputation, RefusesAStageThatChangesItsInput) {
       testing::ThrowsMessage<std::logic_error>(testing::HasSubstr("stage 1 changes its input in place")));
 }
 
+/// Stage 1 has had the mask, and would be run again with another one.
+class ChangedLater final : public InStages {
+ public:
+  Loss loss_of(const Tensors& outputs, const Batch& batch) override {
+    outputs[1].fmod_(kWidth - 1);
+    return InStages::loss_of(outputs, batch);
+  }
+};
+
+TEST(Recomputation, RefusesAnInputThatWasChangedSinceTheStageHadIt) {
+  const std::unique_ptr<Task> task = with_recomputation(std::make_unique<ChangedLater>());
+  const Loss loss = task->loss({{torch::randint(0, kWidth, {4})}, 4});
+  EXPECT_THAT([&] { loss.sum.backward(); }, testing::ThrowsMessage<std::logic_error>(testing::HasSubstr("was changed in place after")));
+}
+
 class InOnePiece final : public Task {
  public:
   torch::nn::Module& model() override { return *module_; }

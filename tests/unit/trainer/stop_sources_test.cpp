@@ -4,6 +4,7 @@
 
 #include <fstream>
 
+#include "tests/unit/base/fake_clock.h"
 #include "tests/unit/base/temporary_directory.h"
 #include "trainer/poll_interval.h"
 
@@ -12,16 +13,10 @@ namespace {
 
 using testing::HasSubstr;
 
-struct FakeClock final : Clock {
-  double seconds() const override { return now; }
-  double unix_seconds() const override { return 1e9 + now; }
-  double now = 0;
-};
-
 class Stop : public testing::Test {
  protected:
   StopSources sources(std::vector<Deadline> deadlines = {}) { return {clock_, *files_, file_, std::move(deadlines)}; }
-  FakeClock clock_;
+  FakeClock clock_{0, 1e9};
   const TemporaryDirectory directory_;
   const Path file_ = directory_.path() / "stop";
   std::unique_ptr<FileSystem> files_ = make_posix_file_system();

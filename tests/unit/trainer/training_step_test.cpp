@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/injection.h"
-#include "late_communicator.h"
+#include "lone_step.h"
 #include "tests/unit/base/temporary_directory.h"
 #include "trainer/model_state.h"
 #include "trainer/trainer.h"
@@ -213,6 +213,15 @@ TEST(Optimization, AParameterOfNobodyIsRefused) {
   }
 }
 
+TEST(Optimization, OneTensorUnderTwoNamesIsRefused) {
+  Alternating task;
+  std::vector<NamedParameter> parameters = parameters_of(task.model());
+  parameters.push_back({"discriminator.tied", parameters.front().tensor});
+  const std::string first = parameters.front().name;
+  EXPECT_THAT([&] { Optimization(two_optimizers(), parameters); },
+              testing::ThrowsMessage<ConfigError>(testing::AllOf(testing::HasSubstr(first), testing::HasSubstr("'discriminator.tied'"))));
+}
+
 TEST(Optimization, APrefixThatMatchesNothingIsRefused) {
   Configuration configuration = two_optimizers();
   configuration.optimizers["g"].parameters = {"generatr"};
@@ -252,25 +261,16 @@ class NormedTask final : public Task {
   std::shared_ptr<Normed> module_ = std::make_shared<Normed>();
 };
 
-struct OneOptimizer {
-  OneOptimizer(Task& task, std::int64_t accumulate, OptimizerOptions options = {.lr = 0.1}) : loader(10, 4) {
-    configuration.optimizers["main"] = std::move(options);
-    configuration.trainer.accumulate_batches = accumulate;
-    optimization = std::make_unique<Optimization>(configuration, parameters_of(task.model()));
-    step = std::make_unique<TrainingStep>(TrainingStep::Parts{ranks, sections, task, loader, *optimization, accumulate});
-  }
+LoneStep with_one_optimizer(Task& task, std::int64_t accumulate, OptimizerOptions options = {.lr = 0.1}) {
   Configuration configuration;
-  LateCommunicator ranks;
-  SectionTracker sections{nullptr};
-  Rows loader;
-  std::unique_ptr<Optimization> optimization;
-  std::unique_ptr<TrainingStep> step;
-  RunState state;
-};
+  configuration.optimizers["main"] = std::move(options);
+  configuration.trainer.accumulate_batches = accumulate;
+  return {task, std::move(configuration), std::make_unique<Rows>(10, 4)};
+}
 
 TEST(TrainingStep, AShortLastAccumulationGroupStepsToo) {
   NormedTask task;
-  OneOptimizer run(task, 2);
+  LoneStep run = with_one_optimizer(task, 2);
   run.step->run(run.state);
   EXPECT_EQ(run.state.samples_seen, 8);
   run.step->run(run.state);
@@ -282,7 +282,7 @@ TEST(TrainingStep, AShortLastAccumulationGroupStepsToo) {
 TEST(TrainingStep, AnUnusedParameterIsNotUpdatedNotEvenByDecay) {
   NormedTask task;
   task.uses_linear = false;
-  OneOptimizer run(task, 1, {.type = OptimizerKind::adamw, .lr = 0.1, .weight_decay = 0.5, .decay_bias_and_norm = true});
+  LoneStep run = with_one_optimizer(task, 1, {.type = OptimizerKind::adamw, .lr = 0.1, .weight_decay = 0.5, .decay_bias_and_norm = true});
   const at::Tensor linear = task.model().named_parameters()["linear.weight"], norm = task.model().named_parameters()["norm.weight"];
   const at::Tensor linear_before = linear.detach().clone(), norm_before = norm.detach().clone();
   run.step->run(run.state);
@@ -292,7 +292,7 @@ TEST(TrainingStep, AnUnusedParameterIsNotUpdatedNotEvenByDecay) {
 
 TEST(TrainingStep, AGradientThatIsNotFiniteUpdatesNothing) {
   NormedTask task;
-  OneOptimizer run(task, 1);
+  LoneStep run = with_one_optimizer(task, 1);
   task.is_broken = true;
   const at::Tensor before = task.model().named_parameters()["norm.weight"].detach().clone();
   EXPECT_THROW(run.step->run(run.state), Error);
@@ -327,8 +327,8 @@ class WithAnotherRankThatSays final : public LateCommunicator {
 
 void run_first_update(Communicator& ranks, const std::function<void(const Batch&)>& failure, std::int64_t steps_before = 0) {
   FailingTask task(failure);
-  OneOptimizer run(task, 1);
-  TrainingStep step({ranks, run.sections, task, run.loader, *run.optimization, 1});
+  LoneStep run = with_one_optimizer(task, 1);
+  TrainingStep step({ranks, run.sections, task, *run.loader, *run.optimization, 1});
   run.state.global_step = steps_before;
   step.run(run.state);
 }
