@@ -134,22 +134,23 @@ def test_another_precision_is_told_when_a_run_goes_on(tmp_path):
 
 
 def test_an_epoch_is_over_in_another_precision_though_updates_were_skipped(tmp_path):
-    trainer = {"max_epochs": 6, "max_steps": 8}
-    file = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", precision=RESTLESS, trainer=trainer))
-    run = runs.Run(tmp_path / "run").supervised(file)
+    def file(precision, max_steps):
+        config = runs.configuration("mlp", precision=precision, trainer={"max_epochs": 6, "max_steps": max_steps})
+        return runs.write_config(tmp_path / f"{precision['compute']}.yaml", config)
+    run = runs.Run(tmp_path / "run").supervised(file(RESTLESS, 8))
     skipped = scale_of(run)["skipped_updates"]
     assert run.done()["global_step"] == 8 and skipped > 0
-    run.supervised(file, arguments=["--set", "precision.compute=bf16", "--set", "trainer.max_steps=null"])
+    run.supervised(file({"compute": "bf16"}, None))
     assert run.done()["samples_seen"] == 720 and run.done()["global_step"] == 24 - skipped
 
 
 def test_gradients_that_wait_for_their_update_are_worth_the_same_in_another_precision(tmp_path):
     """b is stepped with every third batch, and a save lies between two of its updates."""
-    config = stepping(every=(1, 3), max_steps=20, precision={"compute": "fp16", "init_scale": 1024})
-    plain = runs.Run(tmp_path / "plain").supervised(runs.write_config(tmp_path / "plain.yaml", runs.merged(config, {"precision": {"compute": "float32"}})))
-    file = runs.write_config(tmp_path / "config.yaml", config)
-    run = runs.Run(tmp_path / "run").supervised(file, arguments=["--set", "trainer.max_steps=7"])
-    run.supervised(file, arguments=["--set", "precision.compute=float32"])
+    file = runs.write_config(tmp_path / "float32.yaml", stepping(every=(1, 3), max_steps=20))
+    plain = runs.Run(tmp_path / "plain").supervised(file)
+    half = stepping(every=(1, 3), max_steps=7, precision={"compute": "fp16", "init_scale": 1024})
+    run = runs.Run(tmp_path / "run").supervised(runs.write_config(tmp_path / "fp16.yaml", half))
+    run.supervised(file)
     assert "resumed from" in run.output and updates(run) == updates(plain)
     ours, theirs = runs.tensors(run.checkpoint()), runs.tensors(plain.checkpoint())
     for name in filter(lambda name: name.startswith("model/"), theirs):
