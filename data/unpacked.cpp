@@ -59,7 +59,10 @@ void publish(const Path& temporary, const Path& target) {
 Path unpacked(const Path& path) {
   std::error_code error;
   const auto size = std::filesystem::file_size(path, error);
-  if (error) throw DataError(ErrorText{.attempted = "open the data file " + path.string(), .cause = error.message()});
+  if (error)
+    throw DataError(ErrorText{.attempted = "open the data file " + path.string(),
+                              .cause = error.message(),
+                              .next = "mend its path under data.options; scripts/setup.sh installs the data that configs/ take"});
   if (path.extension() != ".gz") return path;
   const auto time = std::filesystem::last_write_time(path).time_since_epoch().count();
   const std::string key = to_hex(digest_of(fmt::format("{} {} {}", std::filesystem::absolute(path).string(), size, time))).substr(0, 16);

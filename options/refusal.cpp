@@ -17,7 +17,8 @@ void KeysOfTypes::require_owner(std::string_view key, bool is_changed, std::init
   refuse_at(tree_, fmt::format("{}.{}", path_, key),
             {.expected = fmt::format("a key of {}", type_),
              .found = fmt::format("one of {}", fmt::join(owners, ", ")),
-             .cause = "it would have no effect"});
+             .cause = "it would have no effect",
+             .next = "remove the key"});
 }
 
 }  // namespace holdfast

@@ -33,7 +33,7 @@ void require_plugin(const std::string& plugin) {
                               .expected = plugin,
                               .found = "no such file",
                               .cause = "this build has no CUDA part",
-                              .next = std::string("build with CUDA's and NCCL's headers at hand (docs/gpus.md)") + kOrCpu});
+                              .next = std::string("HOLDFAST_WITH_CUDA=1 bash scripts/setup.sh, and build again (docs/gpus.md)") + kOrCpu});
 }
 
 void require_driver(const std::string& driver) {
@@ -70,7 +70,7 @@ CudaParts default_cuda_parts() {
 
 DriverState ask_driver(const std::string& driver) {
   void* library = ::dlopen(driver.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!library) return {.devices = 0, .problem = fmt::format("no driver ({})", ::dlerror())};
+  if (!library) return {.has_library = false, .devices = 0, .problem = fmt::format("no driver ({})", ::dlerror())};
   const auto init = reinterpret_cast<DriverCall>(::dlsym(library, "cuInit"));
   const auto count = reinterpret_cast<DriverCount>(::dlsym(library, "cuDeviceGetCount"));
   if (!init || !count) return {.devices = 0, .problem = driver + " is no CUDA driver"};
@@ -89,7 +89,7 @@ std::unique_ptr<Device> open_device(DeviceChoice choice, const DeviceRequest& re
   if (choice == DeviceChoice::automatic) {
     const DriverState driver = ask_driver(parts.driver);
     if (driver.devices == 0) {
-      note = "computes on the CPU: " + driver.problem;
+      note = "computes on the CPU: " + (driver.has_library ? driver.problem : "no NVIDIA driver");
       return make_cpu_device();
     }
     std::error_code failed;

@@ -25,6 +25,7 @@ CudaParts default_cuda_parts();
 
 /// What there is to compute on, as the driver says.
 struct DriverState {
+  bool has_library = true;
   int devices = 0;
   std::string problem;  // why there is none; empty: there is
 };

@@ -98,7 +98,7 @@ void Trainer::report_profile() {
     const json times = json::parse(text);
     ranks.push_back({times["seconds"].get<std::map<std::string, double>>(), times["waiting"]});
   }
-  progress_->print(table_of(ranks, configuration_.profile.steps));
+  progress_->print(table_of(ranks, profile_.measured()));
   log_info("traces of these steps, one for each rank: {}", settings_.layout.trace(settings_.attempt, 0).string());
 }
 

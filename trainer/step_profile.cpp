@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <torch/csrc/autograd/profiler_kineto.h>
 
+#include <cstdlib>
 #include <exception>
 #include <set>
 #include <utility>
@@ -53,6 +54,8 @@ void StepProfile::begin_step() {
 }
 
 void StepProfile::begin() {
+  // Else LibTorch's profiler (Kineto) reports that there is no GPU, as an error.
+  if (!at::hasCUDA()) ::setenv("KINETO_LOG_LEVEL", "5", /*overwrite=*/0);
   torch::autograd::profiler::prepareProfiler(profiler_config(), activities());
   torch::autograd::profiler::enableProfiler(profiler_config(), activities());
   is_measuring_ = true;
@@ -75,9 +78,20 @@ void StepProfile::note(std::string name) {
 bool StepProfile::end_step() {
   if (!is_measuring_) return false;
   note(kBetween);
-  if (begun_ < options_.after_steps + options_.steps) return false;
+  if (measured() < options_.steps) return false;
   end();
   return true;
+}
+
+bool StepProfile::end_early() {
+  if (is_measuring_) {
+    end();
+    return true;
+  }
+  if (options_.steps > 0 && measured() < 0)
+    log_warning("profile: the run ends after {} steps of this start; profile.after_steps is {}, so none was measured", begun_,
+                options_.after_steps);
+  return false;
 }
 
 void StepProfile::end() {
@@ -90,7 +104,7 @@ void StepProfile::end() {
   } catch (const std::exception& error) {  // of one rank alone: the others wait for it in the next step
     log_warning("the trace {} was not written: {}", trace_.string(), error.what());
   }
-  const auto steps = static_cast<double>(options_.steps);
+  const auto steps = static_cast<double>(measured());
   for (auto& [name, seconds] : times_.seconds) seconds /= steps;
   times_.waiting_seconds = (seconds_in_collectives(sections_) - waited_before_) / steps;
 }

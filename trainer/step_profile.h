@@ -36,9 +36,13 @@ class StepProfile {
   void begin_step();
   /// The step goes on in another section.
   void enter(Section section) { note(std::string(name_of(section))); }
-  /// The step is over. True once: it was the last that is measured, and the trace is written. Throws StorageError.
+  /// The step is over. True once: it was the last that is measured, and the trace is written (a failure to write it is logged).
   bool end_step();
+  /// The run ends here. True: fewer steps than were wanted have been measured, and the trace of those is written.
+  bool end_early();
   const StepTimes& times() const { return times_; }
+  /// Steps that `times` are means of.
+  std::int64_t measured() const { return begun_ - options_.after_steps; }
 
  private:
   void note(std::string name);

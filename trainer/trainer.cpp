@@ -110,7 +110,8 @@ RunEnd Trainer::train() {
     finish();
     return RunEnd::was_finished;
   }
-  while (!is_over()) {
+  bool is_stopping = false;
+  while (!is_over() && !is_stopping) {
     const StepStart before = start_of(state_);
     const double start = parts_.clock.seconds();
     profile_.begin_step();
@@ -120,7 +121,7 @@ RunEnd Trainer::train() {
     report_save(checkpointer_.advance(facts));
     tell_callbacks(facts, before);
     report_step(facts, before);
-    bool is_stopping = is_set(facts.stop_rank) && !is_over();
+    is_stopping = is_set(facts.stop_rank) && !is_over();
     state_.owes_validation = is_due(configuration_.validation, count_step(before));
     if (state_.samples_seen > before.samples_seen) state_.callbacks = parts_.callbacks.state();
     if (state_.owes_validation && !is_stopping) {
@@ -136,8 +137,9 @@ RunEnd Trainer::train() {
       here.step.is_last = false;  // the last validation is owed: what the end saves, and calls it, waits for it
     }
     save_if_due(here, facts.is_time_up != 0, is_stopping || is_over());  // no other save follows
-    if (is_stopping) return stop();
   }
+  if (profile_.end_early()) report_profile();
+  if (is_stopping) return stop();
   finish();
   return RunEnd::finished;
 }

@@ -70,7 +70,7 @@ def test_auto_trains_on_the_cpu_and_says_so_in_one_line(tmp_path):
     config = write_config(tmp_path / "config.yaml", configuration("mlp", max_steps=3))
     run = Run(tmp_path / "run").plain(config, ranks=2)
     told = [line for line in run.output.splitlines() if "computes on" in line]
-    assert len(told) == 1 and "computes on the CPU: no driver" in told[0], run.output
+    assert len(told) == 1 and "computes on the CPU: no NVIDIA driver" in told[0], run.output
     assert "environment" in (run.checkpoint() / "manifest.json").read_text()
 
 

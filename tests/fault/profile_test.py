@@ -41,7 +41,16 @@ def test_a_few_steps_are_measured_in_each_attempt_and_nothing_else_changes(tmp_p
         assert any(str(name).startswith("aten::") for name in names), "every operation is there"
 
 
+def test_a_run_that_ends_before_all_of_them_tells_of_those_that_it_has_made(tmp_path):
+    config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", max_steps=10, profile={"steps": 20, "after_steps": 3}))
+    run = runs.Run(tmp_path / "run").supervised(config)
+    assert len(rows_of(run.output)) == 1 and "means of 7 steps" in run.output, run.output
+    assert len(list(run.directory.glob("logs/attempt-001/*.trace.json"))) == 2
+    run = runs.Run(tmp_path / "short").supervised(config, arguments=["--set", "profile.after_steps=30"])
+    assert "ends after 10 steps of this start; profile.after_steps is 30, so none was measured" in run.output
+
+
 def test_nothing_is_measured_unless_it_is_asked_for(tmp_path):
     config = runs.write_config(tmp_path / "config.yaml", runs.configuration("mlp", max_steps=10))
     run = runs.Run(tmp_path / "run").supervised(config)
-    assert "profile:" not in run.output and not list(run.directory.glob("logs/*/*.trace.json"))
+    assert "profile:" not in run.output and "ERROR" not in run.output and not list(run.directory.glob("logs/*/*.trace.json"))

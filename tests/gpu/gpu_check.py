@@ -183,7 +183,8 @@ def main():
     lacks = requirements.missing(arguments.device)
     if lacks:
         print("gpu_check: this host lacks\n" + "\n".join(f"  {lack}" for lack in lacks), file=sys.stderr)
-        print("  next: run it where these are, or --device cpu for a dry run", file=sys.stderr)
+        dry = ", or --device cpu for a dry run" if arguments.device == "cuda" else ""
+        print(f"  next: run it where these are (HOLDFAST_WITH_CUDA=1 bash scripts/setup.sh installs a LibTorch with CUDA){dry}", file=sys.stderr)
         sys.exit(69)
     check = Check(arguments)
     check.step("build", check.build)

@@ -58,7 +58,7 @@ TEST(Device, IsTheCpuWhereItIsAskedForWhateverThereIs) {
 TEST(Device, IsTheCpuByItselfWhereThereIsNoDriverAndSaysWhyInOneLine) {
   std::string note;
   EXPECT_TRUE(open_device(DeviceChoice::automatic, {}, {"/not/there.so", kAbsent}, note)->place().is_cpu());
-  EXPECT_THAT(note, HasSubstr("computes on the CPU: no driver"));
+  EXPECT_THAT(note, HasSubstr("computes on the CPU: no NVIDIA driver"));
   EXPECT_EQ(note.find('\n'), std::string::npos);
 }
 
