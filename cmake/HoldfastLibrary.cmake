@@ -13,7 +13,7 @@ endfunction()
 # Precompiled headers, each shared by all targets that compile with it.
 #   holdfast_headers_pch   what most sources include
 #   holdfast_tensors_pch   with LibTorch's tensors, autograd and modules
-#   holdfast_models_pch    with all of LibTorch: layers, optimizers. Each source that takes it costs 2 s more
+#   holdfast_models_pch    with all of LibTorch, for tests and examples. Each source that takes it costs 2 s more
 function(holdfast_precompiled_header name)
   cmake_parse_arguments(arg "" "" "HEADERS;USES" ${ARGN})
   if(NOT TARGET ${name})

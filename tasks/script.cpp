@@ -1,7 +1,7 @@
 #include "tasks/script.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/nn/functional/loss.h>
 
 #include <sstream>
 
