@@ -99,7 +99,7 @@ class MpiCommunicator final : public Communicator {
   }
   std::shared_ptr<std::byte> allocate(std::size_t bytes) override {
     // The other half is for copies of what lies elsewhere: there is always room for them.
-    void* const memory = shared_ ? regions_->allocate(bytes, region_bytes() / 2) : nullptr;
+    void* const memory = shared_ ? regions_->allocate(bytes, regions_->handle().bytes / 2) : nullptr;
     if (memory == nullptr) return nullptr;
     return {static_cast<std::byte*>(memory), [regions = regions_](std::byte* at) { regions->deallocate(at); }};
   }

@@ -85,15 +85,16 @@ bool SharedRegions::map(std::span<const Handle> all, std::size_t mine) {
 
 void* SharedRegions::allocate(std::size_t bytes, std::size_t end) {
   const std::size_t size = (bytes + kPage - 1) / kPage * kPage;
+  end = std::min(end, own_.size());
   const std::lock_guard lock(mutex_);
   std::size_t offset = 0, taken = size;
-  if (const auto fit = free_.lower_bound(size); fit != free_.end() && fit->first <= size + size / 8) {
+  if (const auto fit = free_.lower_bound(size);
+      fit != free_.end() && fit->first <= size + size / 8 && fit->second.offset + fit->first <= end) {
     taken = fit->first;
     offset = fit->second.offset;
     if (fit->second.has_pages) kept_bytes_ -= taken;
     free_.erase(fit);
   } else {
-    end = std::min(end, own_.size());
     if (size > end - std::min(end, end_)) return nullptr;
     offset = end_;
     end_ += size;

@@ -226,7 +226,11 @@ TEST(SharedRegionsTest, WhatEndsBeforeAPlaceLeavesTheRestToOthers) {
   int count = 0;
   while (regions.allocate(64 << 10, 1 << 19) != nullptr) ++count;
   EXPECT_EQ(count, ((1 << 19) - static_cast<int>(SharedRegions::kControlBytes)) / (64 << 10));
-  EXPECT_NE(regions.allocate(1 << 18), nullptr);
+  void* const behind = regions.allocate(1 << 18);
+  ASSERT_NE(behind, nullptr);
+  regions.deallocate(behind);
+  EXPECT_EQ(regions.allocate(1 << 18, 1 << 19), nullptr) << "also what was freed there";
+  EXPECT_EQ(regions.allocate(1 << 18), behind);
 }
 
 TEST(SharedRegionsTest, MemoryThatIsFreedIsUsedAgainAndWhatDoesNotFitIsRefused) {
