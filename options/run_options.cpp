@@ -260,7 +260,10 @@ void Configuration::describe(FieldVisitor& visitor) {
                    .doc = "In which forms, beside `metrics.jsonl`, what the run measures is written.",
                    .synonyms = "logger loggers report_to"},
                   logging);
-  visitor.section({.name = "profile", .doc = "Measures where the time of a few steps goes.", .synonyms = "profiler"}, profile);
+  visitor.section({.name = "profile",
+                   .doc = "Measures where the time of a few steps goes ([operations.md](operations.md#where-the-time-of-a-step-goes)).",
+                   .synonyms = "profiler"},
+                  profile);
   visitor.field({.name = "resume",
                  .doc = "What the run goes on from: `auto` (the newest good checkpoint of the run directory, if there is one), `none` "
                         "(from the start), or the path of a checkpoint or of a run directory (its newest good one). A relative path starts "

@@ -111,6 +111,16 @@ std::string text_of(const TransformOptions& transform) {
   return what + (transform.of.empty() ? "" : " of " + transform.of);
 }
 
+/// Empty: float32 throughout.
+std::string text_of(const PrecisionOptions& precision, const ParallelOptions& parallel) {
+  std::vector<std::string> parts;
+  if (precision.compute != NumberFormat::float32)
+    parts.push_back(fmt::format("computes in {}{}", name_of(precision.compute), precision.scales_gradients() ? ", gradients scaled" : ""));
+  if (parallel.gradient_dtype != NumberFormat::float32)
+    parts.push_back(fmt::format("gradients are sent as {}", name_of(parallel.gradient_dtype)));
+  return fmt::format("{}", fmt::join(parts, "; "));
+}
+
 std::string summary(const Configuration& configuration) {
   std::string out;
   const auto line = [&out](std::string_view key, const std::string& text) { out += fmt::format("  {:<12} {}\n", key, text); };
@@ -125,6 +135,8 @@ std::string summary(const Configuration& configuration) {
   std::vector<std::string> ends;
   if (trainer.max_steps) ends.push_back(fmt::format("{} updates", *trainer.max_steps));
   if (trainer.max_epochs) ends.push_back(fmt::format("{} epochs", *trainer.max_epochs));
+  if (const std::string precision = text_of(configuration.precision, configuration.parallel); !precision.empty())
+    line("precision", precision);
   line("ends after", fmt::format("{}", fmt::join(ends, " or ")));
   const ValidationOptions& validation = configuration.validation;
   line("validation", when_due(validation) + (validation.weights.empty() ? "" : ", of " + validation.weights));

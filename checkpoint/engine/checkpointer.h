@@ -34,7 +34,6 @@ struct Restored {
   bool is_of_this_run = false;
   /// True on a rank that did not exist when the checkpoint was written.
   bool is_new_rank = false;
-  /// From files, by this rank.
 };
 
 class Checkpointer {

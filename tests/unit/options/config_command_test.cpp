@@ -59,6 +59,15 @@ TEST_F(ConfigCommand, CheckSaysOkAndWhatItIs) {
   EXPECT_THAT(output_, HasSubstr("runs/good"));
 }
 
+TEST_F(ConfigCommand, CheckSaysInWhatPrecisionWhereItIsNotFloat32) {
+  EXPECT_EQ(run({"check", file_}), kExitOk);
+  EXPECT_THAT(output_, testing::Not(HasSubstr("precision")));
+  EXPECT_EQ(run({"check", file_, "--set", "precision.compute=fp16", "--set", "parallel.gradient_dtype=bf16"}), kExitOk);
+  EXPECT_THAT(output_, HasSubstr("  precision    computes in fp16, gradients scaled; gradients are sent as bf16\n"));
+  EXPECT_EQ(run({"check", file_, "--set", "precision.compute=bf16"}), kExitOk);
+  EXPECT_THAT(output_, HasSubstr("  precision    computes in bf16\n"));
+}
+
 TEST_F(ConfigCommand, CheckSaysWhatItCouldNotCheckWithoutTheTrainer) {
   EXPECT_EQ(run({"check", file_}), kExitOk);
   EXPECT_THAT(output_, HasSubstr("task.options and data.options were not checked"));
