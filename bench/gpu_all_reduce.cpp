@@ -55,6 +55,8 @@ int measure(const std::vector<std::int64_t>& sizes_kib) {
 }  // namespace
 
 int main(int argc, char** argv) try {
+  if (argc < 2)
+    throw UsageError("holdfast-bench-gpu-all-reduce: expected sizes in KiB\n  next: mpirun -n 2 holdfast-bench-gpu-all-reduce 4 25600");
   std::vector<std::int64_t> sizes;
   for (int i = 1; i < argc; ++i) sizes.push_back(std::strtoll(argv[i], nullptr, 10));
   return measure(sizes);

@@ -83,9 +83,9 @@ void ParallelOptions::describe(FieldVisitor& visitor) {
                 shared_memory);
   visitor.field(
       {.name = "bind_to_cores",
-       .doc = "Gives each rank of a host cores of its own, next to one another, where there is one for each rank. Keeps ranks near "
-              "their memory on hosts with several sockets; the threads that read data and write checkpoints then share the "
-              "rank's cores.",
+       .doc = "Gives each rank of a host cores of its own, next to one another, where there is one for each rank and the launcher has "
+              "not bound them. Keeps ranks near their memory on hosts with several sockets; the threads that read data and write "
+              "checkpoints then share the rank's cores.",
        .synonyms = "bind_to cpu_affinity"},
       bind_to_cores);
   visitor.choice(

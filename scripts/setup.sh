@@ -9,8 +9,8 @@
 #   HOLDFAST_WITH_CUDA=1   the CUDA libraries of that LibTorch too (2.0 GB to download), for GPUs and for tests/cuda; 0 or empty: without
 #   XDG_CACHE_HOME=/path   where downloads are kept (default ~/.cache); cmake/HoldfastDependencies.cmake looks there too
 #
-# Exit codes: 0 all there; 69 a package is missing that this account may not install, or a download failed;
-# 78 HOLDFAST_TORCH names something else than LibTorch 2.11.
+# Exit codes: 0 all there; 64 it was given arguments; 69 a package is missing that this account may not install, or a download failed;
+# 78 HOLDFAST_TORCH names something else than LibTorch 2.11, or one without the CUDA part that HOLDFAST_WITH_CUDA asks for.
 set -euo pipefail
 if (($#)); then
   sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"

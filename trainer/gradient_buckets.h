@@ -69,8 +69,8 @@ class GradientBuckets {
   const at::Tensor& gradient(std::size_t parameter) const { return parameters_[parameter].tensor.grad(); }
   /// True when any rank's backward passes since zero() reached the parameter (valid after all_reduce).
   bool is_used(std::size_t parameter) const;
-  /// Element count of each bucket, and the parameters in the order in which they fill them, empty before the first reduction: parts of what
-  /// the bits of a run depend on.
+  /// Element count of each bucket, and the parameters in the order in which they fill them, empty before the first reduction or
+  /// keep_order(): parts of what the bits of a run depend on.
   std::vector<std::int64_t> layout() const;
   const std::vector<std::int64_t>& order() const { return order_; }
   /// For a run that goes on. Throws std::invalid_argument: not a permutation of the parameters' indices.

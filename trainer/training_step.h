@@ -48,9 +48,9 @@ class TrainingStep {
 
   /// Collective, blocks. Consumes the batches of one update (under manual optimization: one batch, with whatever steps the
   /// task takes) and moves `state` on. Returns the combined vote: loss, count, who was asked to stop. Nothing is updated, and loss and
-  /// count are 0, where those batches are left out, or are from now on because their numbers are bad; nothing is even consumed where a stop
-  /// is agreed on between two of them. Rethrows this rank's own failure; throws PeerLost for another rank's, FutileError or RolledBack
-  /// where bad numbers end the run or the attempt: nothing was updated then.
+  /// count are 0, where those batches are left out, or are from now on because their numbers are bad, and where gradients have overflowed,
+  /// so that their scale falls; nothing is even consumed where a stop is agreed on between two of them. Rethrows this rank's own failure;
+  /// throws PeerLost for another rank's, FutileError or RolledBack where bad numbers end the run or the attempt: nothing was updated then.
   Vote run(RunState& state);
   /// May the next run() come back without having consumed what it began? Then undo_until_group has to be possible.
   bool may_come_to_nothing() const;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <set>
 
 #include "base/error.h"
@@ -103,12 +104,14 @@ Components build(const Configuration& configuration, at::Device place, bool is_c
 
 namespace {
 
-/// Collective. A launcher that binds ranks has given each cores of its own.
+/// Collective. Whether the ranks of each host may use the same cores: a launcher that binds ranks has given each its own.
 bool share_their_cores(Communicator& ranks) {
-  std::int64_t lowest = usable_cores_digest(), highest = lowest;
-  ranks.all_reduce(std::as_writable_bytes(std::span(&lowest, 1)), ReduceType::i64, ReduceOp::min);
-  ranks.all_reduce(std::as_writable_bytes(std::span(&highest, 1)), ReduceType::i64, ReduceOp::max);
-  return lowest == highest;
+  std::map<std::string, std::set<std::string>> cores_of_host;
+  for (const std::string& one : ranks.gather(fmt::format("{} {}", usable_cores_digest(), host_name()), 0))
+    cores_of_host[one.substr(one.find(' '))].insert(one.substr(0, one.find(' ')));
+  std::byte are_shared{std::all_of(cores_of_host.begin(), cores_of_host.end(), [](const auto& host) { return host.second.size() == 1; })};
+  ranks.broadcast(std::span(&are_shared, 1), 0);
+  return are_shared != std::byte{0};
 }
 
 void bind_to_cores(Communicator& ranks) {

@@ -125,7 +125,7 @@ void Attempts::write(const action::Journal& line) {
   synced_lines_ += line.can_wait ? 0 : 1;
 }
 
-std::vector<Figure> measure_attempts(const Task& task) {
+std::vector<Figure> measure_attempts(const ScaleTask& task) {
   const auto files = make_posix_file_system();
   std::vector<Figure> figures;
   for (const Ending ending : kEndings) {

@@ -49,6 +49,6 @@ class Attempts {
   int lines_ = 0, synced_lines_ = 0;
 };
 
-std::vector<Figure> measure_attempts(const Task& task);
+std::vector<Figure> measure_attempts(const ScaleTask& task);
 
 }  // namespace holdfast

@@ -28,7 +28,7 @@ double seconds_of(const Work& work) {
 }
 
 /// What a part is asked to do.
-struct Task {
+struct ScaleTask {
   int ranks = 2;
   int repeat = 3;
   std::string directory;  // on a disk: what is synced there takes the time that it takes

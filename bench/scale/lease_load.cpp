@@ -151,7 +151,7 @@ std::optional<LeaseLoad> load_leases(int ranks, double seconds, std::string& why
   return load;
 }
 
-std::vector<Figure> measure_leases(const Task& task) {
+std::vector<Figure> measure_leases(const ScaleTask& task) {
   Figure joined{.way = "leases.join", .ranks = task.ranks}, word{.way = "leases.word", .ranks = task.ranks},
       loop{.way = "leases.longest_loop", .ranks = task.ranks}, told{.way = "leases.tell", .ranks = task.ranks};
   for (int number = 0; number < task.repeat; ++number) {

@@ -23,6 +23,6 @@ struct LeaseLoad {
 /// nullopt: this process may not have so many open files; `why` says so.
 std::optional<LeaseLoad> load_leases(int ranks, double seconds, std::string& why);
 
-std::vector<Figure> measure_leases(const Task& task);
+std::vector<Figure> measure_leases(const ScaleTask& task);
 
 }  // namespace holdfast

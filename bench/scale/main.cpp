@@ -20,7 +20,7 @@
 namespace holdfast {
 namespace {
 
-using Measure = std::vector<Figure> (*)(const Task&);
+using Measure = std::vector<Figure> (*)(const ScaleTask&);
 constexpr std::pair<const char*, Measure> kParts[] = {
     {"votes", measure_votes},       {"saves", measure_saves},   {"manifests", measure_manifests},   {"attempts", measure_attempts},
     {"watching", measure_watching}, {"leases", measure_leases}, {"example", measure_worked_example}};
@@ -31,7 +31,7 @@ void print(const Figure& figure) {
   std::cout << line.dump() << std::endl;
 }
 
-void run(const Task& task, const std::string& parts) {
+void run(const ScaleTask& task, const std::string& parts) {
   for (const auto& [name, measure] : kParts) {
     if (("," + parts + ",").find(fmt::format(",{},", name)) == std::string::npos) continue;
     for (const Figure& figure : measure(task)) print(figure);
@@ -40,7 +40,7 @@ void run(const Task& task, const std::string& parts) {
 
 int main_of(int argc, char** argv) {
   namespace po = boost::program_options;
-  Task task;
+  ScaleTask task;
   std::string parts = "votes,saves,manifests,attempts,watching,leases,example";
   po::options_description options;
   options.add_options()("directory", po::value(&task.directory)->required())("ranks", po::value(&task.ranks)->required())(

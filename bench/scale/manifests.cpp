@@ -64,7 +64,7 @@ std::string facts_of_big_model(int ranks) {
   return facts_text(facts);
 }
 
-std::vector<Figure> measure_manifests(const Task& task) {
+std::vector<Figure> measure_manifests(const ScaleTask& task) {
   const auto files = make_posix_file_system();
   const Path directory = Path(task.directory) / "manifest";
   const std::vector<StateEntry> entries = big_model();

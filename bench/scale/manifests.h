@@ -19,6 +19,6 @@ Records records_of_big_model(int ranks);
 /// What rank 0 knows beside them.
 std::string facts_of_big_model(int ranks);
 
-std::vector<Figure> measure_manifests(const Task& task);
+std::vector<Figure> measure_manifests(const ScaleTask& task);
 
 }  // namespace holdfast

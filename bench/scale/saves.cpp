@@ -206,7 +206,7 @@ void require_good(const MeasuredSave& save) {
 
 }  // namespace
 
-std::vector<Figure> measure_saves(const Task& task) {
+std::vector<Figure> measure_saves(const ScaleTask& task) {
   const Path root = Path(task.directory) / "saves";
   const auto files = make_posix_file_system();
   make_directories(*files, root);

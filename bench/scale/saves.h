@@ -36,6 +36,6 @@ struct MeasuredResume {
 /// Of `ranks` as many as `real` run; the others stand for ones that do as the last of those.
 MeasuredResume resume(const Path& root, int ranks, int real);
 
-std::vector<Figure> measure_saves(const Task& task);
+std::vector<Figure> measure_saves(const ScaleTask& task);
 
 }  // namespace holdfast

@@ -15,7 +15,7 @@ Vote vote_of(int rank, int step) { return {.failed_rank = rank % 7 == step ? ran
 
 }  // namespace
 
-std::vector<Figure> measure_votes(const Task& task) {
+std::vector<Figure> measure_votes(const ScaleTask& task) {
   Figure figure{.way = "vote", .ranks = task.ranks};
   for (int number = 0; number < task.repeat; ++number) {
     SimulatedRanks ranks(task.ranks, task.ranks);

@@ -7,6 +7,6 @@
 
 namespace holdfast {
 
-std::vector<Figure> measure_votes(const Task& task);
+std::vector<Figure> measure_votes(const ScaleTask& task);
 
 }  // namespace holdfast

@@ -40,7 +40,7 @@ std::vector<double> rounds(int ranks) {
 
 }  // namespace
 
-std::vector<Figure> measure_watching(const Task& task) {
+std::vector<Figure> measure_watching(const ScaleTask& task) {
   Figure usual{.way = "watch", .ranks = task.ranks}, slowest{.way = "watch.slowest", .ranks = task.ranks};
   for (int number = 0; number < task.repeat; ++number) {
     std::vector<double> seconds = rounds(task.ranks);

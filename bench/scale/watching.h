@@ -8,6 +8,6 @@
 
 namespace holdfast {
 
-std::vector<Figure> measure_watching(const Task& task);
+std::vector<Figure> measure_watching(const ScaleTask& task);
 
 }  // namespace holdfast

@@ -78,7 +78,7 @@ nlohmann::json checkpoint_of(int ranks, const Records& records, std::uint64_t st
 
 }  // namespace
 
-std::vector<Figure> measure_worked_example(const Task& task) {
+std::vector<Figure> measure_worked_example(const ScaleTask& task) {
   const std::vector<StateEntry> entries = big_model();
   std::uint64_t bytes = 0;
   for (const StateEntry& entry : entries)

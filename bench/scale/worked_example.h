@@ -8,6 +8,6 @@
 
 namespace holdfast {
 
-std::vector<Figure> measure_worked_example(const Task& task);
+std::vector<Figure> measure_worked_example(const ScaleTask& task);
 
 }  // namespace holdfast

@@ -86,13 +86,32 @@ def test_a_step_that_fails_in_any_way_is_a_row(small_check):
     assert one.has_failed and one.table().count("| FAILED |") == 3
 
 
-def test_no_command_goes_on_when_the_time_is_over(small_check):
+def is_alive(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_no_command_goes_on_when_the_time_is_over(small_check, tmp_path):
     one = small_check(minutes=0.01)
     started = time.monotonic()
-    one.step("slow", lambda: one.run(["sh", "-c", "sleep 100; true"], 60))
+    child = tmp_path / "child"
+    launcher = f"setsid sleep 100 & echo $! > {child}; trap \"kill $!\" TERM; wait; wait"  # its rank is in a group of its own
+    one.step("slow", lambda: one.run(["sh", "-c", launcher], 60))
     one.step("after it", lambda: one.run(["true"], 60))
     assert time.monotonic() - started < 30 and not one.has_failed
     assert one.table().count("| left out | the time was over") == 2
+    assert not is_alive(child.read_text().strip())
+
+
+def test_what_does_not_end_when_asked_is_killed(small_check, monkeypatch):
+    monkeypatch.setattr(gpu_check, "TERM_SECONDS", 0.2)
+    one = small_check(minutes=1)
+    started = time.monotonic()
+    with pytest.raises(gpu_check.Failed, match="was not over after 1 s"):
+        one.run(["sh", "-c", "trap '' TERM; sleep 100"], 1)
+    assert time.monotonic() - started < 20
 
 
 def test_it_refuses_what_it_does_not_know():
@@ -108,4 +127,5 @@ def test_its_dry_run_goes_through_every_step(tmp_path):
     table = (tmp_path / "table.md").read_text()
     assert "the time was over" not in table, table
     assert table.count("| passed |") >= 6 and "FAILED" not in table, table
+    assert " nan" not in table, f"PyTorch was there and could not:\n{table}"
     assert "none (dry run on the CPU" in table

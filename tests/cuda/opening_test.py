@@ -1,4 +1,5 @@
 """libholdfast_cuda.so is built, opens, resolves every name, and what a machine without a GPU is told."""
+import json
 import os
 import pathlib
 import subprocess
@@ -71,7 +72,7 @@ def test_auto_trains_on_the_cpu_and_says_so_in_one_line(tmp_path):
     run = Run(tmp_path / "run").plain(config, ranks=2)
     told = [line for line in run.output.splitlines() if "computes on" in line]
     assert len(told) == 1 and "computes on the CPU: no NVIDIA driver" in told[0], run.output
-    assert "environment" in (run.checkpoint() / "manifest.json").read_text()
+    assert json.loads((run.checkpoint() / "manifest.json").read_text())["environment"]["device"] == "cpu"
 
 
 def test_a_configuration_for_gpus_is_checked_where_there_is_none(tmp_path):

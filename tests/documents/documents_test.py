@@ -12,7 +12,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ["HOLDFAST_BUILD"])
 PLUGIN = ROOT / "templates/task"
-NAMING = [ROOT / "docs/guarantees.md", ROOT / "docs/failure-matrix.md", *sorted((ROOT / "docs/adr").glob("*.md"))]
+NAMING = [ROOT / "docs/guarantees.md", ROOT / "docs/failure-matrix.md", ROOT / "docs/gpus.md", *sorted((ROOT / "docs/adr").glob("*.md"))]
 
 
 @pytest.mark.parametrize("name", ["my_task.cpp", "CMakeLists.txt", "my_task.yaml", "resume_test.sh"])
@@ -161,11 +161,16 @@ def names_of_tests():
     return names
 
 
+def cuda_options():
+    section = (ROOT / "docs/configuration.md").read_text().split("## `cuda`")[1].split("\n## ")[0]
+    return {f"cuda.{key}" for key in re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)}
+
+
 @pytest.mark.parametrize("document", NAMING, ids=lambda path: path.stem)
 def test_every_test_that_is_named_exists(document):
-    known = names_of_tests()
+    known = names_of_tests() | cuda_options()
     for word in re.findall(r"`([^`\n]+)`", document.read_text()):
-        if not re.fullmatch(r"test_\w+|(fault|ranks|rules|unit|crash|fuzz|long|documents|mutations)\.[\w*]+|(Of/)?[A-Z]\w+\.(\*|[A-Z]\w+)", word) or word.endswith((".json", ".md")):
+        if not re.fullmatch(r"test_\w+|(fault|ranks|rules|unit|crash|fuzz|long|documents|mutations|cluster|conformance|cuda)\.[\w*]+|(Of/)?[A-Z]\w+\.(\*|[A-Z]\w+)", word) or word.endswith((".json", ".md")):
             continue
         pattern = re.escape(word).replace(r"\*", r"\S*")
         assert any(re.fullmatch(pattern, name) for name in known), f"{document.relative_to(ROOT)} names {word}, which is no test"

@@ -260,7 +260,7 @@ def test_a_launcher_that_returns_0_has_not_finished_the_run(tmp_path):
     (fake / "mpirun").chmod(0o755)
     run = runs.Run(tmp_path / "run").supervised(config, injections=["kill:rank=1,step=20"], variables={"PATH": f"{fake}:{os.environ['PATH']}"})
     codes = (tmp_path / "codes").read_text().split()
-    version = subprocess.run(["mpirun", "--version"], capture_output=True, text=True).stdout
+    version = subprocess.run(["mpirun", "--version"], capture_output=True, text=True, timeout=60).stdout
     assert len(codes) == 2 and codes[1] == "0"
     assert codes[0] != "0" or "Open MPI) 5" in version, "Open MPI 5 may give 0 for a rank that was killed"
     assert len(run.journal("restart")) == 1 and run.done()["global_step"] == 60

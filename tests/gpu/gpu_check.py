@@ -21,6 +21,7 @@ WORK = ROOT / "build/gpu-check"
 TARGETS = ("holdfast", "holdfast-train", "holdfast_cuda", "gpu_state_test", "gpu_ranks_test", "holdfast-bench-gpu-all-reduce")
 ENVIRONMENT = {**os.environ, **holdfast.ALLOW_ROOT, "OMPI_MCA_mpi_yield_when_idle": "1", "OMPI_MCA_rmaps_base_oversubscribe": "1"}
 HANG_SECONDS = 5  # cuda.collective_seconds of the training whose rank stops
+TERM_SECONDS = 5  # from SIGTERM to SIGKILL, of what is not over in time
 HANG_BOUND = 60   # until a rank that waits for it has ended, with start-up and all
 
 
@@ -30,6 +31,19 @@ class Failed(Exception):
 
 class LeftOut(Exception):
     """It cannot be done here; the words say why."""
+
+
+def end_group(process):
+    """A launcher ends its ranks, whose groups are others, when it is asked to; who does not end is killed."""
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(TERM_SECONDS)
+    except subprocess.TimeoutExpired:
+        pass
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
 
 
 class Check:
@@ -55,7 +69,7 @@ class Check:
             try:
                 stdout, stderr = process.communicate(timeout=min(seconds, left))
             except BaseException as error:
-                os.killpg(process.pid, signal.SIGKILL)  # what it has started, too
+                end_group(process)
                 if not isinstance(error, subprocess.TimeoutExpired):
                     raise
                 if left < seconds:
@@ -184,7 +198,9 @@ def main():
     if lacks:
         print("gpu_check: this host lacks\n" + "\n".join(f"  {lack}" for lack in lacks), file=sys.stderr)
         dry = ", or --device cpu for a dry run" if arguments.device == "cuda" else ""
-        print(f"  next: run it where these are (HOLDFAST_WITH_CUDA=1 bash scripts/setup.sh installs a LibTorch with CUDA){dry}", file=sys.stderr)
+        is_installable = any("LibTorch" in lack or "header" in lack for lack in lacks)
+        libtorch = " (HOLDFAST_WITH_CUDA=1 bash scripts/setup.sh installs a LibTorch with CUDA)" if is_installable else ""
+        print(f"  next: run it where these are{libtorch}{dry}", file=sys.stderr)
         sys.exit(69)
     check = Check(arguments)
     check.step("build", check.build)

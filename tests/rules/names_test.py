@@ -4,7 +4,7 @@ import pathlib
 import re
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FOLDERS = ["apps", "base", "callbacks", "checkpoint", "data", "dist", "launch", "options", "report", "tasks", "trainer"]
+FOLDERS = ["apps", "base", "bench", "callbacks", "checkpoint", "cuda", "data", "dist", "launch", "options", "report", "tasks", "trainer"]
 TYPE = re.compile(r"^(?:struct|class|enum class) (\w+)(?: final)?(?: :[^:].*)? \{", re.MULTILINE)
 NAMESPACE = re.compile(r"^namespace (\w+(?:::\w+)*) \{", re.MULTILINE)
 

@@ -30,7 +30,7 @@ TEST(FlightRecord, OfAnUnknownOperationIsRefused) {
   EXPECT_THROW(flight_record_from_json(json), std::invalid_argument);
 }
 
-TEST(FlightRecord, IsWrittenInOneStepWhateverTheReasonSays) {
+TEST(FlightRecord, IsWrittenWhateverTheReasonSays) {
   const TemporaryDirectory directory;
   static FlightRing ring{};
   ring.queued = 1;

@@ -140,6 +140,7 @@ TEST(OverlapTest, AnOrderThatIsKeptIsNotAgreedOn) {
   for (const NamedParameter* one : {&b, &a, &large}) one->tensor.sum().backward();
   buckets.all_reduce(ranks, true);
   EXPECT_EQ(buckets.layout(), layout);
+  EXPECT_EQ(buckets.order(), (std::vector<std::int64_t>{2, 3, 1, 0})) << "not that of the backward passes";
   GradientBuckets restored({parameter("a", 3), parameter("b", 4), parameter("c", 100'000), parameter("d", 5)}, 1 << 20);
   restored.set_order(buckets.order());
   EXPECT_EQ(restored.layout(), layout);
