@@ -35,7 +35,7 @@ class Scale : public testing::Test {
  protected:
   const Path& root() const { return directory_.path(); }
   Path state(int step) const { return root() / "checkpoints" / ("step-0000000" + std::to_string(step)); }
-  Task task() const { return {.ranks = kRanks, .repeat = 1, .directory = root().string()}; }
+  ScaleTask task() const { return {.ranks = kRanks, .repeat = 1, .directory = root().string()}; }
 
  private:
   TemporaryDirectory directory_;
