@@ -201,14 +201,14 @@ RestartDecision decide(const RestartOptions& options, const std::vector<AttemptO
   using Kind = RestartDecision::Kind;
   const AttemptOutcome& last = outcomes.back();
   if (last.is_done) return {.kind = Kind::done, .reason = "finished"};
-  if (last.was_kill_requested) return {.kind = Kind::stopped, .exit_code = 128 + SIGINT, .reason = "killed on request"};
-  const std::optional<ExitRecord> cause = cause_of(last);
   const std::int64_t durable = std::max<std::int64_t>(last.durable_after, 0);
+  const std::string again = fmt::format("start it again to go on from step {}", durable);
+  if (last.was_kill_requested) return {.kind = Kind::stopped, .exit_code = 128 + SIGINT, .reason = "killed on request; " + again};
+  const std::optional<ExitRecord> cause = cause_of(last);
   if (last.was_stop_requested && !cause && last.reached_step > durable)
     return {.kind = Kind::stopped,
             .exit_code = kExitTemporary,
-            .reason = fmt::format("stopped on request, without a checkpoint of the last step ({})\n  start it again to go on from step {}",
-                                  last.reached_step, durable)};
+            .reason = fmt::format("stopped on request, without a checkpoint of the last step ({})\n  {}", last.reached_step, again)};
   if (last.was_stop_requested && !cause)
     return {.kind = Kind::stopped, .exit_code = kExitTemporary, .reason = "stopped on request; start it again to go on"};
   for (const ExitRecord& end : last.ends)
@@ -218,19 +218,24 @@ RestartDecision decide(const RestartOptions& options, const std::vector<AttemptO
   if (last.was_stop_requested)
     return {.kind = Kind::stopped,
             .exit_code = kExitTemporary,
-            .reason = fmt::format("stopped on request, without a checkpoint of the last step: {}\n  start it again to go on from step {}",
-                                  describe(*cause), durable)};
+            .reason = fmt::format("stopped on request, without a checkpoint of the last step: {}\n  {}", describe(*cause), again)};
   const std::int64_t futile = attempts_without_progress(outcomes);
   if (futile >= options.max_attempts_without_progress)
-    return {.kind = Kind::give_up, .exit_code = kExitSoftware, .reason = diagnosis(outcomes, futile, "ended without a new durable step")};
+    return {.kind = Kind::give_up,
+            .exit_code = kExitSoftware,
+            .reason = diagnosis(outcomes, futile, "ended without a new durable step") +
+                      fmt::format("\n  next: mend what has ended them, and {}; where each was an accident, save more often, or raise "
+                                  "restart.max_attempts_without_progress",
+                                  again)};
   if (const std::int64_t same = attempts_with_the_same_end(outcomes); same >= options.max_attempts_without_progress)
     return {.kind = Kind::give_up,
             .exit_code = kExitSoftware,
-            .reason = diagnosis(outcomes, same, "ended by the same failure at the same step")};
+            .reason = diagnosis(outcomes, same, "ended by the same failure at the same step") + "\n  next: mend it, and " + again};
   if (options.max_restarts && static_cast<std::int64_t>(outcomes.size()) > *options.max_restarts)
     return {.kind = Kind::give_up,
             .exit_code = kExitSoftware,
-            .reason = fmt::format("restart.max_restarts ({}) is reached; the last cause: {}", *options.max_restarts, describe_end(last))};
+            .reason = fmt::format("restart.max_restarts ({}) is reached; the last cause: {}\n  next: {}, or raise that limit",
+                                  *options.max_restarts, describe_end(last), again)};
   const double delay = futile >= 1 ? options.backoff_seconds * std::pow(2.0, static_cast<double>(futile - 1)) : 0.0;
   return {.kind = Kind::restart, .delay_seconds = delay, .reason = describe_end(last)};
 }

@@ -91,6 +91,29 @@ bool write_stacks(pid_t pid, const Path& path) {
   return std::ferror(file.get()) == 0;
 }
 
+std::string function_name(std::string_view signature) {
+  constexpr std::string_view kAnonymous = "(anonymous namespace)::", kCall = "operator()";
+  std::string name;
+  int depth = 0;  // of template arguments and of what names a lambda
+  for (std::size_t at = 0; at < signature.size(); ++at) {
+    const std::string_view rest = signature.substr(at);
+    if (rest.starts_with(kAnonymous)) {
+      at += kAnonymous.size() - 1;
+    } else if (depth == 0 && rest.starts_with(kCall)) {
+      return name + std::string(kCall);
+    } else if (rest[0] == '<' || rest[0] == '{') {
+      ++depth;
+    } else if (rest[0] == '>' || rest[0] == '}') {
+      --depth;
+    } else if (depth == 0 && rest[0] == '(') {
+      return name;
+    } else if (depth == 0) {
+      name += rest[0];
+    }
+  }
+  return name;
+}
+
 std::string innermost_functions(const Path& stacks, std::size_t count) {
   std::ifstream file(stacks);
   std::string line, text;
@@ -99,7 +122,7 @@ std::string innermost_functions(const Path& stacks, std::size_t count) {
     const std::size_t mark = line.find(kFunctionMark), end = line.rfind(" (");
     if (mark == std::string::npos || end == std::string::npos || end <= mark) continue;
     const std::size_t begin = mark + std::string_view(kFunctionMark).size();
-    const std::string name = line.substr(begin, std::min(line.find('(', begin), end) - begin);
+    const std::string name = function_name(std::string_view(line).substr(begin, end - begin));
     if (name == "?") continue;
     text += (text.empty() ? "" : " < ") + name;
     ++found;

@@ -18,6 +18,9 @@ std::string state_of_process(pid_t pid);
 /// the file. Returns false when the file cannot be written.
 bool write_stacks(pid_t pid, const Path& path);
 
+/// Of a C++ function as it is demangled: where it is and its name, without its parameters, template arguments and unnamed namespaces.
+std::string function_name(std::string_view signature);
+
 /// Of a file that write_stacks has written: the functions that the first thread is in, innermost first, at most `count`, as one line;
 /// empty when there are none.
 std::string innermost_functions(const Path& stacks, std::size_t count);

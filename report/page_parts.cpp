@@ -19,9 +19,10 @@ std::string number_cell(const std::string& text) { return cell(text, " class=\"n
 std::string failure_html(const Failure& failure) {
   std::string html = fmt::format("<details><summary><b>attempt {}</b> {} UTC: {}</summary>", failure.attempt,
                                  moment_figure(failure.unix_seconds), escaped(failure.reason.substr(0, failure.reason.find('\n'))));
-  html += fmt::format("<p>{} steps to compute again; {}.{}</p>", failure.recomputed_steps,
-                      failure.seconds_to_resume ? "resumed after " + duration_figure(*failure.seconds_to_resume) : "not resumed",
-                      failure.injected.empty() ? "" : " Injected: <code>" + escaped(failure.injected) + "</code>.");
+  html +=
+      fmt::format("<p>{} steps to compute again; {}.{}</p>", failure.recomputed_steps,
+                  failure.seconds_to_resume ? "resumed after " + duration_figure(*failure.seconds_to_resume) : "not resumed by that start",
+                  failure.injected.empty() ? "" : " Injected: <code>" + escaped(failure.injected) + "</code>.");
   if (failure.reason.find('\n') != std::string::npos) html += "<pre>" + escaped(failure.reason) + "</pre>";
   if (!failure.cause.is_object()) return html + "</details>";
   std::string rows;

@@ -30,9 +30,9 @@ std::string failure_text(const Failure& failure) {
   std::string text =
       fmt::format("  attempt {}, {} UTC: {}\n", failure.attempt, moment_figure(failure.unix_seconds), printable(failure.reason));
   if (!failure.injected.empty()) text += fmt::format("    injected: {}\n", printable(failure.injected));
-  text += fmt::format(
-      "    {} to compute again{}\n", plural(static_cast<std::size_t>(failure.recomputed_steps), "step", "steps"),
-      failure.seconds_to_resume ? fmt::format("; resumed after {}", duration_figure(*failure.seconds_to_resume)) : "; not resumed");
+  text += fmt::format("    {} to compute again{}\n", plural(static_cast<std::size_t>(failure.recomputed_steps), "step", "steps"),
+                      failure.seconds_to_resume ? fmt::format("; resumed after {}", duration_figure(*failure.seconds_to_resume))
+                                                : "; not resumed by that start");
   if (!failure.cause.is_object()) return text;
   const auto lines = failure.cause.value("last_lines", std::vector<std::string>{});
   for (std::size_t i = lines.size() > kMostLines ? lines.size() - kMostLines : 0; i < lines.size(); ++i)

@@ -30,7 +30,7 @@ def ended_attempts(run):
 
 
 def restarts(run):
-    return max(0, len(ended_attempts(run)) - 1)
+    return sum(line.get("event") == "restart" for line in json_lines(run / "journal.jsonl"))
 
 
 def recomputed_steps(run):

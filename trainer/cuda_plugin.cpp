@@ -26,13 +26,14 @@ std::string own_folder() {
   return ::dladdr(&kHere, &info) != 0 && info.dli_fname ? std::filesystem::path(info.dli_fname).parent_path().string() : ".";
 }
 
-void require_plugin(const std::string& plugin) {
+void require_plugin(const CudaParts& parts) {
   std::error_code failed;
-  if (std::filesystem::exists(plugin, failed)) return;
+  if (std::filesystem::exists(parts.plugin, failed)) return;
+  const DriverState driver = ask_driver(parts.driver);
   throw ConfigError(ErrorText{.attempted = kAttempted,
-                              .expected = plugin,
+                              .expected = parts.plugin,
                               .found = "no such file",
-                              .cause = "this build has no CUDA part",
+                              .cause = "this build has no CUDA part" + (driver.devices > 0 ? "" : "; and this host has " + driver.problem),
                               .next = std::string("HOLDFAST_WITH_CUDA=1 bash scripts/setup.sh, and build again (docs/gpus.md)") + kOrCpu});
 }
 
@@ -98,7 +99,7 @@ std::unique_ptr<Device> open_device(DeviceChoice choice, const DeviceRequest& re
       return make_cpu_device();
     }
   }
-  require_plugin(parts.plugin);
+  require_plugin(parts);
   OpenCudaDevice* entry = open(parts.plugin);
   require_driver(parts.driver);
   return std::unique_ptr<Device>(entry(request));

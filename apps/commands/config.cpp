@@ -135,9 +135,11 @@ std::string summary(const Configuration& configuration) {
   std::vector<std::string> ends;
   if (trainer.max_steps) ends.push_back(fmt::format("{} updates", *trainer.max_steps));
   if (trainer.max_epochs) ends.push_back(fmt::format("{} epochs", *trainer.max_epochs));
+  if (configuration.run.device != DeviceChoice::automatic)
+    line("device", std::string(kDeviceNames[static_cast<std::size_t>(configuration.run.device)].first));
   if (const std::string precision = text_of(configuration.precision, configuration.parallel); !precision.empty())
     line("precision", precision);
-  line("ends after", fmt::format("{}", fmt::join(ends, " or ")));
+  line("ends after", fmt::format("{}{}", fmt::join(ends, " or "), ends.size() > 1 ? ", whichever comes first" : ""));
   const ValidationOptions& validation = configuration.validation;
   line("validation", when_due(validation) + (validation.weights.empty() ? "" : ", of " + validation.weights));
   for (const auto& [name, callback] : configuration.callbacks) line("callback", fmt::format("{}: {}", name, callback.type));

@@ -237,6 +237,7 @@ def test_three_attempts_without_progress_end_with_a_diagnosis(tmp_path):
     assert "3 attempts in a row ended without a new durable step" in run.output
     assert "attempt 1: rank 1" in run.output and "injected exception (throw:rank=1,step=3,section=forward)" in run.output
     assert "attempt 3: rank 0" in run.output and "signal 9" in run.output
+    assert "next: mend what has ended them, and start it again to go on from step 0; " in run.output
     assert run.journal("gave_up")[0]["exit_code"] == EXIT_SOFTWARE
     assert run.seconds < 20
 

@@ -66,6 +66,15 @@ TEST(Stacks, TellWhereAStoppedProcessIsWithoutItsHelp) {
   wait_for_state(child.pid(), 'T');  // as it was
 }
 
+TEST(Stacks, NameAFunctionWithoutWhatMakesItLong) {
+  EXPECT_EQ(function_name("main"), "main");
+  EXPECT_EQ(function_name("holdfast::(anonymous namespace)::MpiCommunicator::finish(unsigned long)"), "holdfast::MpiCommunicator::finish");
+  EXPECT_EQ(function_name("std::_Function_handler<at::Tensor (at::Tensor const&), Hook>::_M_invoke(std::_Any_data const&)"),
+            "std::_Function_handler::_M_invoke");
+  EXPECT_EQ(function_name("holdfast::Hook::operator()(at::Tensor) const"), "holdfast::Hook::operator()");
+  EXPECT_EQ(function_name("holdfast::train(int)::{lambda(int)#1}::operator()(int) const"), "holdfast::train");
+}
+
 TEST(Stacks, SayWhatCannotBeRead) {
   pid_t gone = ::fork();
   if (gone == 0) ::_exit(0);

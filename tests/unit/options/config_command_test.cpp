@@ -68,6 +68,12 @@ TEST_F(ConfigCommand, CheckSaysInWhatPrecisionWhereItIsNotFloat32) {
   EXPECT_THAT(output_, HasSubstr("  precision    computes in bf16\n"));
 }
 
+TEST_F(ConfigCommand, CheckSaysOnWhatDeviceAndWhichEndComesFirst) {
+  EXPECT_EQ(run({"check", file_, "--set", "run.device=cuda", "--set", "trainer.max_epochs=3"}), kExitOk);
+  EXPECT_THAT(output_, HasSubstr("  device       cuda\n"));
+  EXPECT_THAT(output_, HasSubstr("  ends after   10 updates or 3 epochs, whichever comes first\n"));
+}
+
 TEST_F(ConfigCommand, CheckSaysWhatItCouldNotCheckWithoutTheTrainer) {
   EXPECT_EQ(run({"check", file_}), kExitOk);
   EXPECT_THAT(output_, HasSubstr("task.options and data.options were not checked"));

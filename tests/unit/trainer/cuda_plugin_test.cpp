@@ -15,6 +15,7 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 constexpr const char *kTwoGpus = FAKE_DRIVERS "/libtwo_gpus.so", *kNoGpu = FAKE_DRIVERS "/libno_gpu.so",
                      *kBroken = FAKE_DRIVERS "/libbroken_driver.so", *kAbsent = "libcuda-that-is-not-there.so.1";
@@ -69,8 +70,9 @@ TEST(Device, IsTheCpuByItselfWhereThisBuildCannotUseTheGpusAndSaysSo) {
 }
 
 TEST(Device, ThatIsAskedForAndNotBuiltIsRefusedWithTheNameOfTheFile) {
-  EXPECT_THAT(refusal({"/not/there.so", kTwoGpus}),
-              AllOf(HasSubstr("/not/there.so"), HasSubstr("no CUDA part"), HasSubstr("docs/gpus.md"), HasSubstr("run.device: cpu")));
+  EXPECT_THAT(refusal({"/not/there.so", kTwoGpus}), AllOf(HasSubstr("/not/there.so"), HasSubstr("no CUDA part"), HasSubstr("docs/gpus.md"),
+                                                          HasSubstr("run.device: cpu"), Not(HasSubstr("this host has"))));
+  EXPECT_THAT(refusal({"/not/there.so", kAbsent}), HasSubstr("this build has no CUDA part; and this host has no driver"));
 }
 
 TEST(Device, OfALibraryThatIsNoPluginIsRefused) { EXPECT_THAT(refusal({kTwoGpus, kTwoGpus}), HasSubstr("it is no plugin")); }
