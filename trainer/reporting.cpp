@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <torch/types.h>
 
+#include <algorithm>
 #include <sstream>
 
 #include "base/log.h"
@@ -13,7 +14,12 @@ namespace holdfast {
 using nlohmann::json;
 
 void Trainer::begin_metrics(const json& options_before) {
-  const KeptMetrics kept{.step = options_before.is_null() ? 0 : state_.global_step, .is_validation_owed = state_.owes_validation};
+  KeptMetrics kept;
+  if (!options_before.is_null()) {
+    kept.step = state_.global_step;
+    kept.validations = std::count_if(state_.validations.begin(), state_.validations.end(),
+                                     [&](const ValidationRecord& one) { return one.step == state_.global_step; });
+  }
   metrics_ = std::make_unique<RunMetrics>(parts_.files, parts_.clock, settings_.layout, configuration_.logging, kept);
   if (options_before != options_) metrics_->write_configuration(kept.step + 1, options_);
 }

@@ -196,7 +196,8 @@ LONG = [(task, precision, sent) for task in runs.TASKS for precision in PRECISIO
 def test_every_precision(tmp_path, task, precision, sent):
     """Three ranks, uneven shares, saved behind the training; every section of a step, accumulation and save."""
     steps = 20 if task == "cnn" and precision.startswith("fp16") else 40
-    config = runs.configuration(task, precision=PRECISIONS[precision], parallel={"gradient_dtype": sent}, max_steps=steps, saving={"asynchronous": True})
+    config = runs.configuration(task, precision=PRECISIONS[precision], parallel={"gradient_dtype": sent}, max_steps=steps, saving={"asynchronous": True},
+                                restart={"max_attempts_without_progress": 10})  # a save takes as long as many of these steps
     file = runs.write_config(tmp_path / "config.yaml", config)
     injections = ["kill:rank=2,step=3,section=forward", *in_each_section(9, 11, 13), "kill:rank=2,step=14,section=checkpoint", "kill:rank=0,step=17,section=validation"]
     undisturbed = runs.Run(tmp_path / "undisturbed").supervised(file, ranks=3)

@@ -37,10 +37,10 @@ std::string header_of(const std::vector<std::string>& columns) {
   return columns.empty() ? fmt::format("{}\n", kFirstColumns) : fmt::format("{},{}\n", kFirstColumns, fmt::join(columns, ","));
 }
 
-bool is_kept(const std::vector<std::string>& cells, std::size_t columns, const KeptMetrics& metrics) {
+bool is_kept(const std::vector<std::string>& cells, std::size_t columns, MetricsCut& cut) {
   if (cells.size() != columns + 2) return false;  // torn
   const auto number = nlohmann::json::parse(cells[1], nullptr, /*allow_exceptions=*/false);
-  return number.is_number_integer() && metrics.keeps(number.get<std::int64_t>(), cells[0]);
+  return number.is_number_integer() && cut.keeps(number.get<std::int64_t>(), cells[0]);
 }
 
 }  // namespace
@@ -48,11 +48,12 @@ bool is_kept(const std::vector<std::string>& cells, std::size_t columns, const K
 CsvLog::CsvLog(FileSystem& files, const Path& path, const KeptMetrics& metrics) : files_(files), path_(path) {
   std::istringstream rows(files.kind(path) == FileKind::file ? read_text(files, path) : std::string());
   std::string kept, row;
+  MetricsCut cut(metrics);
   if (std::getline(rows, row) && row.starts_with(kFirstColumns)) {
     columns_ = cells_of(row);
     columns_.erase(columns_.begin(), columns_.begin() + 2);
     while (std::getline(rows, row))
-      if (!rows.eof() && is_kept(cells_of(row), columns_.size(), metrics)) kept += row + "\n";
+      if (!rows.eof() && is_kept(cells_of(row), columns_.size(), cut)) kept += row + "\n";
   }
   write_text_durably(files, path, header_of(columns_) + kept);
   file_.emplace(path);

@@ -80,16 +80,16 @@ std::string summary_of(const std::string& tag, const std::function<void(protozer
 struct StoredEvent {
   std::int64_t step = 0;
   bool has_value = false;
-  std::string kind;
+  std::string tag;
 };
 
-std::string kind_of(protozero::pbf_reader summary) {
+std::string tag_of(protozero::pbf_reader summary) {
   std::string tag;
   while (summary.next(summary::kValue)) {
     protozero::pbf_reader value = summary.get_message();
     while (value.next(value::kTag)) tag = value.get_string();
   }
-  return tag.substr(0, tag.find('/'));
+  return tag;
 }
 
 StoredEvent read_event(std::string_view content) {
@@ -99,7 +99,7 @@ StoredEvent read_event(std::string_view content) {
       stored.step = reader.get_int64();
     } else if (reader.tag() == event::kSummary) {
       stored.has_value = true;
-      stored.kind = kind_of(reader.get_message());
+      stored.tag = tag_of(reader.get_message());
     } else {
       reader.skip();
     }
@@ -163,7 +163,7 @@ void EventFile::write_histogram(const EventTime& time, const std::string& tag, c
   append(event_at(time, event::kSummary, summary_of(tag, content)));
 }
 
-EventPrefix kept_events(std::string_view file, const KeptMetrics& metrics) {
+EventPrefix kept_events(std::string_view file, MetricsCut& cut) {
   EventPrefix prefix;
   while (file.size() - prefix.bytes >= kHeadBytes + kTailBytes) {
     const std::string_view rest = file.substr(prefix.bytes);
@@ -173,7 +173,7 @@ EventPrefix kept_events(std::string_view file, const KeptMetrics& metrics) {
     const std::string_view content = rest.substr(kHeadBytes, length);
     if (number_at<std::uint32_t>(rest, kHeadBytes + length) != masked_crc(content)) break;
     const StoredEvent stored = read_event(content);
-    if (stored.has_value && !metrics.keeps(stored.step, stored.kind)) break;
+    if (stored.has_value && !cut.keeps(stored.step, std::string_view(stored.tag).substr(0, stored.tag.find('/')), stored.tag)) break;
     prefix.bytes += kHeadBytes + length + kTailBytes;
     prefix.events += stored.has_value;
   }

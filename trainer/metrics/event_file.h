@@ -42,6 +42,6 @@ struct EventPrefix {
   std::size_t bytes = 0;
   std::int64_t events = 0;
 };
-EventPrefix kept_events(std::string_view file, const KeptMetrics& metrics);
+EventPrefix kept_events(std::string_view file, MetricsCut& cut);
 
 }  // namespace holdfast

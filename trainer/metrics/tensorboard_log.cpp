@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <sstream>
+#include <vector>
 
 #include "base/host.h"
 #include "trainer/metrics/numbers.h"
@@ -18,12 +19,15 @@ constexpr const char* kShorter = "shorter";              // no name that TensorB
 /// Returns the name that comes after all of them: by the second of its start, as TensorBoard's own.
 std::string cut_back(FileSystem& files, const Path& directory, const KeptMetrics& metrics, double unix_seconds) {
   auto second = static_cast<std::int64_t>(unix_seconds);
-  for (const std::string& name : files.list(directory)) {
+  MetricsCut cut(metrics);
+  std::vector<std::string> names = files.list(directory);
+  std::sort(names.begin(), names.end());  // the order in which they were written
+  for (const std::string& name : names) {
     if (name.starts_with(kShorter)) files.remove_file(directory / name);  // a kill has left it behind
     if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) continue;
     second = std::max<std::int64_t>(second, std::strtoll(name.c_str() + std::strlen(kPrefix), nullptr, 10) + 1);
     const std::string text = read_text(files, directory / name);
-    const EventPrefix kept = kept_events(text, metrics);
+    const EventPrefix kept = kept_events(text, cut);
     if (kept.events == 0)
       files.remove_file(directory / name);
     else {  // also where all of it is kept: whoever of an earlier attempt still has it open then writes into nothing

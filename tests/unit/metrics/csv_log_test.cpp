@@ -45,7 +45,7 @@ TEST_F(Table, ALastRowThatLooksWholeButHasNoEndIsTorn) {
 
 TEST_F(Table, AValidationThatIsOwedIsWrittenOnce) {
   std::ofstream(path()) << "kind,step,loss\nvalidation,10,1\ntrain,20,2\nvalidation,20,3\n";
-  CsvLog log(*files_, path(), {.step = 20, .is_validation_owed = true});
+  CsvLog log(*files_, path(), {.step = 20});
   EXPECT_EQ(text(), "kind,step,loss\nvalidation,10,1\ntrain,20,2\n");
 }
 

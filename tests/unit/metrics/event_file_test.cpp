@@ -7,6 +7,11 @@
 namespace holdfast {
 namespace {
 
+EventPrefix prefix_of(std::string_view file, const KeptMetrics& kept) {
+  MetricsCut cut(kept);
+  return kept_events(file, cut);
+}
+
 class Events : public InADirectory {
  protected:
   /// The file after each event: version, start, one scalar for each of `steps`.
@@ -27,10 +32,10 @@ class Events : public InADirectory {
 
 TEST_F(Events, AreKeptUpToTheRestoredStep) {
   const auto after = texts({10, 20, 30});
-  EXPECT_EQ(kept_events(after[4], {.step = 20}).bytes, after[3].size());
-  EXPECT_EQ(kept_events(after[4], {.step = 20}).events, 2);
-  EXPECT_EQ(kept_events(after[4], {.step = 5}).events, 0);
-  EXPECT_EQ(kept_events(after[4], {.step = 1000}).bytes, after[4].size());
+  EXPECT_EQ(prefix_of(after[4], {.step = 20}).bytes, after[3].size());
+  EXPECT_EQ(prefix_of(after[4], {.step = 20}).events, 2);
+  EXPECT_EQ(prefix_of(after[4], {.step = 5}).events, 0);
+  EXPECT_EQ(prefix_of(after[4], {.step = 1000}).bytes, after[4].size());
 }
 
 TEST_F(Events, OfAValidationThatIsOwedGo) {
@@ -43,8 +48,8 @@ TEST_F(Events, OfAValidationThatIsOwedGo) {
     file.write_scalar({20, 1e9}, "validation/loss", 0.5);
   }
   const std::string whole = read_text(*files_, directory_ / "events");
-  EXPECT_EQ(kept_events(whole, {.step = 20, .is_validation_owed = true}).bytes, before.size());
-  EXPECT_EQ(kept_events(whole, {.step = 20}).bytes, whole.size());
+  EXPECT_EQ(prefix_of(whole, {.step = 20}).bytes, before.size());
+  EXPECT_EQ(prefix_of(whole, {.step = 20, .validations = 1}).bytes, whole.size());
 }
 
 TEST_F(Events, OfAFileThatIsCutAnywhereTheWholeOnesAreKept) {
@@ -54,7 +59,7 @@ TEST_F(Events, OfAFileThatIsCutAnywhereTheWholeOnesAreKept) {
     std::size_t kept = 0;
     for (const std::string& text : after)
       if (text.size() <= bytes) kept = text.size();
-    EXPECT_EQ(kept_events(std::string_view(whole).substr(0, bytes), {.step = 1000}).bytes, kept) << bytes;
+    EXPECT_EQ(prefix_of(std::string_view(whole).substr(0, bytes), {.step = 1000}).bytes, kept) << bytes;
   }
 }
 
@@ -66,7 +71,7 @@ TEST_F(Events, AChangedBitEndsWhatIsKept) {
     std::size_t before = 0;
     for (const std::string& text : after)
       if (text.size() <= bit / 8) before = text.size();
-    EXPECT_EQ(kept_events(changed, {.step = 1000}).bytes, before) << bit;
+    EXPECT_EQ(prefix_of(changed, {.step = 1000}).bytes, before) << bit;
   }
 }
 

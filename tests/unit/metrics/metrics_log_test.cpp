@@ -37,8 +37,27 @@ TEST_F(Metrics, AValidationThatIsOwedIsWrittenOnce) {
                                  "\n";
   std::ofstream(path()) << validation << train << R"({"kind":"validation","step":20})"
                         << "\n";
-  MetricsLog log(*files_, path(), {.step = 20, .is_validation_owed = true});
+  MetricsLog log(*files_, path(), {.step = 20});
   EXPECT_EQ(text(), validation + train);
+}
+
+TEST_F(Metrics, OfTheRestoredStepAsManyValidationsStayAsItKnows) {
+  const std::string first = R"({"kind":"validation","number":1,"step":20})"
+                            "\n",
+                    second = R"({"kind":"validation","number":2,"step":20})"
+                             "\n";
+  for (const auto& [validations, kept] : {std::pair(0, std::string()), {1, first}, {2, first + second}}) {
+    std::ofstream(path()) << first << second;
+    MetricsLog log(*files_, path(), {.step = 20, .validations = validations});
+    EXPECT_EQ(text(), kept) << validations;
+  }
+}
+
+TEST_F(Metrics, OfARunThatBeginsNothingStays) {
+  std::ofstream(path()) << R"({"kind":"validation","step":0})"
+                        << "\n";
+  MetricsLog log(*files_, path(), {});
+  EXPECT_EQ(text(), "");
 }
 
 TEST_F(Metrics, ATornLastLineGoes) {
