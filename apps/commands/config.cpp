@@ -131,14 +131,14 @@ std::string summary(const Configuration& configuration) {
   for (const auto& [name, optimizer] : configuration.optimizers)
     line("optimizer", fmt::format("{}: {}, lr {}{}", name, optimizer.type == OptimizerKind::sgd ? "sgd" : "adamw", optimizer.lr,
                                   optimizer.schedule.empty() ? "" : fmt::format(", schedule {}", optimizer.schedule)));
-  const TrainerOptions& trainer = configuration.trainer;
-  std::vector<std::string> ends;
-  if (trainer.max_steps) ends.push_back(fmt::format("{} updates", *trainer.max_steps));
-  if (trainer.max_epochs) ends.push_back(fmt::format("{} epochs", *trainer.max_epochs));
   if (configuration.run.device != DeviceChoice::automatic)
     line("device", std::string(kDeviceNames[static_cast<std::size_t>(configuration.run.device)].first));
   if (const std::string precision = text_of(configuration.precision, configuration.parallel); !precision.empty())
     line("precision", precision);
+  const TrainerOptions& trainer = configuration.trainer;
+  std::vector<std::string> ends;
+  if (trainer.max_steps) ends.push_back(fmt::format("{} updates", *trainer.max_steps));
+  if (trainer.max_epochs) ends.push_back(fmt::format("{} epochs", *trainer.max_epochs));
   line("ends after", fmt::format("{}{}", fmt::join(ends, " or "), ends.size() > 1 ? ", whichever comes first" : ""));
   const ValidationOptions& validation = configuration.validation;
   line("validation", when_due(validation) + (validation.weights.empty() ? "" : ", of " + validation.weights));

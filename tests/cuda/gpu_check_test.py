@@ -9,6 +9,7 @@ import time
 
 import pytest
 from driver import has_driver
+from runs import alive
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/gpu"))
@@ -86,13 +87,6 @@ def test_a_step_that_fails_in_any_way_is_a_row(small_check):
     assert one.has_failed and one.table().count("| FAILED |") == 3
 
 
-def is_alive(pid):
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def test_no_command_goes_on_when_the_time_is_over(small_check, tmp_path):
     one = small_check(minutes=0.01)
     started = time.monotonic()
@@ -102,7 +96,7 @@ def test_no_command_goes_on_when_the_time_is_over(small_check, tmp_path):
     one.step("after it", lambda: one.run(["true"], 60))
     assert time.monotonic() - started < 30 and not one.has_failed
     assert one.table().count("| left out | the time was over") == 2
-    assert not is_alive(child.read_text().strip())
+    assert not alive([child.read_text().strip()])
 
 
 def test_what_does_not_end_when_asked_is_killed(small_check, monkeypatch):

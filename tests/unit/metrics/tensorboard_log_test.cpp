@@ -29,6 +29,16 @@ TEST_F(EventFiles, AreReadInTheOrderOfTheAttemptsEvenWhereTheClockGoesBack) {
   EXPECT_TRUE(names().back().starts_with("events.out.tfevents.9999999991."));
 }
 
+TEST_F(EventFiles, OfTheRestoredStepAsManyValidationsStayAsItKnowsOverAllFiles) {
+  const nlohmann::json validation = {{"kind", "validation"}, {"step", 20}, {"loss", 0.5}};
+  for (const std::int64_t known : {0, 1}) TensorBoardLog(*files_, clock_, directory_, {.step = 20, .validations = known}).write(validation);
+  ASSERT_EQ(names().size(), 2u) << "each attempt has made one";
+  const std::string first = read_text(*files_, directory_ / names().front());
+  { TensorBoardLog(*files_, clock_, directory_, {.step = 20, .validations = 1}); }
+  ASSERT_EQ(names().size(), 2u) << "the first, and that of this attempt: the second was lost with its attempt";
+  EXPECT_EQ(read_text(*files_, directory_ / names().front()), first);
+}
+
 TEST_F(EventFiles, WhatAKillLeavesOfACutIsNoFileOfEvents) {
   {
     TensorBoardLog first(*files_, clock_, directory_, {});
