@@ -110,6 +110,7 @@ class Supervisor {
   }
 
   void wait_and_act() {
+    ::poll(nullptr, 0, rest_milliseconds(hosts_.ranks()));
     std::vector<pollfd> waiting = {{.fd = signals_.fd(), .events = POLLIN, .revents = 0}};
     leases().add_to(waiting);
     standby_.add_to(waiting);

@@ -7,7 +7,7 @@
 namespace holdfast {
 
 /// Every 0.2 s up to 4,000 ranks. With more of them less often, so that all of them together send 20,000 words a second, which takes a
-/// supervisor a fifth of a core (docs/scaling.md); but no less often than every 0.5 s, which is reached at 10,000 ranks: of a shim that
+/// supervisor a quarter of a core (docs/scaling.md); but no less often than every 0.5 s, which is reached at 10,000 ranks: of a shim that
 /// says nothing for a second nothing is known (hang_watch.cpp).
 inline double word_seconds(int ranks) {
   constexpr double kShortest = 0.2, kLongest = 0.5, kWordsASecond = 20000;

@@ -72,6 +72,7 @@ class Listening {
   void tell(const char* command) { leases_.tell(command); }
 
   void turn() {
+    ::poll(nullptr, 0, rest_milliseconds(ranks_));
     std::vector<pollfd> waiting;
     leases_.add_to(waiting);
     ::poll(waiting.data(), waiting.size(), kLoopMilliseconds);
@@ -154,6 +155,7 @@ std::optional<LeaseLoad> load_leases(int ranks, double seconds, std::string& why
 std::vector<Figure> measure_leases(const ScaleTask& task) {
   Figure joined{.way = "leases.join", .ranks = task.ranks}, word{.way = "leases.word", .ranks = task.ranks},
       loop{.way = "leases.longest_loop", .ranks = task.ranks}, told{.way = "leases.tell", .ranks = task.ranks};
+  std::vector<LeaseLoad> loads;
   for (int number = 0; number < task.repeat; ++number) {
     std::string why;
     const std::optional<LeaseLoad> load = load_leases(task.ranks, kLoadSeconds, why);
@@ -162,11 +164,15 @@ std::vector<Figure> measure_leases(const ScaleTask& task) {
     word.seconds.push_back(load->core_seconds_a_word);
     loop.seconds.push_back(load->longest_loop);
     told.seconds.push_back(load->told_seconds);
-    word.facts = {{"words_a_second", load->words_a_second},
-                  {"core_share", load->core_share},
-                  {"expected_words_a_second", load->expected_words},
-                  {"expected_core_share", load->expected_words * load->core_seconds_a_word + load->told_seconds / kPingSeconds}};
+    loads.push_back(*load);
   }
+  std::sort(loads.begin(), loads.end(),
+            [](const LeaseLoad& a, const LeaseLoad& b) { return a.core_seconds_a_word < b.core_seconds_a_word; });
+  const LeaseLoad& usual = loads[loads.size() / 2];
+  word.facts = {{"words_a_second", usual.words_a_second},
+                {"core_share", usual.core_share},
+                {"expected_words_a_second", usual.expected_words},
+                {"expected_core_share", usual.expected_words * usual.core_seconds_a_word + usual.told_seconds / kPingSeconds}};
   return {joined, word, loop, told};
 }
 
