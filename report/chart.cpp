@@ -70,6 +70,17 @@ std::string marks_svg(const TimeChart& chart) {
   return svg;
 }
 
+/// A curve has a gap over each mark: nothing was measured between the end of an attempt and the first value of the next one.
+std::vector<std::vector<Point>> cut_at_marks(const std::vector<Point>& points, const std::vector<Mark>& marks) {
+  std::vector<std::vector<Point>> pieces;
+  for (const Point& point : points) {
+    const auto is_between = [&](const Mark& mark) { return pieces.back().back().x < mark.x && mark.x <= point.x; };
+    if (pieces.empty() || std::any_of(marks.begin(), marks.end(), is_between)) pieces.emplace_back();
+    pieces.back().push_back(point);
+  }
+  return pieces;
+}
+
 }  // namespace
 
 std::string escaped(std::string_view text) {
@@ -95,15 +106,18 @@ std::string time_chart(const TimeChart& chart) {
   if (points.empty())
     svg += fmt::format(R"(<text class="axis" x="{}" y="{}" text-anchor="middle">nothing was recorded</text>)", kWidth / 2,
                        kTop + kPlotHeight / 2);
-  const auto place = [&](const Point& point) { return std::pair(x_of(point.x, chart.seconds), scale.y(point.y)); };
-  if (chart.is_curve && points.size() > 1) {
-    svg += R"(<polyline class="curve" points=")";
-    for (const Point& point : points) svg += fmt::format("{:.1f},{:.1f} ", place(point).first, place(point).second);
-    svg += R"("/>)";
-  } else {
-    for (const Point& point : points)
-      svg += fmt::format(R"(<circle class="dot" cx="{:.1f}" cy="{:.1f}" r="3"><title>{}</title></circle>)", place(point).first,
-                         place(point).second, escaped(chart.figure(point.y)));
+  const auto dot = [&](const Point& point) {
+    return fmt::format(R"(<circle class="dot" cx="{:.1f}" cy="{:.1f}" r="3"><title>{}</title></circle>)", x_of(point.x, chart.seconds),
+                       scale.y(point.y), escaped(chart.figure(point.y)));
+  };
+  if (!chart.is_curve) {
+    for (const Point& point : points) svg += dot(point);
+    return svg + "</svg>";
+  }
+  for (const std::vector<Point>& piece : cut_at_marks(points, chart.marks)) {
+    std::string places;
+    for (const Point& point : piece) places += fmt::format("{:.1f},{:.1f} ", x_of(point.x, chart.seconds), scale.y(point.y));
+    svg += piece.size() > 1 ? fmt::format(R"(<polyline class="curve" points="{}"/>)", places) : dot(piece.front());
   }
   return svg + "</svg>";
 }

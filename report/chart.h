@@ -25,10 +25,10 @@ struct Mark {
 struct TimeChart {
   std::string label;          // what it shows, for who does not see it
   std::vector<Point> points;  // x: seconds
-  std::vector<Mark> marks;
-  double seconds = 0;    // the axis ends there
-  Figure figure;         // of y
-  bool is_curve = true;  // false: a dot each
+  std::vector<Mark> marks;    // a curve has a gap over each
+  double seconds = 0;         // the axis ends there
+  Figure figure;              // of y
+  bool is_curve = true;       // false: a dot each
   bool begins_at_zero = false;
 };
 std::string time_chart(const TimeChart& chart);

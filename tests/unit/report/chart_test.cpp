@@ -22,16 +22,17 @@ TEST(Escaped, LeavesNothingThatWouldBePartOfThePage) {
   EXPECT_EQ(escaped("<b a=\"1\" c='2'>&\x01"), "&lt;b a=&quot;1&quot; c=&#39;2&#39;&gt;&amp; ");
 }
 
-TEST(TimeChart, DrawsTheCurveAndALineForEachRestart) {
+TEST(TimeChart, DrawsALineForEachRestartAndTheCurveWithAGapThere) {
   const std::string svg = time_chart({.label = "loss",
-                                      .points = {{0, 1}, {50, 2}, {100, 1}},
+                                      .points = {{0, 1}, {20, 3}, {50, 2}, {70, 1}, {100, 1}},
                                       .marks = {{40, "attempt 2"}, {60, "<3>"}},
                                       .seconds = 100,
                                       .figure = number_figure});
   EXPECT_EQ(count(svg, "class=\"mark\""), 2);
   EXPECT_THAT(svg, HasSubstr("&lt;3&gt;"));
   EXPECT_THAT(svg, HasSubstr("seconds of training"));
-  EXPECT_EQ(count(svg, "<polyline"), 1);
+  EXPECT_EQ(count(svg, "<polyline"), 2);
+  EXPECT_EQ(count(svg, "<circle"), 1);  // one value between the two restarts
 }
 
 TEST(TimeChart, OfNothingSaysSo) {
