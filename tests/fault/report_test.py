@@ -147,7 +147,7 @@ def assert_page(text, restarts):
     page.feed(text)
     page.close()
     assert page.open == []
-    assert page.counts["mark"] == 2 * restarts and page.counts["polyline"] == 2 and page.counts.get("script", 0) == 0
+    assert page.counts["mark"] == 2 * restarts and page.counts["polyline"] == 2 * (restarts + 1) and page.counts.get("script", 0) == 0
     assert "http" not in text
 
 
