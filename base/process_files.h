@@ -19,7 +19,8 @@ char process_state(pid_t pid);
 pid_t parent_of(pid_t pid);
 /// Memory of the process that no other has: what its end would set free. 0: it is gone, or may not be looked at.
 std::int64_t private_bytes(pid_t pid);
-/// Of the environment that the process was started with.
+/// Of the environment that the process was started with. In the midst of execve it has none: waits until the new program has its own, up
+/// to 0.2 s.
 std::optional<std::string> environment_value(pid_t pid, const std::string& variable);
 
 }  // namespace holdfast

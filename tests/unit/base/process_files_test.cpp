@@ -12,21 +12,59 @@
 namespace holdfast {
 namespace {
 
-TEST(ProcessFiles, TellTheEnvironmentThatAProcessWasStartedWith) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    const char *const words[] = {"sleep", "100", nullptr}, *const variables[] = {"NOT_A=x", "A=", "B=b=c", nullptr};
-    ::execve("/bin/sleep", const_cast<char**>(words), const_cast<char**>(variables));
+/// A process of its own for as long as a test lasts.
+class Started {
+ public:
+  /// `words` and `variables` end with nullptr; words[0] is the whole path.
+  Started(std::vector<const char*> words, std::vector<const char*> variables) : pid_(::fork()) {
+    if (pid_ != 0) return;
+    ::execve(words[0], const_cast<char**>(words.data()), const_cast<char**>(variables.data()));
     ::_exit(1);
   }
-  EXPECT_TRUE(wait_until([child] { return process_file(child, "comm") == "sleep\n"; }));
-  EXPECT_EQ(environment_value(child, "A"), "");
-  EXPECT_EQ(environment_value(child, "B"), "b=c");
-  EXPECT_EQ(environment_value(child, "C"), std::nullopt);
-  ::kill(child, SIGKILL);
-  ::waitpid(child, nullptr, 0);
-  EXPECT_EQ(environment_value(child, "A"), std::nullopt) << "it is gone";
+  Started(const Started&) = delete;
+  Started& operator=(const Started&) = delete;
+  ~Started() { end(); }
+  void end() {
+    if (pid_ > 0) ::kill(pid_, SIGKILL), ::waitpid(pid_, nullptr, 0);
+    pid_ = 0;
+  }
+  pid_t pid() const { return pid_; }
+
+ private:
+  pid_t pid_;
+};
+
+TEST(ProcessFiles, TellTheEnvironmentThatAProcessWasStartedWith) {
+  Started sleep({"/bin/sleep", "100", nullptr}, {"NOT_A=x", "A=", "B=b=c", nullptr});
+  const pid_t pid = sleep.pid();
+  EXPECT_TRUE(wait_until([pid] { return process_file(pid, "comm") == "sleep\n"; }));
+  EXPECT_EQ(environment_value(pid, "A"), "");
+  EXPECT_EQ(environment_value(pid, "B"), "b=c");
+  EXPECT_EQ(environment_value(pid, "C"), std::nullopt);
+  sleep.end();
+  EXPECT_EQ(environment_value(pid, "A"), std::nullopt) << "it is gone";
   EXPECT_EQ(text_of_file("/no/such/file"), "");
+}
+
+TEST(ProcessFiles, TellTheEnvironmentOfAProcessThatIsInExecve) {
+  const Started again({"/bin/sh", "-c", "exec /bin/sh -c \"$AGAIN\"", nullptr}, {"AGAIN=exec /bin/sh -c \"$AGAIN\"", nullptr});
+  EXPECT_TRUE(wait_until([&again] { return environment_value(again.pid(), "AGAIN").has_value(); }));
+  int empty = 0, missed = 0;  // about 1 look of 10 falls into execve
+  EXPECT_TRUE(wait_until([&] {
+    empty += process_file(again.pid(), "environ").empty();
+    missed += !environment_value(again.pid(), "AGAIN");
+    return empty >= 20;
+  }));
+  EXPECT_EQ(missed, 0) << "a sweep would have left it alive";
+}
+
+TEST(ProcessFiles, TellAtOnceThatAnEnvironmentIsEmpty) {
+  const Started sleep({"/bin/sleep", "100", nullptr}, {nullptr});
+  EXPECT_TRUE(wait_until([&sleep] { return process_file(sleep.pid(), "comm") == "sleep\n"; }));
+  const SystemClock clock;
+  const double begin = clock.seconds();
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(environment_value(sleep.pid(), "A"), std::nullopt);
+  EXPECT_LT(clock.seconds() - begin, 10) << "20 s, were each waited for as if it were in execve";
 }
 
 TEST(ProcessFiles, TellTheMemoryThatIsOfAProcessAlone) {
