@@ -17,7 +17,7 @@
 #include "apps/commands/version.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "launch/shim.h"
+#include "launch/shim/shim.h"
 
 namespace holdfast {
 namespace {

@@ -12,7 +12,7 @@
 #include "base/environment.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "trainer/cuda_plugin.h"
+#include "trainer/devices/cuda_plugin.h"
 
 namespace {
 

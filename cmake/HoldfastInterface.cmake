@@ -1,5 +1,5 @@
 # include/holdfast_interface.h in the build folder: the version, and a digest of the headers through which a plugin and the program talk to
-# each other. A plugin carries both (trainer/plugin_record.h), so that one made for other headers is refused instead of misread.
+# each other. A plugin carries both (trainer/plugins/plugin_record.h), so that one made for other headers is refused instead of misread.
 set(HOLDFAST_INTERFACE_ROOTS trainer/registry.h trainer/accuracy.h trainer/staged_task.h options/read.h base/error.h)
 
 # holdfast_interface_headers(OUT ROOT...): the headers, and those of this project that they include.

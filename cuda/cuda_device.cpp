@@ -14,8 +14,8 @@
 #include "cuda/device_identity.h"
 #include "cuda/nccl_communicator.h"
 #include "cuda/nccl_connection.h"
-#include "trainer/cuda_plugin.h"
-#include "trainer/plugin_record.h"
+#include "trainer/devices/cuda_plugin.h"
+#include "trainer/plugins/plugin_record.h"
 
 namespace holdfast {
 namespace {

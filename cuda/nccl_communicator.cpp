@@ -16,7 +16,7 @@
 #include "dist/reduction_kernel.h"
 #include "dist/stream_order.h"
 #include "dist/tear_down.h"
-#include "trainer/device_streams.h"
+#include "trainer/devices/device_streams.h"
 
 namespace holdfast {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "trainer/device.h"
+#include "trainer/devices/device.h"
 
 namespace holdfast {
 

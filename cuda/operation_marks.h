@@ -2,7 +2,7 @@
 #pragma once
 
 #include "dist/watchdog.h"
-#include "trainer/device_streams.h"
+#include "trainer/devices/device_streams.h"
 
 namespace holdfast {
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "launch/exit_record.h"
-#include "launch/hang_watch.h"
+#include "launch/shim/exit_record.h"
+#include "launch/watch/hang_watch.h"
 #include "options/run_options.h"
 
 namespace holdfast {

@@ -11,9 +11,9 @@
 
 #include "base/error.h"
 #include "base/same_texts.h"
-#include "launch/exit_record.h"
-#include "launch/own_addresses.h"
+#include "launch/lease/own_addresses.h"
 #include "launch/restart_policy.h"
+#include "launch/shim/exit_record.h"
 
 namespace holdfast {
 namespace {

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "checkpoint/format/layout.h"
 #include "launch/display.h"
-#include "launch/hooks.h"
+#include "launch/hooks/hooks.h"
 #include "launch/journal.h"
 #include "launch/stop_signals.h"
 

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "launch/host_list.h"
-#include "launch/launcher.h"
+#include "launch/attempt/launcher.h"
+#include "launch/hosts/host_list.h"
 #include "options/run_options.h"
 
 namespace holdfast {

@@ -28,8 +28,9 @@ struct Field {
   bool min_is_excluded = false;
   std::span<const std::string_view> choices = {};  // for text: the words that are allowed; empty: any
   bool max_is_excluded = false;
-  std::string_view synonyms = {};  // what other programs call it, words between spaces: for "did you mean"
-  bool takes_one_text = false;     // of a list of texts: one text stands for a list of that one
+  std::string_view synonyms = {};         // what other programs call it, words between spaces: for "did you mean"
+  bool takes_one_text = false;            // of a list of texts: one text stands for a list of that one
+  std::string_view choice_synonyms = {};  // what other programs call the choices, "THEIRS=OURS" between spaces: for "did you mean"
 };
 
 /// Visits the fields of an option struct in order. Numbers: the range holds for each element.

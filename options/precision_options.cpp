@@ -11,7 +11,8 @@ void PrecisionOptions::describe(FieldVisitor& visitor) {
   visitor.choice({.name = "compute",
                   .doc = "`bf16`, `fp16`: what gains by it (matrix products, convolutions, attention) computes with 16 bits; all else, and "
                          "parameters, gradients and optimizers, with 32.",
-                  .synonyms = "dtype type precision mixed autocast"},
+                  .synonyms = "dtype type precision mixed autocast",
+                  .choice_synonyms = kNumberFormatSynonyms},
                  compute, kNumberFormatNames);
   visitor.field(
       {.name = "gradient_scaler",

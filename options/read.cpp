@@ -34,6 +34,17 @@ struct Target {
   throw ConfigError({.attempted = place + target.path, .expected = target.expected, .found = describe_found(target.node), .cause = cause});
 }
 
+/// Of a list of words with a space between two.
+std::vector<std::string_view> split_words(std::string_view list) {
+  std::vector<std::string_view> words;
+  for (std::size_t begin = 0; begin < list.size();) {
+    const std::size_t end = std::min(list.find(' ', begin), list.size());
+    words.push_back(list.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return words;
+}
+
 std::string_view plain_number(const Node& node) {
   if (node.kind != NodeKind::scalar || node.is_quoted) return {};
   std::string_view text = node.text;
@@ -70,12 +81,23 @@ void convert(const Target& target, double& value) {
   value = number;
 }
 
+/// What the field calls what `word` is a misspelling of, or another program's word for; empty: nothing like it.
+std::string nearest_choice(const Field& field, const std::string& word) {
+  std::vector<std::string> words(field.choices.begin(), field.choices.end()), ours = words;
+  for (const std::string_view pair : split_words(field.choice_synonyms)) {
+    words.emplace_back(pair.substr(0, pair.find('=')));
+    ours.emplace_back(pair.substr(pair.find('=') + 1));
+  }
+  const std::optional<std::size_t> near = nearest(word, words);
+  return near ? ours[*near] : "";
+}
+
 void convert(const Target& target, std::string& value) {
   if (target.node.kind != NodeKind::scalar) refuse(target);
   const std::vector<std::string> choices(target.field.choices.begin(), target.field.choices.end());
   if (!choices.empty() && std::find(choices.begin(), choices.end(), target.node.text) == choices.end()) {
-    const std::optional<std::size_t> near = nearest(target.node.text, choices);
-    refuse(target, near ? fmt::format("did you mean '{}'?", choices[*near]) : "");
+    const std::string meant = nearest_choice(target.field, target.node.text);
+    refuse(target, meant.empty() ? "" : fmt::format("did you mean '{}'?", meant));
   }
   value = target.node.text;
 }
@@ -177,11 +199,7 @@ class Reader : public FieldVisitor {
   const Node* find(const Field& info) {
     Frame& frame = frames_.back();
     frame.names.emplace_back(info.name);
-    for (std::string_view rest = info.synonyms; !rest.empty();) {
-      const std::size_t end = std::min(rest.find(' '), rest.size());
-      frame.synonyms.emplace_back(rest.substr(0, end), info.name);
-      rest.remove_prefix(std::min(end + 1, rest.size()));
-    }
+    for (const std::string_view word : split_words(info.synonyms)) frame.synonyms.emplace_back(word, info.name);
     if (frame.node == nullptr) return nullptr;
     const Node::Entry* entry = frame.node->find(info.name);
     return entry == nullptr ? nullptr : entry->value.get();

@@ -21,7 +21,8 @@ void RunOptions::describe(FieldVisitor& visitor) {
       {.name = "device",
        .doc = "What ranks compute on ([gpus.md](gpus.md)). `auto`: on GPUs where the host has one and this build can use it, else "
               "on the CPU. `cuda`: on GPUs, or not at all.",
-       .synonyms = "accelerator use_cuda gpu gpus"},
+       .synonyms = "accelerator use_cuda gpu gpus",
+       .choice_synonyms = "gpu=cuda nvidia=cuda"},
       device, kDeviceNames);
 }
 
@@ -93,7 +94,8 @@ void ParallelOptions::describe(FieldVisitor& visitor) {
        .doc =
            "What gradients are rounded to where they are sent to other ranks: half the bytes with `bf16` and `fp16`. Ranks of one host add "
            "them up in float32, and round the sum.",
-       .synonyms = "communication_data_type compress_gradients fp16_compress_hook bf16_compress_hook"},
+       .synonyms = "communication_data_type compress_gradients fp16_compress_hook bf16_compress_hook",
+       .choice_synonyms = kNumberFormatSynonyms},
       gradient_dtype, kNumberFormatNames);
 }
 

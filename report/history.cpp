@@ -11,9 +11,9 @@
 
 #include "base/error.h"
 #include "base/run_lock.h"
-#include "launch/exit_record.h"
 #include "launch/journal.h"
 #include "launch/restart_policy.h"
+#include "launch/shim/exit_record.h"
 
 namespace holdfast {
 

@@ -56,7 +56,7 @@
 #include "base/clock.h"
 #include "checkpoint/engine/save_result.h"
 #include "dist/communicator.h"
-#include "trainer/run_state.h"
+#include "trainer/state/run_state.h"
 
 namespace torch::nn {
 class Module;

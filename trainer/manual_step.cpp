@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "trainer/gradient_memory.h"
+#include "trainer/optimization/gradient_memory.h"
 #include "trainer/training_step.h"
 
 namespace holdfast {

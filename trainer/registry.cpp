@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "options/nearest.h"
-#include "trainer/plugin.h"
+#include "trainer/plugins/plugin.h"
 
 namespace holdfast {
 namespace {

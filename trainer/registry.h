@@ -12,7 +12,7 @@
 #include "options/run_options.h"
 #include "trainer/callback.h"
 #include "trainer/data_source.h"
-#include "trainer/plugin_record.h"
+#include "trainer/plugins/plugin_record.h"
 #include "trainer/task.h"
 #include "trainer/transform.h"
 

@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "base/host.h"
 #include "base/log.h"
-#include "trainer/model_state.h"
+#include "trainer/state/model_state.h"
 #include "trainer/trainer.h"
 #include "trainer/validation.h"
 

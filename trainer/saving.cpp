@@ -6,8 +6,8 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "options/metric_name.h"
+#include "trainer/state/training_state.h"
 #include "trainer/trainer.h"
-#include "trainer/training_state.h"
 
 namespace holdfast {
 

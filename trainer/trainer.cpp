@@ -10,11 +10,11 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "checkpoint/policy/policy.h"
-#include "trainer/model_state.h"
-#include "trainer/provenance.h"
-#include "trainer/rng.h"
+#include "trainer/state/model_state.h"
+#include "trainer/state/provenance.h"
+#include "trainer/state/rng.h"
+#include "trainer/state/training_state.h"
 #include "trainer/thrown.h"
-#include "trainer/training_state.h"
 #include "trainer/validation.h"
 
 namespace holdfast {

@@ -12,8 +12,8 @@
 
 #include "base/error.h"
 #include "base/injection.h"
-#include "trainer/gradient_memory.h"
-#include "trainer/stop_request.h"
+#include "trainer/optimization/gradient_memory.h"
+#include "trainer/stopping/stop_request.h"
 #include "trainer/thrown.h"
 
 namespace holdfast {

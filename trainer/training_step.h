@@ -9,16 +9,16 @@
 #include "base/section.h"
 #include "checkpoint/engine/checkpointer.h"
 #include "dist/communicator.h"
-#include "trainer/bad_numbers.h"
+#include "trainer/bad_numbers/bad_numbers.h"
+#include "trainer/bad_numbers/left_out.h"
 #include "trainer/batch_loader.h"
 #include "trainer/callback_list.h"
-#include "trainer/left_out.h"
-#include "trainer/optimization.h"
-#include "trainer/poll_interval.h"
-#include "trainer/run_state.h"
+#include "trainer/optimization/optimization.h"
+#include "trainer/state/run_state.h"
 #include "trainer/step_profile.h"
+#include "trainer/stopping/poll_interval.h"
 #include "trainer/task.h"
-#include "trainer/weight_copies.h"
+#include "trainer/weights/weight_copies.h"
 
 namespace holdfast {
 

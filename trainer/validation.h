@@ -11,8 +11,8 @@
 #include "base/section.h"
 #include "dist/communicator.h"
 #include "trainer/batch_loader.h"
-#include "trainer/poll_interval.h"
-#include "trainer/run_state.h"
+#include "trainer/state/run_state.h"
+#include "trainer/stopping/poll_interval.h"
 #include "trainer/task.h"
 
 namespace holdfast {

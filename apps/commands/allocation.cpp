@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/file_system.h"
-#include "launch/slurm_allocation.h"
+#include "launch/slurm/slurm_allocation.h"
 
 namespace holdfast {
 

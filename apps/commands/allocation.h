@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "launch/host_list.h"
+#include "launch/hosts/host_list.h"
 
 namespace holdfast {
 

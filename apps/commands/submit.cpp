@@ -20,8 +20,8 @@
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/program.h"
-#include "launch/job_script.h"
-#include "launch/time_limit.h"
+#include "launch/slurm/job_script.h"
+#include "launch/slurm/time_limit.h"
 #include "options/run_options.h"
 
 namespace holdfast {

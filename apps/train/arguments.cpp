@@ -5,7 +5,7 @@
 #include "apps/command_line/parse.h"
 #include "base/error.h"
 #include "dist/communicator.h"
-#include "trainer/provenance.h"
+#include "trainer/state/provenance.h"
 
 namespace holdfast {
 namespace {

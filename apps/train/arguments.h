@@ -15,7 +15,7 @@ struct TrainArguments {
   std::optional<std::string> run_directory;
   std::vector<std::string> overrides;
   std::vector<Injection> injections;
-  std::string probe;      // what it tells `holdfast doctor` instead of training: versions, pairs:SECONDS; empty: it trains
+  std::string probe;  // what it tells `holdfast doctor` instead of training: versions, pairs:SECONDS; empty: it trains
   bool is_check_only = false;
   bool is_describe_only = false;
 };

@@ -19,10 +19,10 @@
 #include "data/prefetch_loader.h"
 #include "options/metric_name.h"
 #include "tasks/built_in.h"
-#include "trainer/autocast.h"
-#include "trainer/built_in_transforms.h"
-#include "trainer/recomputation.h"
+#include "trainer/precision/autocast.h"
+#include "trainer/recomputation/recomputation.h"
 #include "trainer/registry.h"
+#include "trainer/weights/built_in_transforms.h"
 
 namespace holdfast {
 namespace {

@@ -12,7 +12,7 @@
 #include "trainer/callback_list.h"
 #include "trainer/data_source.h"
 #include "trainer/task.h"
-#include "trainer/weight_copies.h"
+#include "trainer/weights/weight_copies.h"
 
 namespace holdfast {
 

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/host.h"
 #include "base/log.h"
-#include "trainer/cuda_plugin.h"
+#include "trainer/devices/cuda_plugin.h"
 
 namespace holdfast {
 

@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "options/run_options.h"
-#include "trainer/device.h"
+#include "trainer/devices/device.h"
 
 namespace holdfast {
 

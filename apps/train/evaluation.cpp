@@ -11,8 +11,8 @@
 #include "base/log.h"
 #include "checkpoint/engine/checkpointer.h"
 #include "checkpoint/format/given_path.h"
-#include "trainer/device_loader.h"
-#include "trainer/model_state.h"
+#include "trainer/devices/device_loader.h"
+#include "trainer/state/model_state.h"
 #include "trainer/validation.h"
 
 namespace holdfast {

@@ -22,7 +22,7 @@
 #include "base/host.h"
 #include "dist/communicator.h"
 #include "dist/pair_probe.h"
-#include "trainer/provenance.h"
+#include "trainer/state/provenance.h"
 
 namespace holdfast {
 namespace {

@@ -30,11 +30,11 @@
 #include "options/duration.h"
 #include "options/read.h"
 #include "options/steps.h"
-#include "trainer/device_loader.h"
-#include "trainer/model_state.h"
-#include "trainer/stop_request.h"
+#include "trainer/devices/device_loader.h"
+#include "trainer/state/model_state.h"
+#include "trainer/state/training_state.h"
+#include "trainer/stopping/stop_request.h"
 #include "trainer/trainer.h"
-#include "trainer/training_state.h"
 
 namespace holdfast {
 namespace {

@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/exit_code.h"
 #include "launch/accounting.h"
-#include "launch/attempt_times.h"
+#include "launch/attempt/attempt_times.h"
 #include "launch/journal.h"
 
 namespace holdfast {

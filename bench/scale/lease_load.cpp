@@ -13,11 +13,11 @@
 
 #include "base/error.h"
 #include "bench/scale/words.h"
-#include "launch/leases.h"
-#include "launch/open_files.h"
-#include "launch/rank_watch.h"
+#include "launch/lease/leases.h"
+#include "launch/lease/open_files.h"
+#include "launch/lease/word_seconds.h"
 #include "launch/supervisor_loop.h"
-#include "launch/word_seconds.h"
+#include "launch/watch/rank_watch.h"
 
 namespace holdfast {
 namespace {

@@ -4,8 +4,8 @@
 
 #include "base/error.h"
 #include "bench/scale/words.h"
-#include "launch/rank_watch.h"
-#include "launch/word_seconds.h"
+#include "launch/lease/word_seconds.h"
+#include "launch/watch/rank_watch.h"
 
 namespace holdfast {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/section.h"
-#include "launch/status_word.h"
+#include "launch/lease/status_word.h"
 
 namespace holdfast {
 namespace {

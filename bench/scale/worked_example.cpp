@@ -10,7 +10,7 @@
 #include "checkpoint/format/manifest.h"
 #include "checkpoint/format/windows.h"
 #include "dist/vote.h"
-#include "launch/word_seconds.h"
+#include "launch/lease/word_seconds.h"
 
 namespace holdfast {
 namespace {

@@ -12,8 +12,8 @@ namespace holdfast {
 std::string dump_any(const nlohmann::json& value);
 /// A rank's answer when its part has failed.
 std::string failure_answer(const std::string& what);
-/// "rank 1: ..." for each failure among the answers, "ranks 0, 2: ..." where they say the same, the failure alone where all do. Empty: there
-/// is none.
+/// "rank 1: ..." for each failure among the answers, "ranks 0, 2: ..." where they say the same, the failure alone where all do. Empty:
+/// there is none.
 std::string failures_in(const std::vector<std::string>& answers);
 
 /// Does one rank's part of a collective and returns why it failed, empty if it did not: the others wait to hear. Code that is not of this

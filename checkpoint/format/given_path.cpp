@@ -9,6 +9,13 @@ namespace {
 
 bool leads_nowhere(FileSystem& files, const Path& path) { return files.kind(path) == FileKind::link && !std::filesystem::exists(path); }
 
+/// The folder in which the path leaves what there is.
+Path nearest_folder(FileSystem& files, Path path) {
+  do path = path.parent_path();
+  while (!path.empty() && files.kind(path) == FileKind::none);
+  return path.empty() ? "." : path;
+}
+
 }  // namespace
 
 std::vector<Path> states_of(FileSystem& files, const Path& given) {
@@ -30,7 +37,8 @@ std::string found_at(FileSystem& files, const Path& path, const std::string& oth
 
 ErrorText no_checkpoint_at(FileSystem& files, const Path& given, const std::string& attempted) {
   const Path path = given.has_filename() ? given : given.parent_path();
-  std::string next = "`holdfast ckpt list RUN` names what there is";
+  const std::string command = files.kind(path) == FileKind::none ? "ls " + nearest_folder(files, path).string() : "holdfast ckpt list RUN";
+  std::string next = fmt::format("`{}` names what there is", command);
   if (given.is_relative()) next += "; a relative path starts in the working directory, " + std::filesystem::current_path().string();
   if (leads_nowhere(files, path)) next = "`cp -rL` copies the state itself, where `cp -r` copies the link";
   return {.attempted = attempted,

@@ -19,11 +19,11 @@
 #include "base/host.h"
 #include "base/median.h"
 #include "checkpoint/format/layout.h"
+#include "launch/attempt/sweep.h"
 #include "launch/chaos/supervised_run.h"
 #include "launch/chaos/verdict.h"
 #include "launch/journal.h"
-#include "launch/log_tail.h"
-#include "launch/sweep.h"
+#include "launch/shim/log_tail.h"
 
 namespace holdfast {
 namespace {

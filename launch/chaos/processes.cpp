@@ -6,7 +6,7 @@
 
 #include "base/environment.h"
 #include "base/process_files.h"
-#include "launch/sweep.h"
+#include "launch/attempt/sweep.h"
 
 namespace holdfast {
 namespace {

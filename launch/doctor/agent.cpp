@@ -21,8 +21,8 @@
 #include "base/program.h"
 #include "launch/doctor/gather.h"
 #include "launch/doctor/shared_files.h"
-#include "launch/join.h"
-#include "launch/line_connection.h"
+#include "launch/lease/join.h"
+#include "launch/lease/line_connection.h"
 
 namespace holdfast {
 namespace {

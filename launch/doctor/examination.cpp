@@ -9,11 +9,11 @@
 #include "base/environment.h"
 #include "base/error.h"
 #include "base/host.h"
+#include "launch/attempt/sweep.h"
 #include "launch/doctor/host_links.h"
 #include "launch/doctor/pairs.h"
 #include "launch/doctor/sharing.h"
-#include "launch/own_addresses.h"
-#include "launch/sweep.h"
+#include "launch/lease/own_addresses.h"
 
 namespace holdfast {
 namespace {

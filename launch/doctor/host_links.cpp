@@ -10,7 +10,7 @@
 #include <cmath>
 
 #include "base/reap.h"
-#include "launch/log_tail.h"
+#include "launch/shim/log_tail.h"
 
 namespace holdfast {
 namespace {

@@ -14,7 +14,7 @@
 
 #include "base/clock.h"
 #include "base/file_system.h"
-#include "launch/line_connection.h"
+#include "launch/lease/line_connection.h"
 
 namespace holdfast {
 

@@ -13,9 +13,9 @@
 #include "base/environment.h"
 #include "base/error.h"
 #include "base/host.h"
-#include "launch/launcher.h"
-#include "launch/own_addresses.h"
-#include "launch/session_directory.h"
+#include "launch/attempt/launcher.h"
+#include "launch/attempt/session_directory.h"
+#include "launch/lease/own_addresses.h"
 
 namespace holdfast {
 namespace {

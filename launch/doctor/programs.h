@@ -9,7 +9,7 @@
 #include <sys/types.h>
 
 #include "base/file_system.h"
-#include "launch/placement.h"
+#include "launch/hosts/placement.h"
 
 namespace holdfast {
 

@@ -6,10 +6,10 @@
 #include <thread>
 
 #include "tests/gpu/open_gpu.h"
-#include "trainer/model_state.h"
-#include "trainer/optimizer.h"
-#include "trainer/rng.h"
-#include "trainer/state_entry.h"
+#include "trainer/optimization/optimizer.h"
+#include "trainer/state/model_state.h"
+#include "trainer/state/rng.h"
+#include "trainer/state/state_entry.h"
 
 namespace holdfast {
 namespace {

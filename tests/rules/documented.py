@@ -13,7 +13,7 @@ def exit_codes(root):
 def journal_events(root):
     """The names of the events that launch/ writes: the text literals in the place of the name, and those of decisions."""
     found = set()
-    for path in sorted((root / "launch").glob("*.cpp")):
+    for path in sorted((root / "launch").rglob("*.cpp")):
         text = path.read_text()
         for match in re.finditer(r"(?:action::Journal\s*\{|\bhappened\(|handlers_\.journal\()", text):
             name = re.split(r"[{},]", text[match.end():], maxsplit=1)[0]

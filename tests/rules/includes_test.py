@@ -27,7 +27,7 @@ def test_the_picture_has_no_circle():
 
 def tree(root, file, *lines):
     """A tree of two headers and one offending source."""
-    for name in ("base/error.h", "launch/shim.h", "trainer/trainer.h", "checkpoint/store/commit.h", "tasks/gpt.h", file):
+    for name in ("base/error.h", "launch/shim/shim.h", "trainer/trainer.h", "checkpoint/store/commit.h", "tasks/gpt.h", file):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text("#pragma once\n")
     (root / file).write_text("\n".join(lines) + "\n")
@@ -35,18 +35,18 @@ def tree(root, file, *lines):
 
 
 @pytest.mark.parametrize("file, include, complaint", [
-    ("base/log.cpp", '"launch/shim.h"', "base includes launch/shim.h, but may include nothing only"),
+    ("base/log.cpp", '"launch/shim/shim.h"', "base includes launch/shim/shim.h, but may include nothing only"),
     ("options/read.cpp", '"trainer/trainer.h"', "options includes trainer/trainer.h"),
     ("dist/vote.cpp", '"checkpoint/store/commit.h"', "dist includes checkpoint/store/commit.h"),
     ("checkpoint/format/shard.cpp", '"checkpoint/store/commit.h"', "checkpoint/format includes checkpoint/store/commit.h"),
-    ("launch/launcher.cpp", '"trainer/trainer.h"', "launch includes trainer/trainer.h"),
+    ("launch/attempt/launcher.cpp", '"trainer/trainer.h"', "launch includes trainer/trainer.h"),
     ("trainer/step.cpp", '"tasks/gpt.h"', "trainer includes tasks/gpt.h"),
     ("data/text.cpp", '"tasks/gpt.h"', "data includes tasks/gpt.h"),
     ("apps/commands/run.cpp", '"trainer/trainer.h"', "apps/commands includes trainer/trainer.h"),
     ("apps/holdfast.cpp", '<trainer/trainer.h>', "apps/commands includes trainer/trainer.h"),
-    ("apps/train/training.cpp", '"launch/shim.h"', "apps/train includes launch/shim.h"),
+    ("apps/train/training.cpp", '"launch/shim/shim.h"', "apps/train includes launch/shim/shim.h"),
     ("trainer/step.cpp", "<mpi.h>", "MPI is known to dist only"),
-    ("launch/launcher.cpp", "<mpi-ext.h>", "MPI is known to dist only"),
+    ("launch/attempt/launcher.cpp", "<mpi-ext.h>", "MPI is known to dist only"),
     ("checkpoint/store/commit.cpp", "<hdf5.h>", "HDF5 is known to checkpoint/format, data only"),
     ("trainer/step.cpp", "<H5Fpublic.h>", "HDF5 is known to checkpoint/format, data only"),
     ("checkpoint/store/commit.cpp", "<torch/torch.h>", "LibTorch is known to trainer, cuda, tasks, data, apps/train only"),

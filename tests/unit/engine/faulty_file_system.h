@@ -81,7 +81,8 @@ class OperationRecord {
   /// Whether the fault was the death of that rank: in one of its threads, while another may have seen something else first.
   bool has_killed(int rank) const {
     const std::lock_guard lock(mutex_);
-    return struck_ && struck_->rank == rank && fault_ && (fault_->kind == Fault::Kind::killed || fault_->kind == Fault::Kind::killed_at_once);
+    return struck_ && struck_->rank == rank && fault_ &&
+           (fault_->kind == Fault::Kind::killed || fault_->kind == Fault::Kind::killed_at_once);
   }
   std::size_t count(int rank) const {
     std::size_t count = 0;

@@ -1,4 +1,4 @@
-#include "launch/attempt_times.h"
+#include "launch/attempt/attempt_times.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "launch/device_records.h"
+#include "launch/shim/device_records.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "launch/exit_record.h"
+#include "launch/shim/exit_record.h"
 
 #include <gmock/gmock.h>
 

@@ -1,4 +1,4 @@
-#include "launch/hang_watch.h"
+#include "launch/watch/hang_watch.h"
 
 #include <gmock/gmock.h>
 

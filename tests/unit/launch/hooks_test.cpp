@@ -1,5 +1,5 @@
 // Which hooks are called for which lines of the journal, with what, and what is refused. What they may do to a run: fault.hooks.
-#include "launch/hooks.h"
+#include "launch/hooks/hooks.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>

@@ -1,4 +1,4 @@
-#include "launch/host_pool.h"
+#include "launch/hosts/host_pool.h"
 
 #include <gmock/gmock.h>
 

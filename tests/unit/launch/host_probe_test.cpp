@@ -1,4 +1,4 @@
-#include "launch/host_probe.h"
+#include "launch/hosts/host_probe.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-#include "launch/host_watch.h"
+#include "launch/hosts/host_watch.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>

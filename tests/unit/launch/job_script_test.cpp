@@ -1,10 +1,10 @@
 // What a job asks Slurm for, and the ways to write a time.
-#include "launch/job_script.h"
+#include "launch/slurm/job_script.h"
 
 #include <gmock/gmock.h>
 
 #include "base/error.h"
-#include "launch/time_limit.h"
+#include "launch/slurm/time_limit.h"
 
 namespace holdfast {
 namespace {

@@ -1,11 +1,11 @@
-#include "launch/join.h"
+#include "launch/lease/join.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <thread>
 
-#include "launch/leases.h"
+#include "launch/lease/leases.h"
 #include "tests/unit/base/wait_until.h"
 
 namespace holdfast {

@@ -1,4 +1,4 @@
-#include "launch/launcher.h"
+#include "launch/attempt/launcher.h"
 
 #include <gmock/gmock.h>
 

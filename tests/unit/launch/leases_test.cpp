@@ -1,4 +1,4 @@
-#include "launch/leases.h"
+#include "launch/lease/leases.h"
 
 #include <gmock/gmock.h>
 #include <sys/socket.h>

@@ -1,4 +1,4 @@
-#include "launch/line_connection.h"
+#include "launch/lease/line_connection.h"
 
 #include <gmock/gmock.h>
 #include <sys/socket.h>

@@ -1,11 +1,11 @@
-#include "launch/log_tail.h"
+#include "launch/shim/log_tail.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <fstream>
 
-#include "launch/exit_record.h"
+#include "launch/shim/exit_record.h"
 #include "tests/unit/base/temporary_directory.h"
 
 namespace holdfast {

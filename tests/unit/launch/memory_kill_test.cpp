@@ -1,4 +1,4 @@
-#include "launch/memory_kill.h"
+#include "launch/shim/memory_kill.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "launch/open_files.h"
+#include "launch/lease/open_files.h"
 
 #include <gmock/gmock.h>
 #include <sys/resource.h>

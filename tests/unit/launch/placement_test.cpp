@@ -1,4 +1,4 @@
-#include "launch/placement.h"
+#include "launch/hosts/placement.h"
 
 #include <gmock/gmock.h>
 

@@ -1,4 +1,4 @@
-#include "launch/session_directory.h"
+#include "launch/attempt/session_directory.h"
 
 #include <gtest/gtest.h>
 

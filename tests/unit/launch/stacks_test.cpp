@@ -1,4 +1,4 @@
-#include "launch/stacks.h"
+#include "launch/watch/stacks.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -11,7 +11,7 @@
 #include <fstream>
 #include <iterator>
 
-#include "launch/stack_taker.h"
+#include "launch/watch/stack_taker.h"
 #include "tests/unit/base/temporary_directory.h"
 #include "tests/unit/base/wait_until.h"
 

@@ -1,5 +1,5 @@
 // What becomes of a run whose next attempt cannot be started ahead. What standing by does for a run: fault.standby.
-#include "launch/standby.h"
+#include "launch/attempt/standby.h"
 
 #include <gmock/gmock.h>
 

@@ -1,4 +1,4 @@
-#include "launch/stragglers.h"
+#include "launch/watch/stragglers.h"
 
 #include <gmock/gmock.h>
 

@@ -1,4 +1,4 @@
-#include "launch/word_seconds.h"
+#include "launch/lease/word_seconds.h"
 
 #include <gtest/gtest.h>
 

@@ -50,7 +50,7 @@ struct Animal {
     visitor.field({.name = "years"}, years);
     visitor.field({.name = "sizes", .min = 0, .max = 1, .max_is_excluded = true}, sizes);
     visitor.field({.name = "foods"}, foods);
-    visitor.choice({.name = "colour"}, colour, kColours);
+    visitor.choice({.name = "colour", .choice_synonyms = "scarlet=red greek=red"}, colour, kColours);
     visitor.section({.name = "tail"}, tail);
     visitor.list({.name = "legs"}, legs);
     visitor.map({.name = "ears"}, ears);
@@ -164,6 +164,8 @@ TEST(Read, SuggestsTheKeyThatWasMeant) {
 TEST(Read, SuggestsTheWordThatWasMeant) {
   EXPECT_EQ(error_in("colour: gren"), "x.yaml:1:9: colour: expected one of red, green, found 'gren': did you mean 'green'?");
   EXPECT_EQ(error_in("colour: 5"), "x.yaml:1:9: colour: expected one of red, green, found '5'");
+  EXPECT_EQ(error_in("colour: skarlet"), "x.yaml:1:9: colour: expected one of red, green, found 'skarlet': did you mean 'red'?");
+  EXPECT_EQ(error_in("colour: greek"), "x.yaml:1:9: colour: expected one of red, green, found 'greek': did you mean 'red'?");
 }
 
 TEST(Read, RefusesNamesThatCannotStandInAPath) {

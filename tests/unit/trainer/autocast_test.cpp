@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
-#include "trainer/autocast.h"
+#include "trainer/precision/autocast.h"
 
 namespace holdfast {
 namespace {

@@ -1,4 +1,4 @@
-#include "trainer/bad_numbers.h"
+#include "trainer/bad_numbers/bad_numbers.h"
 
 #include <gmock/gmock.h>
 

@@ -1,4 +1,4 @@
-#include "trainer/cuda_plugin.h"
+#include "trainer/devices/cuda_plugin.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,8 +1,8 @@
 // The CUDA part as the program sees it, without CUDA: opened, it gives a device that says what it was asked for.
 #include <fmt/format.h>
 
-#include "trainer/cuda_plugin.h"
-#include "trainer/plugin_record.h"
+#include "trainer/devices/cuda_plugin.h"
+#include "trainer/plugins/plugin_record.h"
 
 namespace holdfast {
 namespace {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "late_communicator.h"
-#include "trainer/gradient_buckets.h"
+#include "trainer/optimization/gradient_buckets.h"
 
 namespace holdfast {
 namespace {

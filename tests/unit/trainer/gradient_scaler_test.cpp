@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "lone_step.h"
-#include "trainer/gradient_scaler.h"
+#include "trainer/precision/gradient_scaler.h"
 
 namespace holdfast {
 namespace {

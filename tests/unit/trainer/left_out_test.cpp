@@ -1,4 +1,4 @@
-#include "trainer/left_out.h"
+#include "trainer/bad_numbers/left_out.h"
 
 #include <gmock/gmock.h>
 

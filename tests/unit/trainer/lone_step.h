@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "late_communicator.h"
-#include "trainer/training_state.h"
+#include "trainer/state/training_state.h"
 #include "trainer/training_step.h"
 
 namespace holdfast {

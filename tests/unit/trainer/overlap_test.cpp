@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "late_communicator.h"
-#include "trainer/gradient_buckets.h"
+#include "trainer/optimization/gradient_buckets.h"
 
 namespace holdfast {
 namespace {

@@ -1,4 +1,4 @@
-#include "trainer/plateau.h"
+#include "trainer/optimization/plateau.h"
 
 #include <gmock/gmock.h>
 

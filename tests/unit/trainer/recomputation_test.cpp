@@ -5,8 +5,8 @@
 
 #include <functional>
 
-#include "trainer/autocast.h"
-#include "trainer/recomputation.h"
+#include "trainer/precision/autocast.h"
+#include "trainer/recomputation/recomputation.h"
 #include "trainer/staged_task.h"
 
 namespace holdfast {

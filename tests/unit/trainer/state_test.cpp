@@ -5,10 +5,10 @@
 #include <cmath>
 #include <limits>
 
-#include "trainer/provenance.h"
-#include "trainer/rng.h"
-#include "trainer/run_state.h"
-#include "trainer/state_entry.h"
+#include "trainer/state/provenance.h"
+#include "trainer/state/rng.h"
+#include "trainer/state/run_state.h"
+#include "trainer/state/state_entry.h"
 
 namespace holdfast {
 namespace {

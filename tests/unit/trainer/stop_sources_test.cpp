@@ -1,4 +1,4 @@
-#include "trainer/stop_sources.h"
+#include "trainer/stopping/stop_sources.h"
 
 #include <gmock/gmock.h>
 
@@ -6,7 +6,7 @@
 
 #include "tests/unit/base/fake_clock.h"
 #include "tests/unit/base/temporary_directory.h"
-#include "trainer/poll_interval.h"
+#include "trainer/stopping/poll_interval.h"
 
 namespace holdfast {
 namespace {

@@ -13,7 +13,7 @@
 #include "base/injection.h"
 #include "lone_step.h"
 #include "tests/unit/base/temporary_directory.h"
-#include "trainer/model_state.h"
+#include "trainer/state/model_state.h"
 #include "trainer/trainer.h"
 #include "trainer/training_step.h"
 

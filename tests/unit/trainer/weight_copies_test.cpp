@@ -3,9 +3,9 @@
 
 #include <torch/torch.h>
 
-#include "trainer/built_in_transforms.h"
-#include "trainer/model_state.h"
-#include "trainer/weight_copies.h"
+#include "trainer/state/model_state.h"
+#include "trainer/weights/built_in_transforms.h"
+#include "trainer/weights/weight_copies.h"
 
 namespace holdfast {
 namespace {
