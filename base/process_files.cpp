@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
-#include <map>
 #include <sstream>
 #include <thread>
+#include <utility>
+#include <vector>
 
 namespace holdfast {
 
@@ -29,23 +29,26 @@ std::string after_name(pid_t pid) {
   return name_end == text.npos || name_end + 2 >= text.size() ? "" : text.substr(name_end + 2);
 }
 
-/// Whether it says something that an environment reads as empty. It does where the process is gone or is a thread of the kernel (neither
-/// has memory), where it may not be looked at, and where the environment is of no length. Else the process was in execve.
-bool has_no_environment(pid_t pid) {
-  constexpr int kState = 3, kMemory = 23, kCode = 26, kEnvironmentBegin = 50, kEnvironmentEnd = 51;  // proc(5): fields of "stat"
+/// Whether an environment that reads as empty will go on doing so: the process is gone or is a thread of the kernel (neither has memory),
+/// it may not be looked at, or its environment is of no length. Else it is in execve.
+bool stays_empty(pid_t pid) {
+  constexpr std::size_t kFirst = 3, kMemory = 23, kCode = 26, kEnvironmentBegin = 50, kEnvironmentEnd = 51;  // proc(5): fields of "stat"
   std::istringstream text(after_name(pid));
-  std::map<int, std::string> fields;
-  for (int field = kState; field <= kEnvironmentEnd; ++field) text >> fields[field];
-  if (!text || fields[kMemory] == "0" || fields[kCode] == "1") return true;             // 1: it may not be looked at
-  return fields[kCode] != "0" && fields[kEnvironmentBegin] == fields[kEnvironmentEnd];  // execve writes where the code is last of all
+  const std::vector<std::string> fields(std::istream_iterator<std::string>(text), {});
+  if (fields.size() <= kEnvironmentEnd - kFirst || fields[kMemory - kFirst] == "0") return true;
+  const bool is_of_no_length = fields[kEnvironmentBegin - kFirst] == fields[kEnvironmentEnd - kFirst];  // both 0: it may not be looked at
+  return is_of_no_length && fields[kCode - kFirst] != "0";  // execve writes the environment's place first, the code's last
 }
 
 /// "A=…" and so on, a zero byte after each.
-std::string environment_of(pid_t pid) {
-  constexpr int kLooks = 200;  // a millisecond each: far more than execve takes on a crowded host
-  for (int look = 1;; ++look) {
+std::string environment_of(pid_t pid, std::chrono::steady_clock::time_point end) {
+  std::string before;
+  for (;;) {
     std::string text = process_file(pid, "environ");
-    if (!text.empty() || look == kLooks || has_no_environment(pid)) return text;
+    if (text.empty() && (stays_empty(pid) || std::chrono::steady_clock::now() >= end)) return text;
+    // Cut short: it was read in pieces, and in between the process went through execve. Or the process has written there itself.
+    if (!text.empty() && (text.back() == '\0' || text == before)) return text;
+    before = std::move(text);
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
 }
@@ -70,8 +73,8 @@ std::int64_t private_bytes(pid_t pid) {
   return kilobytes * 1024;
 }
 
-std::optional<std::string> environment_value(pid_t pid, const std::string& variable) {
-  const std::string text = environment_of(pid), begin = variable + "=";
+std::optional<std::string> environment_value(pid_t pid, const std::string& variable, std::chrono::steady_clock::time_point end_of_wait) {
+  const std::string text = environment_of(pid, end_of_wait), begin = variable + "=";
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = std::min(text.find('\0', at), text.size());
     if (text.compare(at, begin.size(), begin) == 0) return text.substr(at + begin.size(), end - at - begin.size());

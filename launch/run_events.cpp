@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 #include "base/same_texts.h"
-#include "launch/lease/own_addresses.h"
+#include "launch/hosts/own_addresses.h"
 #include "launch/restart_policy.h"
 #include "launch/shim/exit_record.h"
 

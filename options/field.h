@@ -30,7 +30,7 @@ struct Field {
   bool max_is_excluded = false;
   std::string_view synonyms = {};         // what other programs call it, words between spaces: for "did you mean"
   bool takes_one_text = false;            // of a list of texts: one text stands for a list of that one
-  std::string_view choice_synonyms = {};  // what other programs call the choices, "THEIRS=OURS" between spaces: for "did you mean"
+  std::string_view choice_synonyms = {};  // likewise of the choices, "THEIRS=OURS"; OURS that is none of them: nothing
 };
 
 /// Visits the fields of an option struct in order. Numbers: the range holds for each element.

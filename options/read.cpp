@@ -85,8 +85,10 @@ void convert(const Target& target, double& value) {
 std::string nearest_choice(const Field& field, const std::string& word) {
   std::vector<std::string> words(field.choices.begin(), field.choices.end()), ours = words;
   for (const std::string_view pair : split_words(field.choice_synonyms)) {
+    const std::string_view choice = pair.substr(pair.find('=') + 1);
+    if (std::find(field.choices.begin(), field.choices.end(), choice) == field.choices.end()) continue;
     words.emplace_back(pair.substr(0, pair.find('=')));
-    ours.emplace_back(pair.substr(pair.find('=') + 1));
+    ours.emplace_back(choice);
   }
   const std::optional<std::size_t> near = nearest(word, words);
   return near ? ours[*near] : "";

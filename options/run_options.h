@@ -97,7 +97,8 @@ struct ScheduleOptions {
 enum class NumberFormat { float32, bf16, fp16 };
 inline constexpr std::pair<std::string_view, NumberFormat> kNumberFormatNames[] = {
     {"float32", NumberFormat::float32}, {"bf16", NumberFormat::bf16}, {"fp16", NumberFormat::fp16}};
-inline constexpr std::string_view kNumberFormatSynonyms = "float=float32 fp32=float32 float16=fp16 half=fp16 f16=fp16 bfloat16=bf16";
+inline constexpr std::string_view kNumberFormatSynonyms =  // for Field::choice_synonyms
+    "float=float32 fp32=float32 float16=fp16 half=fp16 f16=fp16 bfloat16=bf16 bfloat=bf16";
 constexpr std::string_view name_of(NumberFormat format) { return kNumberFormatNames[static_cast<std::size_t>(format)].first; }
 
 /// `precision:` of the forward and backward pass. Parameters, gradients and optimizer state are float32 in any case.

@@ -27,7 +27,9 @@ void TransformOptions::describe(FieldVisitor& visitor) {
                  .synonyms = "source input"},
                 of);
   describe_average(visitor);
-  visitor.choice({.name = "precision", .doc = "`half` only: the type of numbers.", .synonyms = "dtype"}, precision, kHalves);
+  visitor.choice(
+      {.name = "precision", .doc = "`half` only: the type of numbers.", .synonyms = "dtype", .choice_synonyms = kNumberFormatSynonyms},
+      precision, kHalves);
   visitor.field({.name = "factor", .doc = "`scale` only: what each number is multiplied by.", .min = -1e9, .max = 1e9, .synonyms = "scale"},
                 factor);
   describe_plugin_of_type(visitor, plugin);

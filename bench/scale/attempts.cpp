@@ -9,8 +9,8 @@
 #include "base/error.h"
 #include "base/exit_code.h"
 #include "launch/accounting.h"
-#include "launch/attempt/attempt_times.h"
 #include "launch/journal.h"
+#include "launch/watch/attempt_times.h"
 
 namespace holdfast {
 namespace {

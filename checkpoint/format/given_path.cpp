@@ -9,11 +9,12 @@ namespace {
 
 bool leads_nowhere(FileSystem& files, const Path& path) { return files.kind(path) == FileKind::link && !std::filesystem::exists(path); }
 
-/// The folder in which the path leaves what there is.
-Path nearest_folder(FileSystem& files, Path path) {
-  do path = path.parent_path();
-  while (!path.empty() && files.kind(path) == FileKind::none);
-  return path.empty() ? "." : path;
+/// The nearest folder above it that exists, or link to one, as an absolute path.
+Path nearest_folder(FileSystem& files, const Path& path) {
+  Path folder = std::filesystem::absolute(path).parent_path();
+  for (FileKind kind; folder != folder.root_path(); folder = folder.parent_path())
+    if (kind = files.kind(folder); kind == FileKind::directory || kind == FileKind::link) break;
+  return folder;
 }
 
 }  // namespace
@@ -37,8 +38,9 @@ std::string found_at(FileSystem& files, const Path& path, const std::string& oth
 
 ErrorText no_checkpoint_at(FileSystem& files, const Path& given, const std::string& attempted) {
   const Path path = given.has_filename() ? given : given.parent_path();
-  const std::string command = files.kind(path) == FileKind::none ? "ls " + nearest_folder(files, path).string() : "holdfast ckpt list RUN";
-  std::string next = fmt::format("`{}` names what there is", command);
+  std::string next = "`holdfast ckpt list RUN` names what there is";
+  if (files.kind(path) == FileKind::none)
+    next = fmt::format("look into {}, the nearest folder that exists", nearest_folder(files, path).string());
   if (given.is_relative()) next += "; a relative path starts in the working directory, " + std::filesystem::current_path().string();
   if (leads_nowhere(files, path)) next = "`cp -rL` copies the state itself, where `cp -r` copies the link";
   return {.attempted = attempted,

@@ -15,10 +15,12 @@ namespace holdfast {
 
 std::vector<pid_t> processes_with(const std::string& name, const std::string& value) {
   std::vector<pid_t> found;
+  const auto end_of_wait = std::chrono::steady_clock::now() + kExecveTime;
   const std::unique_ptr<DIR, int (*)(DIR*)> proc(::opendir("/proc"), &::closedir);
   while (const dirent* item = proc ? ::readdir(proc.get()) : nullptr) {
     const pid_t pid = std::atoi(item->d_name);
-    if (pid > 0 && pid != ::getpid() && environment_value(pid, name) == value && process_state(pid) != 'Z') found.push_back(pid);
+    if (pid > 0 && pid != ::getpid() && environment_value(pid, name, end_of_wait) == value && process_state(pid) != 'Z')
+      found.push_back(pid);
   }
   return found;
 }

@@ -9,10 +9,12 @@
 
 namespace holdfast {
 
-/// Processes (zombies left out, this one left out) whose environment has the variable `name` with exactly `value`.
+/// Processes (zombies left out, this one left out) whose environment has the variable `name` with exactly `value`. Waits for those that
+/// are in execve, for 0.2 s all together.
 std::vector<pid_t> processes_with(const std::string& name, const std::string& value);
 
-/// SIGKILLs them until none is left or `seconds` have passed. Returns the number that is left.
+/// SIGKILLs them until none is left or `seconds` have passed, and 0.2 s more where a process is in execve. Blocks. Returns the number that
+/// is left.
 int sweep(const std::string& name, const std::string& value, double seconds);
 
 }  // namespace holdfast

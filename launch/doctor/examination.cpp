@@ -13,7 +13,7 @@
 #include "launch/doctor/host_links.h"
 #include "launch/doctor/pairs.h"
 #include "launch/doctor/sharing.h"
-#include "launch/lease/own_addresses.h"
+#include "launch/hosts/own_addresses.h"
 
 namespace holdfast {
 namespace {

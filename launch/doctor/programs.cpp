@@ -15,7 +15,7 @@
 #include "base/host.h"
 #include "launch/attempt/launcher.h"
 #include "launch/attempt/session_directory.h"
-#include "launch/lease/own_addresses.h"
+#include "launch/hosts/own_addresses.h"
 
 namespace holdfast {
 namespace {

@@ -23,7 +23,7 @@
 #include "base/error.h"
 #include "base/exec_array.h"
 #include "base/host.h"
-#include "launch/attempt/descendants.h"
+#include "launch/hooks/descendants.h"
 
 namespace holdfast {
 namespace {

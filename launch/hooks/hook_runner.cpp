@@ -16,7 +16,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "launch/attempt/descendants.h"
+#include "launch/hooks/descendants.h"
 #include "launch/hooks/hook_end.h"
 #include "launch/hooks/hook_keeper.h"
 

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "launch/lease/own_addresses.h"
+#include "launch/hosts/own_addresses.h"
 
 namespace holdfast {
 namespace {

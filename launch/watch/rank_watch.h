@@ -10,8 +10,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "launch/attempt/attempt_times.h"
 #include "launch/shim/exit_record.h"
+#include "launch/watch/attempt_times.h"
 #include "launch/watch/hang_watch.h"
 #include "launch/watch/stragglers.h"
 #include "options/run_options.h"

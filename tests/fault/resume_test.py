@@ -1,7 +1,6 @@
 """What a run goes on from: other world sizes, damage, longer runs, changed configurations, weights alone, a taken run directory."""
 import json
 import os
-import pathlib
 import shutil
 import signal
 import subprocess
@@ -224,14 +223,15 @@ def test_a_mistyped_path_is_refused_with_what_there_is_and_nothing_is_moved(tmp_
     (tmp_path / "empty/checkpoints").mkdir(parents=True)
     (tmp_path / "dangling").symlink_to("step-00000030")
     for key, others in (("resume", ()), ("init_from", ("--set", "resume=none"))):
-        for path, found in ((run.directory / "checkpoint/step-00000028", "nothing of that name"), (tmp_path / "empty", "none of them"),
-                            (os.path.relpath(tmp_path / "nothing"), "nothing of that name"), (config, "none of them"),
-                            (tmp_path / "dangling", "a link to step-00000030, which is not there")):
+        for path, found, next_step in (
+                (run.directory / "checkpoint/step-00000028", "nothing of that name", f"look into {run.directory}, the nearest folder that exists"),
+                (os.path.relpath(tmp_path / "nothing"), "nothing of that name", f"look into {tmp_path}, the nearest folder that exists"),
+                (tmp_path / "empty", "none of them", "`holdfast ckpt list RUN` names what there is"),
+                (config, "none of them", "`holdfast ckpt list RUN` names what there is"),
+                (tmp_path / "dangling", "a link to step-00000030, which is not there", "`cp -rL` copies the state itself")):
             run.supervised(config, arguments=["--set", f"{key}={path}", *others], check=False)
             assert run.code == EXIT_CONFIGURATION, run.output
             assert f"{key}: {path}: expected a checkpoint, a transformed copy inside one, or a run directory" in run.output and f"found {found}" in run.output
-            folder = next(parent for parent in pathlib.Path(path).parents if parent.exists())
-            next_step = {"nothing": f"`ls {folder}` names", "none": "`holdfast ckpt list RUN` names", "a": "`cp -rL`"}[found.split()[0]]
             assert next_step in run.output and "resume: none" not in run.output
             assert ("a relative path starts in the working directory" in run.output) == (not os.path.isabs(path)), run.output
             assert sorted(run.directory.glob("checkpoints/*")) == before and not run.journal("restart")

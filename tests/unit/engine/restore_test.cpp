@@ -2,6 +2,9 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <map>
+#include <string>
+
 #include "checkpoint/engine/answers.h"
 #include "checkpoint/format/verify.h"
 #include "training.h"
@@ -166,10 +169,13 @@ TEST(FailuresIn, AreToldOnceForRanksThatSayTheSame) {
 TEST_F(Fallback, APathThatNamesNothingIsRefusedOnEveryRankAndNothingIsTouched) {
   const Path leftover = kCheckpoints / "step-00000050.pending-1";
   files_.make_directory(leftover);
-  for (const char* path : {"/memory/run/checkpoint/step-00000030", "/memory/nothing"})
+  for (const auto& [path, folder] : std::map<std::string, std::string>{{"/memory/run/checkpoint/step-00000030", "/memory/run"},
+                                                                       {"/memory/run/metrics.jsonl/x", "/memory/run"},
+                                                                       {"/memory/nothing", "/memory"},
+                                                                       {"/none/of/it", "/"}})
     for (const RankEnd& end : attempt(2, [&](TestRank& self) { self.checkpointer.restore(path, self.state.entries()); }))
-      EXPECT_THAT(end.error,
-                  AllOf(HasSubstr(std::string("resume: ") + path + ": expected a checkpoint"), HasSubstr("nothing of that name")));
+      EXPECT_THAT(end.error, AllOf(HasSubstr("resume: " + path + ": expected a checkpoint"), HasSubstr("nothing of that name"),
+                                   HasSubstr("look into " + folder + ", the nearest folder that exists")));
   EXPECT_THAT(steps_on_disk(files_), ElementsAre(10, 20, 30));
   EXPECT_EQ(files_.kind(leftover), FileKind::directory);
 }

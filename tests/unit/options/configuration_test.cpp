@@ -245,11 +245,18 @@ TEST(Configuration, SuggestsTheKeyForAWordOfOtherTrainers) {
   EXPECT_EQ(error_with({"optimizers.main.lerning_rate=1"}),
             "--set optimizers.main.lerning_rate=1: unknown key 'lerning_rate' in optimizers.main: did you mean 'lr'?");
   EXPECT_THAT(error_with({"data.batch_size=8"}), HasSubstr("did you mean 'global_batch_size'?"));
-  EXPECT_THAT(error_with({"run.device=gpu"}), HasSubstr("did you mean 'cuda'?"));
-  EXPECT_THAT(error_with({"precision.compute=float16"}), HasSubstr("did you mean 'fp16'?"));
-  EXPECT_THAT(error_with({"parallel.gradient_dtype=bfloat16"}), HasSubstr("did you mean 'bf16'?"));
   EXPECT_THAT(error_with({"trainer.gradient_accumulation_steps=8"}), HasSubstr("did you mean 'accumulate_batches'?"));
   EXPECT_THAT(error_with({"zebra=8"}), HasSubstr("unknown key 'zebra' at the top level: allowed: run, task, data"));
+}
+
+TEST(Configuration, SuggestsTheChoiceForAWordOfOtherTrainers) {
+  EXPECT_THAT(error_with({"run.device=gpu"}), HasSubstr("did you mean 'cuda'?"));
+  EXPECT_THAT(error_with({"precision.compute=float16"}), HasSubstr("did you mean 'fp16'?"));
+  EXPECT_THAT(error_with({"precision.compute=bfloat"}), HasSubstr("did you mean 'bf16'?"));
+  EXPECT_THAT(error_with({"parallel.gradient_dtype=fp32"}), HasSubstr("did you mean 'float32'?"));
+  EXPECT_THAT(error_with({"transforms={small: {type: half, precision: bfloat16}}"}), HasSubstr("did you mean 'bf16'?"));
+  EXPECT_THAT(error_with({"transforms={small: {type: half, precision: fp32}}"}), testing::Not(HasSubstr("float32")))
+      << "is no choice there";
 }
 
 TEST(Configuration, TheExampleOfTheReferenceIsComplete) {

@@ -9,9 +9,9 @@
 #include <nlohmann/json.hpp>
 
 #include "checkpoint/format/layout.h"
-#include "launch/attempt/attempt_times.h"
 #include "launch/journal.h"
 #include "launch/shim/exit_record.h"
+#include "launch/watch/attempt_times.h"
 #include "tests/unit/base/fake_clock.h"
 
 namespace holdfast {

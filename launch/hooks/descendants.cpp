@@ -1,4 +1,4 @@
-#include "launch/attempt/descendants.h"
+#include "launch/hooks/descendants.h"
 
 #include <dirent.h>
 #include <signal.h>

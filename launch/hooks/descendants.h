@@ -1,5 +1,5 @@
-// Ending all processes that descend from this one, by who is whose child: other than what sweep.h looks at, no process can shed that
-// as long as this one adopts orphans.
+// Ending all processes that descend from this one, by who is whose child: other than what launch/attempt/sweep.h looks at, no process can
+// shed that as long as this one adopts orphans.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-#include "trainer/state/boundary_copy.h"
+#include "trainer/boundary_copy.h"
 
 namespace holdfast {
 

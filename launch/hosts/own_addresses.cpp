@@ -1,4 +1,4 @@
-#include "launch/lease/own_addresses.h"
+#include "launch/hosts/own_addresses.h"
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>

@@ -1,4 +1,4 @@
-#include "launch/attempt/attempt_times.h"
+#include "launch/watch/attempt_times.h"
 
 #include <algorithm>
 
