@@ -6,9 +6,9 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <sstream>
 #include <thread>
-#include <utility>
 #include <vector>
 
 namespace holdfast {
@@ -40,15 +40,20 @@ bool stays_empty(pid_t pid) {
   return is_of_no_length && fields[kCode - kFirst] != "0";  // execve writes the environment's place first, the code's last
 }
 
+/// In one piece: between two the process might go through execve, and what was read would end there.
+std::string environ_file(pid_t pid) {
+  constexpr std::size_t kLongest = 6 << 20;  // execve(2): three quarters of _STK_LIM
+  const auto buffer = std::make_unique_for_overwrite<char[]>(kLongest);
+  std::ifstream file(fmt::format("/proc/{}/environ", pid), std::ios::binary);
+  file.read(buffer.get(), kLongest);
+  return {buffer.get(), static_cast<std::size_t>(file.gcount())};
+}
+
 /// "A=…" and so on, a zero byte after each.
 std::string environment_of(pid_t pid, std::chrono::steady_clock::time_point end) {
-  std::string before;
   for (;;) {
-    std::string text = process_file(pid, "environ");
-    if (text.empty() && (stays_empty(pid) || std::chrono::steady_clock::now() >= end)) return text;
-    // Cut short: it was read in pieces, and in between the process went through execve. Or the process has written there itself.
-    if (!text.empty() && (text.back() == '\0' || text == before)) return text;
-    before = std::move(text);
+    std::string text = environ_file(pid);
+    if (!text.empty() || stays_empty(pid) || std::chrono::steady_clock::now() >= end) return text;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
 }

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -51,15 +52,22 @@ TEST(ProcessFiles, TellTheEnvironmentThatAProcessWasStartedWith) {
 }
 
 TEST(ProcessFiles, TellTheEnvironmentOfAProcessThatIsInExecve) {
-  const Started again({"/bin/sh", "-c", "exec /bin/sh -c \"$AGAIN\"", nullptr}, {"AGAIN=exec /bin/sh -c \"$AGAIN\"", nullptr});
+  const std::string large = "LARGE=" + std::string(60'000, 'x');  // is read in pieces; the shell puts it anywhere between the others
+  const Started again({"/bin/sh", "-c", "exec /bin/sh -c \"$AGAIN\"", nullptr},
+                      {"AGAIN=exec /bin/sh -c \"$AGAIN\"", "A=a", "B=b", large.c_str(), "C=c", "D=d", nullptr});
   EXPECT_TRUE(wait_until([&again] { return environment_value(again.pid(), "AGAIN").has_value(); }));
-  int empty = 0, missed = 0;  // a look in a dozen falls into execve
-  EXPECT_TRUE(wait_until([&] {
-    empty += process_file(again.pid(), "environ").empty();
-    missed += !environment_value(again.pid(), "AGAIN");
-    return empty >= 10;
-  }));
+  int empty = 0, cut_short = 0, missed = 0;
+  wait_until(
+      [&] {
+        const std::string text = process_file(again.pid(), "environ");
+        empty += text.empty();
+        cut_short += !text.empty() && text.back() != '\0';
+        for (const char* variable : {"A", "B", "C", "D", "LARGE"}) missed += !environment_value(again.pid(), variable);
+        return empty >= 10 && cut_short >= 10;
+      },
+      10);
   EXPECT_EQ(missed, 0) << "a sweep would have left it alive";
+  EXPECT_GT(empty + cut_short, 0) << "no look has met it in execve";
 }
 
 TEST(ProcessFiles, TellAtOnceThatThereIsNoEnvironment) {
