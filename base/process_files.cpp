@@ -11,11 +11,13 @@
 #include <thread>
 #include <vector>
 
+#include "base/stream_text.h"
+
 namespace holdfast {
 
 std::string text_of_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+  return rest_of(file);  // a process may end between this open and a read, which then fails
 }
 
 std::string process_file(pid_t pid, const std::string& name) { return text_of_file(fmt::format("/proc/{}/{}", pid, name)); }

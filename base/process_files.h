@@ -10,7 +10,7 @@
 
 namespace holdfast {
 
-/// The text of a file; empty where there is none, or it may not be read.
+/// The text of a file; empty where there is none, or it cannot be read.
 std::string text_of_file(const std::string& path);
 /// /proc/PID/`name`
 std::string process_file(pid_t pid, const std::string& name);

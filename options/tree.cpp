@@ -13,6 +13,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "base/stream_text.h"
 #include "options/node.h"
 
 namespace holdfast {
@@ -138,7 +139,7 @@ std::string read_file(const std::string& path) {
   if (error) throw ConfigError({.attempted = attempted, .cause = error.message()});
   if (std::filesystem::is_directory(status)) throw ConfigError({.attempted = attempted, .expected = "a YAML file", .found = "a directory"});
   std::ifstream stream(path, std::ios::binary);
-  std::string text((std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>());
+  std::string text = rest_of(stream);
   if (!stream.is_open() || stream.bad()) throw ConfigError({.attempted = attempted, .cause = "permission denied or a read error"});
   return text;
 }

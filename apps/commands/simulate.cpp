@@ -4,11 +4,11 @@
 #include <fmt/ranges.h>
 
 #include <fstream>
-#include <iterator>
 
 #include "apps/commands/policy_file.h"
 #include "base/error.h"
 #include "base/exit_code.h"
+#include "base/stream_text.h"
 #include "checkpoint/policy/simulation.h"
 
 namespace holdfast {
@@ -18,8 +18,10 @@ using nlohmann::json;
 
 std::string read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  if (!file) throw ConfigError(ErrorText{.attempted = "read the trace " + path, .cause = "there is no such file, or it cannot be read"});
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::string text = rest_of(file);
+  if (!file.is_open() || file.bad())
+    throw ConfigError(ErrorText{.attempted = "read the trace " + path, .cause = "there is no such file, or it cannot be read"});
+  return text;
 }
 
 std::string text_of(const json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }

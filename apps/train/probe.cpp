@@ -20,6 +20,7 @@
 #include "base/environment.h"
 #include "base/error.h"
 #include "base/host.h"
+#include "base/stream_text.h"
 #include "dist/communicator.h"
 #include "dist/pair_probe.h"
 #include "trainer/state/provenance.h"
@@ -48,7 +49,7 @@ std::string build_digest() {
   std::string digests;
   for (const std::string& name : files) {
     std::ifstream file(name, std::ios::binary);
-    const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+    const std::string bytes = rest_of(file);
     digests += to_hex(digest_of(std::as_bytes(std::span(bytes))));
   }
   return to_hex(digest_of(std::as_bytes(std::span(digests)))).substr(0, 12);

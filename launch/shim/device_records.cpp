@@ -2,11 +2,11 @@
 
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <set>
 #include <vector>
 
 #include "base/flight_record.h"
+#include "base/stream_text.h"
 
 namespace holdfast {
 
@@ -23,7 +23,7 @@ std::string who_is_behind(const RunLayout& layout, int attempt, int world_size) 
     if (!there.contains(path.filename())) continue;
     std::ifstream file(path);
     try {
-      records.push_back(flight_record_from_json(nlohmann::json::parse(std::string(std::istreambuf_iterator<char>(file), {}))));
+      records.push_back(flight_record_from_json(nlohmann::json::parse(rest_of(file))));
     } catch (const std::exception&) {
     }
   }

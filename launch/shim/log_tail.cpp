@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <fstream>
-#include <iterator>
 #include <sstream>
+
+#include "base/stream_text.h"
 
 namespace holdfast {
 namespace {
@@ -26,7 +27,7 @@ std::uint64_t size_of_file(const Path& path) {
 std::string read_from(const Path& path, std::uint64_t offset) {
   std::ifstream file(path, std::ios::binary);
   file.seekg(static_cast<std::streamoff>(offset));
-  return {std::istreambuf_iterator<char>(file), {}};
+  return rest_of(file);
 }
 
 }  // namespace

@@ -83,6 +83,7 @@ TEST(Tree, RefusesFilesThatCannotBeRead) {
   EXPECT_EQ(config_error_of([&] { OptionTree::from_file(missing); }),
             missing + ": cannot read the configuration: expected a YAML file, found no such file");
   EXPECT_THAT(config_error_of([&] { OptionTree::from_file(directory.path().string()); }), HasSubstr("found a directory"));
+  EXPECT_THAT(config_error_of([] { OptionTree::from_file("/proc/self/mem"); }), HasSubstr("/proc/self/mem: cannot read the configuration"));
   const std::string below_a_file = directory.write("plain", "a: 1") + "/x.yaml";
   EXPECT_THAT(config_error_of([&] { OptionTree::from_file(below_a_file); }), HasSubstr(below_a_file));
 }
