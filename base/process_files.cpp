@@ -8,7 +8,6 @@
 #include <iterator>
 #include <memory>
 #include <sstream>
-#include <thread>
 #include <vector>
 
 #include "base/stream_text.h"
@@ -32,7 +31,7 @@ std::string after_name(pid_t pid) {
 }
 
 /// Whether an environment that reads as empty will go on doing so: the process is gone or is a thread of the kernel (neither has memory),
-/// it may not be looked at, or its environment is of no length. Else it is in execve.
+/// it may not be looked at, or its environment is of no length. Else it is in execve, or was a moment ago.
 bool stays_empty(pid_t pid) {
   constexpr std::size_t kFirst = 3, kMemory = 23, kCode = 26, kEnvironmentBegin = 50, kEnvironmentEnd = 51;  // proc(5): fields of "stat"
   std::istringstream text(after_name(pid));
@@ -49,15 +48,6 @@ std::string environ_file(pid_t pid) {
   std::ifstream file(fmt::format("/proc/{}/environ", pid), std::ios::binary);
   file.read(buffer.get(), kLongest);
   return {buffer.get(), static_cast<std::size_t>(file.gcount())};
-}
-
-/// "A=…" and so on, a zero byte after each.
-std::string environment_of(pid_t pid, std::chrono::steady_clock::time_point end) {
-  for (;;) {
-    std::string text = environ_file(pid);
-    if (!text.empty() || stays_empty(pid) || std::chrono::steady_clock::now() >= end) return text;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
 }
 
 }  // namespace
@@ -80,14 +70,25 @@ std::int64_t private_bytes(pid_t pid) {
   return kilobytes * 1024;
 }
 
-std::optional<std::string> environment_value(pid_t pid, const std::string& variable, std::chrono::steady_clock::time_point end_of_wait) {
-  const std::string text = environment_of(pid, end_of_wait), begin = variable + "=";
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\0', at), text.size());
-    if (text.compare(at, begin.size(), begin) == 0) return text.substr(at + begin.size(), end - at - begin.size());
+std::optional<std::string> environment_of(pid_t pid) {
+  std::string text = environ_file(pid);
+  if (text.empty() && !stays_empty(pid)) return std::nullopt;
+  return text;
+}
+
+std::optional<std::string> value_in(const std::string& environment, const std::string& variable) {
+  const std::string begin = variable + "=";
+  for (std::size_t at = 0; at < environment.size();) {
+    const std::size_t end = std::min(environment.find('\0', at), environment.size());
+    if (environment.compare(at, begin.size(), begin) == 0) return environment.substr(at + begin.size(), end - at - begin.size());
     at = end + 1;
   }
   return std::nullopt;
+}
+
+std::optional<std::string> environment_value(pid_t pid, const std::string& variable) {
+  const std::optional<std::string> environment = environment_of(pid);
+  return environment ? value_in(*environment, variable) : std::nullopt;
 }
 
 }  // namespace holdfast

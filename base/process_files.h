@@ -1,7 +1,6 @@
 // What /proc tells of a process. All of it may be gone a moment later.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -10,7 +9,7 @@
 
 namespace holdfast {
 
-/// The text of a file; empty where there is none, or it cannot be read.
+/// What could be read of a file; empty where there is none.
 std::string text_of_file(const std::string& path);
 /// /proc/PID/`name`
 std::string process_file(pid_t pid, const std::string& name);
@@ -20,11 +19,12 @@ char process_state(pid_t pid);
 pid_t parent_of(pid_t pid);
 /// Memory of the process that no other has: what its end would set free. 0: it is gone, or may not be looked at.
 std::int64_t private_bytes(pid_t pid);
-/// How long one waits for a process to come through execve.
-inline constexpr std::chrono::milliseconds kExecveTime{200};
-/// Of the environment that the process was started with. In execve it has none: waits for the new program's until `end_of_wait`.
-std::optional<std::string> environment_value(pid_t pid, const std::string& variable,
-                                             std::chrono::steady_clock::time_point end_of_wait = std::chrono::steady_clock::now() +
-                                                                                                 kExecveTime);
+/// The environment that the process was started with, "A=…" and so on, a zero byte after each; empty where it has none, is gone, or may not
+/// be looked at. Nothing: it is in execve, and will have that of the new program in a moment.
+std::optional<std::string> environment_of(pid_t pid);
+/// Nothing: the environment has no such variable.
+std::optional<std::string> value_in(const std::string& environment, const std::string& variable);
+/// Both in one. Nothing also where the process is in execve.
+std::optional<std::string> environment_value(pid_t pid, const std::string& variable);
 
 }  // namespace holdfast

@@ -16,13 +16,14 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/host.h"
+#include "base/stream_text.h"
 
 namespace holdfast {
 namespace {
 
 nlohmann::json holder_of(const Path& path) {
   std::ifstream file(path);
-  const auto json = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+  const auto json = nlohmann::json::parse(rest_of(file), nullptr, /*allow_exceptions=*/false);
   return json.is_object() ? json : nlohmann::json::object();
 }
 

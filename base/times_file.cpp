@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/stream_text.h"
+
 namespace holdfast {
 
 using nlohmann::json;
@@ -29,7 +31,7 @@ bool write_times_file(const Path& path, const TimesFile& file) noexcept try {
 std::optional<TimesFile> read_times_file(const Path& path) try {
   std::ifstream stream(path);
   if (!stream) return std::nullopt;
-  const json stored = json::parse(stream);
+  const json stored = json::parse(rest_of(stream));
   const std::optional<TimeRecord> times = time_record_from_json(stored.at("times"));
   if (!times) return std::nullopt;
   return TimesFile{.rank = stored.at("rank"),

@@ -50,6 +50,7 @@ std::string build_digest() {
   for (const std::string& name : files) {
     std::ifstream file(name, std::ios::binary);
     const std::string bytes = rest_of(file);
+    if (file.bad()) throw StorageError(ErrorText{.attempted = "read " + name});
     digests += to_hex(digest_of(std::as_bytes(std::span(bytes))));
   }
   return to_hex(digest_of(std::as_bytes(std::span(digests)))).substr(0, 12);

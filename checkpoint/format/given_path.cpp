@@ -9,11 +9,16 @@ namespace {
 
 bool leads_nowhere(FileSystem& files, const Path& path) { return files.kind(path) == FileKind::link && !std::filesystem::exists(path); }
 
-/// The nearest folder above it that exists, or link to one, as an absolute path.
+bool is_folder(FileSystem& files, const Path& path) {
+  std::error_code missing;
+  const FileKind kind = files.kind(path);
+  return kind == FileKind::directory || (kind == FileKind::link && std::filesystem::is_directory(path, missing));
+}
+
+/// The nearest folder above it that exists, as an absolute path.
 Path nearest_folder(FileSystem& files, const Path& path) {
-  Path folder = std::filesystem::absolute(path).parent_path();
-  for (FileKind kind; folder != folder.root_path(); folder = folder.parent_path())
-    if (kind = files.kind(folder); kind == FileKind::directory || kind == FileKind::link) break;
+  Path folder = std::filesystem::absolute(path).lexically_normal().parent_path();
+  while (folder != folder.root_path() && !is_folder(files, folder)) folder = folder.parent_path();
   return folder;
 }
 

@@ -147,6 +147,7 @@ TEST(TimeRecord, ComesBackFromJsonAndFromItsFile) {
   TemporaryDirectory directory;
   const Path path = directory.path() / "rank-3.times.json";
   EXPECT_FALSE(read_times_file(path).has_value());
+  EXPECT_FALSE(read_times_file("/proc/self/mem").has_value()) << "can be opened, and not read";
   ASSERT_TRUE(write_times_file(path, {.rank = 3, .host = "a", .unix_seconds = 12.5, .is_ended = true, .times = record}));
   const TimesFile file = read_times_file(path).value();
   EXPECT_EQ(file.rank, 3);

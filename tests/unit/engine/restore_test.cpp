@@ -169,6 +169,7 @@ TEST(FailuresIn, AreToldOnceForRanksThatSayTheSame) {
 TEST_F(Fallback, APathThatNamesNothingIsRefusedOnEveryRankAndNothingIsTouched) {
   const Path leftover = kCheckpoints / "step-00000050.pending-1";
   files_.make_directory(leftover);
+  files_.append(kRun / "metrics.jsonl", "{}\n");
   for (const auto& [path, folder] : std::map<std::string, std::string>{{"/memory/run/checkpoint/step-00000030", "/memory/run"},
                                                                        {"/memory/run/metrics.jsonl/x", "/memory/run"},
                                                                        {"/memory/nothing", "/memory"},
