@@ -1,5 +1,6 @@
 #include "base/process_files.h"
 
+#include <dirent.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,13 +11,16 @@
 #include <sstream>
 #include <vector>
 
-#include "base/stream_text.h"
+#include "base/text_file.h"
 
 namespace holdfast {
 
-std::string text_of_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return rest_of(file);  // a process may end between this open and a read, which then fails
+std::vector<pid_t> process_ids() {
+  std::vector<pid_t> found;
+  const std::unique_ptr<DIR, int (*)(DIR*)> proc(::opendir("/proc"), &::closedir);
+  while (const dirent* item = proc ? ::readdir(proc.get()) : nullptr)
+    if (const pid_t pid = std::atoi(item->d_name); pid > 0) found.push_back(pid);
+  return found;
 }
 
 std::string process_file(pid_t pid, const std::string& name) { return text_of_file(fmt::format("/proc/{}/{}", pid, name)); }

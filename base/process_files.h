@@ -4,14 +4,15 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <sys/types.h>
 
 namespace holdfast {
 
-/// What could be read of a file; empty where there is none.
-std::string text_of_file(const std::string& path);
-/// /proc/PID/`name`
+/// All of them.
+std::vector<pid_t> process_ids();
+/// /proc/PID/`name`; empty: there is no such process.
 std::string process_file(pid_t pid, const std::string& name);
 /// 'R', 'S', 'D', 'T' …; 'Z' of one that has ended, and where there is none.
 char process_state(pid_t pid);

@@ -9,21 +9,19 @@
 
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/host.h"
-#include "base/stream_text.h"
+#include "base/text_file.h"
 
 namespace holdfast {
 namespace {
 
 nlohmann::json holder_of(const Path& path) {
-  std::ifstream file(path);
-  const auto json = nlohmann::json::parse(rest_of(file), nullptr, /*allow_exceptions=*/false);
+  const auto json = nlohmann::json::parse(text_of_file(path), nullptr, /*allow_exceptions=*/false);
   return json.is_object() ? json : nlohmann::json::object();
 }
 

@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "base/stream_text.h"
+#include "base/text_file.h"
 
 namespace holdfast {
 
@@ -29,9 +29,7 @@ bool write_times_file(const Path& path, const TimesFile& file) noexcept try {
 }
 
 std::optional<TimesFile> read_times_file(const Path& path) try {
-  std::ifstream stream(path);
-  if (!stream) return std::nullopt;
-  const json stored = json::parse(rest_of(stream));
+  const json stored = json::parse(text_of_file(path));
   const std::optional<TimeRecord> times = time_record_from_json(stored.at("times"));
   if (!times) return std::nullopt;
   return TimesFile{.rank = stored.at("rank"),

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/injection.h"
-#include "base/stream_text.h"
+#include "base/text_file.h"
 
 namespace holdfast {
 
@@ -21,8 +21,7 @@ std::int64_t RunRecord::durable_step() const {
 }
 
 nlohmann::json RunRecord::done() const {
-  std::ifstream file(layout_.done());
-  auto json = nlohmann::json::parse(rest_of(file), nullptr, /*allow_exceptions=*/false);
+  auto json = nlohmann::json::parse(text_of_file(layout_.done()), nullptr, /*allow_exceptions=*/false);
   return json.is_object() ? json : nlohmann::json::object();
 }
 

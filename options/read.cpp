@@ -81,26 +81,36 @@ void convert(const Target& target, double& value) {
   value = number;
 }
 
-/// What the field calls what `word` is a misspelling of, or another program's word for; empty: nothing like it.
-std::string nearest_choice(const Field& field, const std::string& word) {
-  std::vector<std::string> words(field.choices.begin(), field.choices.end()), ours = words;
+/// "THEIRS", and what it is called here.
+using Synonym = std::pair<std::string, std::string>;
+
+/// Which of `names` a word means that is misspelt or another program's. Empty: none.
+std::string meant_name(const std::string& word, const std::vector<std::string>& names, const std::vector<Synonym>& synonyms) {
+  std::vector<std::string> words = names;
+  for (const auto& [theirs, ours] : synonyms) words.push_back(theirs);
+  const std::optional<std::size_t> near = nearest(word, words);
+  if (!near) return "";
+  return *near < names.size() ? names[*near] : synonyms[*near - names.size()].second;
+}
+
+std::string did_you_mean(const std::string& name) { return name.empty() ? "" : fmt::format("did you mean '{}'?", name); }
+
+/// Of the field's choices.
+std::vector<Synonym> choice_synonyms(const Field& field) {
+  std::vector<Synonym> synonyms;
   for (const std::string_view pair : split_words(field.choice_synonyms)) {
     const std::string_view choice = pair.substr(pair.find('=') + 1);
-    if (std::find(field.choices.begin(), field.choices.end(), choice) == field.choices.end()) continue;
-    words.emplace_back(pair.substr(0, pair.find('=')));
-    ours.emplace_back(choice);
+    const bool is_one = std::find(field.choices.begin(), field.choices.end(), choice) != field.choices.end();
+    if (is_one) synonyms.emplace_back(pair.substr(0, pair.find('=')), choice);
   }
-  const std::optional<std::size_t> near = nearest(word, words);
-  return near ? ours[*near] : "";
+  return synonyms;
 }
 
 void convert(const Target& target, std::string& value) {
   if (target.node.kind != NodeKind::scalar) refuse(target);
   const std::vector<std::string> choices(target.field.choices.begin(), target.field.choices.end());
-  if (!choices.empty() && std::find(choices.begin(), choices.end(), target.node.text) == choices.end()) {
-    const std::string meant = nearest_choice(target.field, target.node.text);
-    refuse(target, meant.empty() ? "" : fmt::format("did you mean '{}'?", meant));
-  }
+  if (!choices.empty() && std::find(choices.begin(), choices.end(), target.node.text) == choices.end())
+    refuse(target, did_you_mean(meant_name(target.node.text, choices, choice_synonyms(target.field))));
   value = target.node.text;
 }
 
@@ -192,8 +202,8 @@ class Reader : public FieldVisitor {
   struct Frame {
     const Node* node;  // null: the source does not have it
     std::string path;
-    std::vector<std::string> names;                             // that fields have asked for
-    std::vector<std::pair<std::string, std::string>> synonyms;  // and what else they are called
+    std::vector<std::string> names;  // that fields have asked for
+    std::vector<Synonym> synonyms;
   };
 
   std::string path_of(const Field& info) const { return join_path(frames_.back().path, info.name); }
@@ -252,11 +262,8 @@ class Reader : public FieldVisitor {
   }
 
   static std::string advice(const Frame& frame, const std::string& key) {
-    std::vector<std::string> words = frame.names;
-    for (const auto& [synonym, name] : frame.synonyms) words.push_back(synonym);
-    const std::optional<std::size_t> near = nearest(key, words);
-    if (near && *near < frame.names.size()) return fmt::format("did you mean '{}'?", frame.names[*near]);
-    if (near) return fmt::format("did you mean '{}'?", frame.synonyms[*near - frame.names.size()].second);
+    const std::string name = meant_name(key, frame.names, frame.synonyms);
+    if (!name.empty()) return did_you_mean(name);
     if (frame.names.empty()) return "no keys are allowed here";
     return fmt::format("allowed: {}", fmt::join(frame.names, ", "));
   }

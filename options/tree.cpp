@@ -13,7 +13,7 @@
 #include <sstream>
 
 #include "base/error.h"
-#include "base/stream_text.h"
+#include "base/text_file.h"
 #include "options/node.h"
 
 namespace holdfast {
@@ -140,7 +140,10 @@ std::string read_file(const std::string& path) {
   if (std::filesystem::is_directory(status)) throw ConfigError({.attempted = attempted, .expected = "a YAML file", .found = "a directory"});
   std::ifstream stream(path, std::ios::binary);
   std::string text = rest_of(stream);
-  if (!stream.is_open() || stream.bad()) throw ConfigError({.attempted = attempted, .cause = "permission denied or a read error"});
+  if (!stream.is_open() || stream.bad())
+    throw ConfigError({.attempted = attempted,
+                       .expected = "a YAML file that this user may read",
+                       .found = stream.is_open() ? "an error of reading" : "that it cannot be opened"});
   return text;
 }
 

@@ -8,7 +8,7 @@
 #include "apps/commands/policy_file.h"
 #include "base/error.h"
 #include "base/exit_code.h"
-#include "base/stream_text.h"
+#include "base/text_file.h"
 #include "checkpoint/policy/simulation.h"
 
 namespace holdfast {

@@ -20,7 +20,7 @@
 #include "base/environment.h"
 #include "base/error.h"
 #include "base/host.h"
-#include "base/stream_text.h"
+#include "base/text_file.h"
 #include "dist/communicator.h"
 #include "dist/pair_probe.h"
 #include "trainer/state/provenance.h"

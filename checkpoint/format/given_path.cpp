@@ -15,9 +15,9 @@ bool is_folder(FileSystem& files, const Path& path) {
   return kind == FileKind::directory || (kind == FileKind::link && std::filesystem::is_directory(path, missing));
 }
 
-/// The nearest folder above it that exists, as an absolute path.
+/// The path itself or the nearest one above it that is a folder, as an absolute path.
 Path nearest_folder(FileSystem& files, const Path& path) {
-  Path folder = std::filesystem::absolute(path).lexically_normal().parent_path();
+  Path folder = std::filesystem::absolute(path).lexically_normal();
   while (folder != folder.root_path() && !is_folder(files, folder)) folder = folder.parent_path();
   return folder;
 }
@@ -43,9 +43,8 @@ std::string found_at(FileSystem& files, const Path& path, const std::string& oth
 
 ErrorText no_checkpoint_at(FileSystem& files, const Path& given, const std::string& attempted) {
   const Path path = given.has_filename() ? given : given.parent_path();
-  std::string next = "`holdfast ckpt list RUN` names what there is";
-  if (files.kind(path) == FileKind::none)
-    next = fmt::format("look into {}, the nearest folder that exists", nearest_folder(files, path).string());
+  std::string next = fmt::format("look below {}: a run directory has a folder {}", nearest_folder(files, path).string(),
+                                 RunLayout{}.checkpoints().string());
   if (given.is_relative()) next += "; a relative path starts in the working directory, " + std::filesystem::current_path().string();
   if (leads_nowhere(files, path)) next = "`cp -rL` copies the state itself, where `cp -r` copies the link";
   return {.attempted = attempted,

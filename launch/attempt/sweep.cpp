@@ -1,12 +1,9 @@
 #include "launch/attempt/sweep.h"
 
-#include <dirent.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdlib>
-#include <memory>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -15,29 +12,17 @@
 
 namespace holdfast {
 
-namespace {
-
-std::vector<pid_t> other_processes() {
-  std::vector<pid_t> pids;
-  const std::unique_ptr<DIR, int (*)(DIR*)> proc(::opendir("/proc"), &::closedir);
-  while (const dirent* item = proc ? ::readdir(proc.get()) : nullptr)
-    if (const pid_t pid = std::atoi(item->d_name); pid > 0 && pid != ::getpid()) pids.push_back(pid);
-  return pids;
-}
-
-}  // namespace
-
 std::vector<pid_t> processes_with(const std::string& name, const std::string& value) {
   constexpr std::chrono::milliseconds kExecveTime{200};
   const auto end = std::chrono::steady_clock::now() + kExecveTime;
-  std::vector<pid_t> found, to_look_at = other_processes();
+  std::vector<pid_t> found, to_look_at = process_ids();
   for (;;) {
     std::vector<pid_t> in_execve;
     for (const pid_t pid : to_look_at) {
       const std::optional<std::string> environment = environment_of(pid);
       if (!environment)
         in_execve.push_back(pid);
-      else if (value_in(*environment, name) == value && process_state(pid) != 'Z')
+      else if (pid != ::getpid() && value_in(*environment, name) == value && process_state(pid) != 'Z')
         found.push_back(pid);
     }
     if (in_execve.empty() || std::chrono::steady_clock::now() > end) return found;

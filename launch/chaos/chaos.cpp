@@ -18,7 +18,7 @@
 #include "base/error.h"
 #include "base/host.h"
 #include "base/median.h"
-#include "base/stream_text.h"
+#include "base/text_file.h"
 #include "checkpoint/format/layout.h"
 #include "launch/attempt/sweep.h"
 #include "launch/chaos/supervised_run.h"
@@ -197,8 +197,7 @@ class Chaos {
 
   int compare(double undisturbed_seconds, double disturbed_seconds) {
     const auto hash_of = [](const Path& run) {
-      std::ifstream file(RunLayout{run}.done());
-      return json::parse(rest_of(file)).at("parameter_hash").get<std::string>();
+      return json::parse(text_of_file(RunLayout{run}.done())).at("parameter_hash").get<std::string>();
     };
     const std::string expected = hash_of(options_.directory / "undisturbed"), found = hash_of(run_.root);
     orphans_ += static_cast<int>(processes_with(environment::kRunDirectory, run_.root.string()).size());

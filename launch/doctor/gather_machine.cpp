@@ -18,6 +18,7 @@
 #include "base/control_group.h"
 #include "base/host.h"
 #include "base/process_files.h"
+#include "base/text_file.h"
 #include "launch/doctor/gather.h"
 
 namespace holdfast {

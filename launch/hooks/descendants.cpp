@@ -1,6 +1,5 @@
 #include "launch/hooks/descendants.h"
 
-#include <dirent.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -8,10 +7,7 @@
 
 #include <cerrno>
 #include <chrono>
-#include <cstdlib>
 #include <map>
-#include <memory>
-#include <string>
 #include <thread>
 #include <vector>
 
@@ -24,9 +20,7 @@ using namespace std::chrono_literals;
 
 std::vector<pid_t> descendants_but(const std::set<pid_t>& spared) {
   std::multimap<pid_t, pid_t> children;
-  const std::unique_ptr<DIR, int (*)(DIR*)> proc(::opendir("/proc"), &::closedir);
-  while (const dirent* item = proc ? ::readdir(proc.get()) : nullptr)
-    if (const pid_t pid = std::atoi(item->d_name); pid > 0) children.emplace(parent_of(pid), pid);
+  for (const pid_t pid : process_ids()) children.emplace(parent_of(pid), pid);
   std::vector<pid_t> found = {::getpid()};
   for (std::size_t i = 0; i < found.size(); ++i) {
     const auto [first, last] = children.equal_range(found[i]);

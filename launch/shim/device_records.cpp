@@ -1,12 +1,11 @@
 #include "launch/shim/device_records.h"
 
 #include <filesystem>
-#include <fstream>
 #include <set>
 #include <vector>
 
 #include "base/flight_record.h"
-#include "base/stream_text.h"
+#include "base/text_file.h"
 
 namespace holdfast {
 
@@ -21,9 +20,8 @@ std::string who_is_behind(const RunLayout& layout, int attempt, int world_size) 
   for (int rank = 0; rank < world_size; ++rank) {
     const Path path = layout.operations(attempt, rank);
     if (!there.contains(path.filename())) continue;
-    std::ifstream file(path);
     try {
-      records.push_back(flight_record_from_json(nlohmann::json::parse(rest_of(file))));
+      records.push_back(flight_record_from_json(nlohmann::json::parse(text_of_file(path))));
     } catch (const std::exception&) {
     }
   }

@@ -6,7 +6,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "base/stream_text.h"
+#include "base/text_file.h"
 
 namespace holdfast {
 namespace {

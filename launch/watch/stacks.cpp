@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/process_files.h"
+#include "base/text_file.h"
 
 namespace holdfast {
 namespace {

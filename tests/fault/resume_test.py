@@ -224,10 +224,10 @@ def test_a_mistyped_path_is_refused_with_what_there_is_and_nothing_is_moved(tmp_
     (tmp_path / "dangling").symlink_to("step-00000030")
     for key, others in (("resume", ()), ("init_from", ("--set", "resume=none"))):
         for path, found, next_step in (
-                (run.directory / "checkpoint/step-00000028", "nothing of that name", f"look into {run.directory}, the nearest folder that exists"),
-                (os.path.relpath(tmp_path / "nothing"), "nothing of that name", f"look into {tmp_path}, the nearest folder that exists"),
-                (tmp_path / "empty", "none of them", "`holdfast ckpt list RUN` names what there is"),
-                (config, "none of them", "`holdfast ckpt list RUN` names what there is"),
+                (run.directory / "checkpoint/step-00000028", "nothing of that name", f"look below {run.directory}: a run directory has a folder checkpoints"),
+                (os.path.relpath(tmp_path / "nothing"), "nothing of that name", f"look below {tmp_path}: a run directory has a folder checkpoints"),
+                (tmp_path / "empty", "none of them", f"look below {tmp_path}/empty: a run directory has a folder checkpoints"),
+                (config, "none of them", f"look below {config.parent}: a run directory has a folder checkpoints"),
                 (tmp_path / "dangling", "a link to step-00000030, which is not there", "`cp -rL` copies the state itself")):
             run.supervised(config, arguments=["--set", f"{key}={path}", *others], check=False)
             assert run.code == EXIT_CONFIGURATION, run.output

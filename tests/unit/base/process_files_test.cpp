@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/text_file.h"
 #include "tests/unit/base/started_process.h"
 #include "tests/unit/base/wait_until.h"
 
@@ -28,7 +29,7 @@ TEST(ProcessFiles, TellTheEnvironmentThatAProcessWasStartedWith) {
 
 TEST(ProcessFiles, TellTheWholeEnvironmentOfAProcessOrThatItIsInExecve) {
   const std::string large = "LARGE=" + std::string(60'000, 'x');  // is read in pieces; the shell puts it anywhere between the others
-  const StartedProcess again({"/bin/sh", "-c", kAgain + 6, nullptr}, {kAgain, "A=a", "B=b", large.c_str(), "C=c", "D=d", nullptr});
+  const StartedProcess again({"/bin/sh", "-c", kAgainCommand, nullptr}, {kAgain, "A=a", "B=b", large.c_str(), "C=c", "D=d", nullptr});
   EXPECT_TRUE(wait_until([&again] { return environment_value(again.pid(), "AGAIN").has_value(); }));
   int cut_short = 0, in_execve = 0, missed = 0;
   wait_until(

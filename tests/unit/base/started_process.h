@@ -11,8 +11,8 @@
 
 namespace holdfast {
 
-/// With `/bin/sh -c`: what stands behind "AGAIN=", where the environment has this: a shell that starts itself for ever, and so is often in
-/// execve.
+/// A shell that starts itself for ever, and so is often in execve: `/bin/sh -c` and this, with kAgain in its environment.
+inline constexpr const char* kAgainCommand = "exec /bin/sh -c \"$AGAIN\"";
 inline constexpr const char* kAgain = "AGAIN=exec /bin/sh -c \"$AGAIN\"";
 
 /// A process of its own for as long as a test lasts.

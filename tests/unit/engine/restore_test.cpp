@@ -176,7 +176,7 @@ TEST_F(Fallback, APathThatNamesNothingIsRefusedOnEveryRankAndNothingIsTouched) {
                                                                        {"/none/of/it", "/"}})
     for (const RankEnd& end : attempt(2, [&](TestRank& self) { self.checkpointer.restore(path, self.state.entries()); }))
       EXPECT_THAT(end.error, AllOf(HasSubstr("resume: " + path + ": expected a checkpoint"), HasSubstr("nothing of that name"),
-                                   HasSubstr("look into " + folder + ", the nearest folder that exists")));
+                                   HasSubstr("look below " + folder + ": a run directory has a folder checkpoints")));
   EXPECT_THAT(steps_on_disk(files_), ElementsAre(10, 20, 30));
   EXPECT_EQ(files_.kind(leftover), FileKind::directory);
 }

@@ -1,4 +1,6 @@
-#include "base/stream_text.h"
+#include "base/text_file.h"
+
+#include <fstream>
 
 namespace holdfast {
 
@@ -10,6 +12,11 @@ std::string rest_of(std::istream& stream) {
     text.append(piece, static_cast<std::size_t>(stream.gcount()));
   } while (stream);
   return text;
+}
+
+std::string text_of_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return rest_of(file);
 }
 
 }  // namespace holdfast
